@@ -1,0 +1,183 @@
+"""Exports a checkpoint as a bundle, checks every graph in ONNX Runtime against PyTorch, and writes reference outputs beside it.
+
+    python -m training.export --config models/training/configs/nano.toml --checkpoint RUN/checkpoint.pt --out models/blurdm-nano
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from .config import Config, ConfigError, load_config
+from .diffusion import even_times, sample
+from .graphs import BackboneGraph, PriorEncoderGraph, ResidualsGraph
+from .model import BlurDm
+
+OPSET = 18
+IR_VERSION = 8
+"""Both old enough for the oldest runtime that the product loads, ONNX Runtime 1.17."""
+
+REFERENCE_SIZES = ((96, 128), (67, 101), (16, 16), (180, 320))
+"""(height, width) of the reference frames: multiples of 16, odd, smallest, and one like footage."""
+
+ALLOWED_DIFFERENCE = 1
+ALLOWED_SHARE = 1e-3
+"""At most 1 grey level of difference on 99.9 % of the values."""
+
+GRAPHS = ("prior_encoder", "residuals", "backbone")
+
+
+class ExportError(Exception):
+    """A graph that does not compute what the network computes."""
+
+
+def load_model(config: Config, checkpoint: Path) -> BlurDm:
+    """The averaged weights of a checkpoint, ready to export."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    model = BlurDm(config.latent, config.backbone)
+    model.load_state_dict(state["ema"])
+    return model.eval().requires_grad_(False)
+
+
+def _export(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], dynamic: dict, path: Path) -> None:
+    program = torch.onnx.export(graph, kwargs=inputs, input_names=list(inputs), output_names=outputs, dynamic_shapes=dynamic,
+                                opset_version=OPSET, dynamo=True, optimize=True, verbose=False)
+    model = program.model_proto
+    model.ir_version = IR_VERSION
+    model.doc_string = ""
+    for node in model.graph.node:
+        # The exporter notes source files and stack traces of the machine it ran on.
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:], model.metadata_props[:], model.functions[:]
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def export_graphs(model: BlurDm, out: Path) -> None:
+    latent = torch.zeros(1, model.latent)
+    frame = torch.zeros(1, 64, 96, 4, dtype=torch.uint8)
+    height, width = torch.export.Dim("height", min=16, max=16384), torch.export.Dim("width", min=16, max=16384)
+    sides = {"frame": {1: height, 2: width}}
+    _export(PriorEncoderGraph(model), {"frame": frame}, ["z_blur"], sides, out / "prior_encoder.onnx")
+    time = torch.ones(1)
+    _export(ResidualsGraph(model), {"z_t": latent, "z_blur": latent.clone(), "t": time, "s": time.clone()}, ["blur_residual", "noise_residual"],
+            {"z_t": None, "z_blur": None, "t": None, "s": None}, out / "residuals.onnx")
+    _export(BackboneGraph(model), {"frame": frame, "prior": latent}, ["restored"], sides | {"prior": None}, out / "backbone.onnx")
+
+
+def _reference_frame(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A blurred-looking random picture with a fourth byte that means nothing: [H, W, 4] uint8."""
+    h, w = size
+    coarse = rng.integers(0, 256, (max(h // 6, 2), max(w // 6, 2), 4), dtype=np.uint8)
+    frame = np.asarray(Image.fromarray(coarse).resize((w, h), Image.Resampling.BICUBIC)).copy()
+    frame[..., 3] = rng.integers(0, 256, (h, w))
+    return frame
+
+
+def write_references(model: BlurDm, out: Path) -> None:
+    """out/reference: frame_*.png, restored_*.png and latents.json, all from PyTorch, for the product's parity tests."""
+    folder = out / "reference"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(7)
+    latents = {}
+    for size in REFERENCE_SIZES:
+        name = f"{size[1]}x{size[0]}"
+        frame = _reference_frame(size, rng)
+        tensor = torch.from_numpy(frame)[None]
+        z_blur = PriorEncoderGraph(model)(tensor)
+        steps = range(1, model.schedule.steps + 1)
+        priors = [sample(model.schedule, model.estimators, z_blur, torch.zeros_like(z_blur), even_times(model.schedule.steps, n)) for n in steps]
+        restored = BackboneGraph(model)(tensor, priors[0])[0].numpy()
+        Image.fromarray(frame, "RGBA").save(folder / f"frame_{name}.png")
+        Image.fromarray(restored, "RGBA").save(folder / f"restored_{name}.png")
+        latents[name] = {"z_blur": z_blur[0].tolist(), "priors": [p[0].tolist() for p in priors]}
+    (folder / "latents.json").write_text(json.dumps(latents))
+
+
+def check_parity(model: BlurDm, out: Path) -> None:
+    """Runs every exported graph in ONNX Runtime on fresh random input and compares with PyTorch.
+
+    Raises ExportError naming the graph and the difference."""
+    sessions = {name: onnxruntime.InferenceSession(out / f"{name}.onnx", providers=["CPUExecutionProvider"]) for name in GRAPHS}
+    rng = np.random.default_rng()
+    for size in REFERENCE_SIZES:
+        frame = _reference_frame(size, rng)[None]
+        tensor = torch.from_numpy(frame)
+        z_blur = PriorEncoderGraph(model)(tensor)
+        _close("prior_encoder", sessions["prior_encoder"].run(None, {"frame": frame})[0], z_blur.numpy())
+        latent = {"z_t": torch.randn(1, model.latent), "z_blur": z_blur, "t": torch.tensor([5.0]), "s": torch.tensor([2.0])}
+        outputs = sessions["residuals"].run(None, {k: v.numpy() for k, v in latent.items()})
+        for got, want in zip(outputs, ResidualsGraph(model)(**latent)):
+            _close("residuals", got, want.numpy())
+        prior = torch.randn(1, model.latent) * 0.1
+        got = sessions["backbone"].run(None, {"frame": frame, "prior": prior.numpy()})[0]
+        want = BackboneGraph(model)(tensor, prior).numpy()
+        off = np.mean(np.abs(got.astype(int) - want) > ALLOWED_DIFFERENCE)
+        if got.shape != want.shape or off > ALLOWED_SHARE or not np.array_equal(got[..., 3], frame[..., 3]):
+            raise ExportError(f"backbone at {size}: {off:.2%} of the values differ by more than {ALLOWED_DIFFERENCE} grey level")
+
+
+def _close(name: str, got: np.ndarray, want: np.ndarray) -> None:
+    error = np.abs(got - want).max() / max(np.abs(want).max(), 1e-6)
+    if not error < 1e-4:
+        raise ExportError(f"{name}: relative difference {error:.2e} between ONNX Runtime and PyTorch")
+
+
+def write_manifest(config: Config, model: BlurDm, out: Path, scores: dict[str, float], version: str) -> None:
+    files = sorted([*(f"{g}.onnx" for g in GRAPHS), "weights.safetensors"])
+    numbers = lambda values: "[" + ", ".join(repr(float(v)) for v in values) + "]"
+    lines = [
+        "format = 1", f'name = "{config.name}"', f'version = "{version}"', 'licence = "MPL-2.0"', "",
+        "[files]", *(f'"{name}" = "{hashlib.sha256((out / name).read_bytes()).hexdigest()}"' for name in files), "",
+        "[schedule]", f"alphas = {numbers(model.schedule.alphas)}", f"beta_bars = {numbers(model.schedule.beta_bars)}", "",
+        "[prior]", f"dim = {model.latent}", f"max_steps = {model.schedule.steps}", "default_steps = 1", 'encoder_input = "frame"',
+        'encoder = "prior_encoder.onnx"', 'residuals = "residuals.onnx"', "",
+        "[backbone]", 'name = "nano"', f"multiple = {model.backbone.MULTIPLE}", "", "[backbone.variants]", 'fp32 = "backbone.onnx"', "",
+        "[training]", 'data = ["Udacity CarND stills (MIT)", "DNIT road frames (MIT)", "Debian lomiri-wallpapers (CC0, CC-BY, CC-BY-SA)"]',
+        f"seeds = [{config.seed}]", "", "[training.scores]", *(f'"{name}" = {value:.3f}' for name, value in scores.items()), "",
+    ]
+    (out / "manifest.toml").write_text("\n".join(lines))
+
+
+def read_scores(path: Path | None) -> dict[str, float]:
+    return json.loads(path.read_text()) if path and path.is_file() else {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--scores", type=Path, help="scores.json that training.evaluate wrote, for the manifest")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        config = load_config(args.config)
+        model = load_model(config, args.checkpoint)
+        export_graphs(model, args.out)
+        check_parity(model, args.out)
+    except (ConfigError, ExportError) as error:
+        raise SystemExit(f"error: {error}") from error
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, args.out / "weights.safetensors")
+    write_references(model, args.out)
+    write_manifest(config, model, args.out, read_scores(args.scores), args.version)
+    print(f"{args.out}: exported and equal to PyTorch in ONNX Runtime {onnxruntime.__version__}")
+
+
+if __name__ == "__main__":
+    main()

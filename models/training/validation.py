@@ -1,0 +1,53 @@
+"""Writes the validation exposures: PNG pairs from sources never trained on, at known path lengths.
+
+    python -m training.validation --data ../shared/data --photos PHOTOS --out VALIDATION
+
+For every source and length L: SOURCE-L_blurred.png and SOURCE-L_sharp.png, 640x360; L = 0 is an already sharp frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .scenes import SceneMaker
+from .sources import validation_sources
+
+LENGTHS = (0, 4, 7, 10, 13, 16)
+"""Path lengths in px; 0 asks whether a sharp frame is left alone."""
+
+SIZE = (360, 640)
+
+
+def write(data: Path, photos: Path, out: Path, seed: int = 2026, device: str = "cpu") -> int:
+    """Returns how many pairs lie in `out`; existing ones are kept."""
+    out.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for index, source in enumerate(validation_sources(data, photos)):
+        scene = SceneMaker([source], {}, device)
+        for length in LENGTHS:
+            name = f"{source.group}_{source.path.stem if source.group != 'plasma' else source.path.parts[-4]}-{length:02d}"
+            count += 1
+            if (out / f"{name}_sharp.png").is_file():
+                continue
+            example = scene.expose(SIZE, float(length), np.random.default_rng([seed, index, length]))
+            Image.fromarray(example.blurred).save(out / f"{name}_blurred.png")
+            Image.fromarray(example.sharp).save(out / f"{name}_sharp.png")
+    return count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=2026)
+    args = parser.parse_args()
+    print(f"{write(args.data, args.photos, args.out, args.seed)} pairs in {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! BlurDM's blur diffusion in latent space: pure arithmetic, no graph runtime and no GStreamer.
+
+mod sampler;
+mod schedule;
+
+pub use sampler::{ResidualEstimator, Residuals, SampleError, Sampler, even_times};
+pub use schedule::{Schedule, ScheduleError};

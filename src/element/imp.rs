@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use gst::{glib, prelude::*, subclass::prelude::*};
+use gst_base::{prelude::*, subclass::prelude::*};
+use gst_video::{prelude::*, subclass::prelude::*};
+use ort::logging::LogLevel;
+
+use super::{
+    errors::to_message,
+    latency::Latency,
+    settings::{PROPERTIES, Settings},
+    stats::Stats,
+    worker::Worker,
+};
+use crate::{
+    engine::{self, Bundle, Choice, Deblurrer, FrameSize, Options, Provider, Search},
+    frame::{Layout, LayoutError, View, ViewMut},
+};
+
+static CAT: LazyLock<gst::DebugCategory> =
+    LazyLock::new(|| gst::DebugCategory::new("blurdm", gst::DebugColorFlags::empty(), Some("Motion deblurring")));
+
+static ORT_CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "blurdm-ort",
+        gst::DebugColorFlags::empty(),
+        Some("ONNX Runtime under blurdm"),
+    )
+});
+
+const FORMATS: [gst_video::VideoFormat; 6] = [
+    gst_video::VideoFormat::Rgbx,
+    gst_video::VideoFormat::Bgrx,
+    gst_video::VideoFormat::Rgba,
+    gst_video::VideoFormat::Bgra,
+    gst_video::VideoFormat::Rgb,
+    gst_video::VideoFormat::Bgr,
+];
+
+/// Graphs are tried out on a frame of this size before caps are known, so that a model or a provider that cannot be used is
+/// an error of the state change.
+const TRIAL: FrameSize = FrameSize { width: 64, height: 64 };
+
+/// What start() has found out: everything but the size.
+struct Loaded {
+    bundle: Bundle,
+    options: Options,
+    search: Search,
+}
+
+#[derive(Default)]
+pub struct BlurDm {
+    settings: Mutex<Settings>,
+    loaded: Mutex<Option<Arc<Loaded>>>,
+    /// Taken out while a frame is restored, so that no lock is held then.
+    worker: Mutex<Option<Worker>>,
+    provider: Mutex<Option<Provider>>,
+    stats: Mutex<Stats>,
+    latency: Mutex<Latency>,
+}
+
+/// The data behind these locks is replaced whole, so what a panicking thread left is sound.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for BlurDm {
+    const NAME: &'static str = "GstBlurDm";
+    type Type = super::BlurDm;
+    type ParentType = gst_video::VideoFilter;
+}
+
+impl ObjectImpl for BlurDm {
+    fn properties() -> &'static [glib::ParamSpec] {
+        &PROPERTIES
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        engine::log::set_receiver(log_runtime);
+        // GstVideoFilter turns it on, and a model slower than the frame rate would then silently lose most frames.
+        self.obj().set_property("qos", false);
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        gst::debug!(CAT, imp = self, "{} = {value:?}", pspec.name());
+        lock(&self.settings).set(pspec.name(), value);
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        match pspec.name() {
+            "active-provider" => lock(&self.provider).map_or("", Provider::nick).to_value(),
+            "stats" => lock(&self.stats).to_structure().to_value(),
+            name => {
+                let value = lock(&self.settings).get(name);
+                value.unwrap_or_else(|| pspec.default_value().clone())
+            }
+        }
+    }
+}
+
+impl GstObjectImpl for BlurDm {}
+
+impl ElementImpl for BlurDm {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Motion deblurring",
+                "Filter/Effect/Video",
+                "Removes motion blur from video with a blur-diffusion prior, through ONNX Runtime",
+                "The blurdm authors",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let side = engine::MINIMUM_SIDE as i32..=i32::MAX;
+            let caps = gst_video::VideoCapsBuilder::new()
+                .format_list(FORMATS)
+                .width_range(side.clone())
+                .height_range(side)
+                .build();
+            [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
+                .into_iter()
+                .filter_map(|(name, direction)| {
+                    gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).ok()
+                })
+                .collect()
+        });
+        &TEMPLATES
+    }
+}
+
+impl BaseTransformImpl for BlurDm {
+    const MODE: gst_base::subclass::BaseTransformMode = gst_base::subclass::BaseTransformMode::NeverInPlace;
+    const PASSTHROUGH_ON_SAME_CAPS: bool = false;
+    const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
+
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = lock(&self.settings).clone();
+        self.post_progress(gst::ProgressType::Start, "Loading the model");
+        let (loaded, trial) = self.load(&settings).map_err(|error| {
+            self.post_progress(gst::ProgressType::Error, "The model cannot be used");
+            to_message(&error)
+        })?;
+        self.post_progress(gst::ProgressType::Complete, "The model is loaded");
+        gst::info!(
+            CAT,
+            imp = self,
+            "model {} ({}) on {} with ONNX Runtime",
+            loaded.bundle.manifest().name,
+            loaded.bundle.label(),
+            trial.provider()
+        );
+        *lock(&self.stats) = Stats::default();
+        *lock(&self.provider) = Some(trial.provider());
+        *lock(&self.loaded) = Some(Arc::new(loaded));
+        self.announce(&trial);
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        *lock(&self.worker) = None;
+        *lock(&self.loaded) = None;
+        *lock(&self.provider) = None;
+        Ok(())
+    }
+
+    fn before_transform(&self, inbuf: &gst::BufferRef) {
+        let obj = self.obj();
+        if let Some(pts) = inbuf.pts()
+            && let Some(segment) = obj.segment().downcast_ref::<gst::ClockTime>()
+            && let Some(time) = segment.to_stream_time(pts)
+            && let Err(error) = obj.sync_values(time)
+        {
+            gst::debug!(CAT, imp = self, "no controlled value at {time}: {error}");
+        }
+        obj.set_passthrough(lock(&self.settings).is_passthrough());
+    }
+
+    /// The geometry does not change, so that every meta stays true.
+    fn transform_meta(
+        &self,
+        _outbuf: &mut gst::BufferRef,
+        _meta: gst::MetaRef<gst::Meta>,
+        _inbuf: &gst::BufferRef,
+    ) -> bool {
+        true
+    }
+
+    fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
+        if direction == gst::PadDirection::Src
+            && let gst::QueryViewMut::Latency(answer) = query.view_mut()
+        {
+            let mut upstream = gst::query::Latency::new();
+            if !self.obj().sink_pad().peer_query(&mut upstream) {
+                return false;
+            }
+            let (live, min, max) = upstream.result();
+            let own = gst::ClockTime::try_from(lock(&self.latency).reported()).unwrap_or(gst::ClockTime::ZERO);
+            answer.set(live, min + own, max.map(|max| max + own));
+            return true;
+        }
+        BaseTransformImplExt::parent_query(self, direction, query)
+    }
+}
+
+impl VideoFilterImpl for BlurDm {
+    fn set_info(
+        &self,
+        incaps: &gst::Caps,
+        in_info: &gst_video::VideoInfo,
+        _outcaps: &gst::Caps,
+        _out_info: &gst_video::VideoInfo,
+    ) -> Result<(), gst::LoggableError> {
+        *lock(&self.worker) = None;
+        if in_info.interlace_mode() != gst_video::VideoInterlaceMode::Progressive {
+            let message = gst::error_msg!(
+                gst::CoreError::Negotiation,
+                ["interlaced video cannot be deblurred; put 'deinterlace' before blurdm"]
+            );
+            self.post_error_message(message);
+            return Err(gst::loggable_error!(CAT, "interlaced caps {incaps}"));
+        }
+        let size = FrameSize {
+            width: in_info.width() as usize,
+            height: in_info.height() as usize,
+        };
+        let Some(loaded) = lock(&self.loaded).clone() else {
+            return Err(gst::loggable_error!(CAT, "caps before start"));
+        };
+        match Deblurrer::new(&loaded.bundle, &loaded.options, &loaded.search, size) {
+            Ok(deblurrer) => {
+                gst::debug!(
+                    CAT,
+                    imp = self,
+                    "{}x{} on {}",
+                    size.width,
+                    size.height,
+                    deblurrer.provider()
+                );
+                *lock(&self.worker) = Some(Worker::new(deblurrer));
+                Ok(())
+            }
+            Err(error) => {
+                self.post_error_message(to_message(&error));
+                Err(gst::loggable_error!(CAT, "{error}"))
+            }
+        }
+    }
+
+    fn transform_frame(
+        &self,
+        inframe: &gst_video::VideoFrameRef<&gst::BufferRef>,
+        outframe: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        // A gap has nothing in it to restore.
+        if inframe.buffer().flags().contains(gst::BufferFlags::GAP) {
+            lock(&self.stats).passed();
+            return copy(inframe, outframe).map(|()| gst::FlowSuccess::Ok).map_err(|error| {
+                gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
+                gst::FlowError::Error
+            });
+        }
+        let started = Instant::now();
+        let (steps, finish) = {
+            let settings = lock(&self.settings);
+            (settings.steps as usize, settings.finish())
+        };
+        let Some(mut worker) = lock(&self.worker).take() else {
+            gst::element_imp_error!(self, gst::CoreError::Negotiation, ["a frame came before its caps"]);
+            return Err(gst::FlowError::NotNegotiated);
+        };
+        let restored = views(inframe, outframe).map_err(|error| {
+            gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
+            gst::FlowError::Error
+        });
+        let restored = restored.and_then(|(view, mut out)| {
+            worker.restore(view, &mut out, steps, finish).map_err(|error| {
+                self.post_error_message(to_message(&error));
+                gst::FlowError::Error
+            })
+        });
+        *lock(&self.worker) = Some(worker);
+        let timing = restored?;
+        let cost = {
+            let mut stats = lock(&self.stats);
+            stats.restored(timing, started.elapsed());
+            stats.cost()
+        };
+        if lock(&self.latency).update(cost) {
+            gst::debug!(CAT, imp = self, "a frame now costs {cost:?}");
+            let message = gst::message::Latency::builder().src(&*self.obj()).build();
+            self.post_message(message);
+        }
+        Ok(gst::FlowSuccess::Ok)
+    }
+}
+
+impl BlurDm {
+    /// Loads the bundle and tries it out on a small frame. The options then name the provider that ran.
+    fn load(&self, settings: &Settings) -> Result<(Loaded, Deblurrer), engine::Error> {
+        let bundle = match settings.model.as_str() {
+            "" => Bundle::builtin()?,
+            folder => Bundle::open(Path::new(folder))?,
+        };
+        let search = Search {
+            library: settings.library(),
+            beside: self.plugin_folder().into_iter().collect(),
+        };
+        let mut options = settings.options();
+        let trial = Deblurrer::new(&bundle, &options, &search, TRIAL)?;
+        let steps = settings.steps as usize;
+        if steps > trial.max_steps() {
+            return Err(engine::Error::Steps {
+                steps,
+                max: trial.max_steps(),
+            });
+        }
+        options.provider = Choice::Only(trial.provider());
+        let loaded = Loaded {
+            bundle,
+            options,
+            search,
+        };
+        Ok((loaded, trial))
+    }
+
+    fn plugin_folder(&self) -> Option<PathBuf> {
+        let plugin = self.obj().factory()?.plugin()?;
+        plugin.filename()?.parent().map(Path::to_owned)
+    }
+
+    /// Says on the bus what runs, and why nothing better does.
+    fn announce(&self, deblurrer: &Deblurrer) {
+        let mut structure = gst::Structure::builder("blurdm-provider").field("provider", deblurrer.provider().nick());
+        for (provider, reason) in deblurrer.refused() {
+            gst::info!(CAT, imp = self, "{provider} cannot be used: {reason}");
+            structure = structure.field(format!("refused-{}", provider.nick()), reason);
+        }
+        let message = gst::message::Element::builder(structure.build())
+            .src(&*self.obj())
+            .build();
+        self.post_message(message);
+        self.obj().notify("active-provider");
+    }
+
+    fn post_progress(&self, kind: gst::ProgressType, text: &str) {
+        let message = gst::message::Progress::builder(kind, "load", text)
+            .src(&*self.obj())
+            .build();
+        self.post_message(message);
+    }
+
+    fn post_message(&self, message: gst::Message) {
+        if self.obj().post_message(message).is_err() {
+            gst::trace!(CAT, imp = self, "no bus to post on");
+        }
+    }
+}
+
+/// Both frames as views of their first and only plane.
+fn views<'a>(
+    inframe: &'a gst_video::VideoFrameRef<&gst::BufferRef>,
+    outframe: &'a mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
+) -> Result<(View<'a>, ViewMut<'a>), LayoutError> {
+    let layout = layout(inframe.format());
+    let (width, height) = (inframe.width() as usize, inframe.height() as usize);
+    let stride = |strides: &[i32]| strides.first().map_or(0, |&s| usize::try_from(s).unwrap_or(0));
+    let (in_stride, out_stride) = (stride(inframe.plane_stride()), stride(outframe.plane_stride()));
+    let view = View::new(inframe.plane_data(0).unwrap_or(&[]), layout, width, height, in_stride)?;
+    let out = ViewMut::new(
+        outframe.plane_data_mut(0).unwrap_or(&mut []),
+        layout,
+        width,
+        height,
+        out_stride,
+    )?;
+    Ok((view, out))
+}
+
+fn copy(
+    inframe: &gst_video::VideoFrameRef<&gst::BufferRef>,
+    outframe: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
+) -> Result<(), LayoutError> {
+    let (view, mut out) = views(inframe, outframe)?;
+    for (from, to) in view.rows().zip(out.rows_mut()) {
+        to.copy_from_slice(from);
+    }
+    Ok(())
+}
+
+/// The layout of one of `FORMATS`; the pad templates let no other one in.
+fn layout(format: gst_video::VideoFormat) -> Layout {
+    match format {
+        gst_video::VideoFormat::Bgrx | gst_video::VideoFormat::Bgra => Layout::BGRX,
+        gst_video::VideoFormat::Rgb => Layout::RGB,
+        gst_video::VideoFormat::Bgr => Layout::BGR,
+        _ => Layout::RGBX,
+    }
+}
+
+/// ONNX Runtime's own messages, into their own category. Called while graphs run: formats and returns.
+fn log_runtime(level: LogLevel, location: &str, message: &str) {
+    let level = match level {
+        LogLevel::Verbose => gst::DebugLevel::Log,
+        LogLevel::Info => gst::DebugLevel::Debug,
+        LogLevel::Warning => gst::DebugLevel::Info,
+        LogLevel::Error | LogLevel::Fatal => gst::DebugLevel::Warning,
+    };
+    gst::log_with_level!(*ORT_CAT, level, "{location}: {message}");
+}

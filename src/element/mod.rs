@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The element `blurdm`, a filter that removes motion blur from video.
+//!
+//! ```text
+//! gst-launch-1.0 v4l2src ! videoconvert ! blurdm ! videoconvert ! autovideosink
+//! gst-launch-1.0 filesrc location=drive.mp4 ! decodebin ! videoconvert ! blurdm compare=split ! videoconvert ! autovideosink
+//! ```
+//!
+//! Takes and gives RGBx, BGRx, RGBA, BGRA, RGB and BGR, progressive, from 16x16 on; caps, timestamps, flags and metas pass
+//! untouched. RGBx and RGBA without row padding cost no conversion.
+//!
+//! Every frame is restored, however late: `GstVideoFilter` turns QoS on, under which a model slower than the frame rate would
+//! silently lose most frames, so `blurdm` turns it off again (`qos=true` brings it back). Instead the element answers the
+//! LATENCY query with what a frame has cost, and posts a Latency message when that changes.
+
+mod errors;
+mod imp;
+mod latency;
+mod settings;
+mod stats;
+mod worker;
+
+use gst::{glib, prelude::*};
+
+use crate::engine;
+
+glib::wrapper! {
+    /// The element, as an object. Made by the factory `blurdm`.
+    pub struct BlurDm(ObjectSubclass<imp::BlurDm>)
+        @extends gst_video::VideoFilter, gst_base::BaseTransform, gst::Element, gst::Object;
+}
+
+/// Values of the property `execution-provider`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstBlurDmExecutionProvider")]
+pub enum ExecutionProvider {
+    #[default]
+    #[enum_value(name = "The best that really loads: TensorRT, CUDA, OpenVINO, CPU", nick = "auto")]
+    Auto,
+    #[enum_value(name = "NVIDIA TensorRT", nick = "tensorrt")]
+    TensorRt,
+    #[enum_value(name = "NVIDIA CUDA", nick = "cuda")]
+    Cuda,
+    #[enum_value(name = "Intel OpenVINO, on the CPU", nick = "openvino")]
+    OpenVino,
+    #[enum_value(name = "CPU", nick = "cpu")]
+    Cpu,
+}
+
+impl From<ExecutionProvider> for engine::Choice {
+    fn from(provider: ExecutionProvider) -> Self {
+        use engine::{Choice, Provider};
+        match provider {
+            ExecutionProvider::Auto => Choice::Auto,
+            ExecutionProvider::TensorRt => Choice::Only(Provider::TensorRt),
+            ExecutionProvider::Cuda => Choice::Only(Provider::Cuda),
+            ExecutionProvider::OpenVino => Choice::Only(Provider::OpenVino),
+            ExecutionProvider::Cpu => Choice::Only(Provider::Cpu),
+        }
+    }
+}
+
+/// Values of the property `compare`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstBlurDmCompare")]
+pub enum Compare {
+    #[default]
+    #[enum_value(name = "Only the restored frame", nick = "off")]
+    Off,
+    #[enum_value(name = "The original left of a line", nick = "split")]
+    Split,
+}
+
+/// Registers the element with a plugin.
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    ExecutionProvider::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    Compare::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    gst::Element::register(Some(plugin), "blurdm", gst::Rank::NONE, BlurDm::static_type())
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The element's properties: their specifications, their values, and the way between the two.
+
+use std::{path::PathBuf, sync::LazyLock};
+
+use gst::{glib, prelude::*};
+
+use super::{Compare, ExecutionProvider};
+use crate::{
+    engine::{self, Options},
+    frame::{Finish, Split},
+};
+
+/// The largest T of any bundle; a bundle's own T is checked when it is loaded.
+const MAX_STEPS: u32 = 1000;
+
+/// Values of all writable properties.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub model: String,
+    pub library_path: String,
+    pub execution_provider: ExecutionProvider,
+    pub device_id: i32,
+    pub threads: u32,
+    pub steps: u32,
+    pub strength: f64,
+    pub compare: Compare,
+    pub compare_position: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            model: String::new(),
+            library_path: String::new(),
+            execution_provider: ExecutionProvider::Auto,
+            device_id: 0,
+            threads: 0,
+            steps: 0,
+            strength: 1.0,
+            compare: Compare::Off,
+            compare_position: 0.5,
+        }
+    }
+}
+
+impl Settings {
+    pub fn options(&self) -> Options {
+        Options {
+            provider: self.execution_provider.into(),
+            settings: engine::Settings {
+                device_id: self.device_id,
+                threads: self.threads as usize,
+            },
+        }
+    }
+
+    pub fn library(&self) -> Option<PathBuf> {
+        (!self.library_path.is_empty()).then(|| PathBuf::from(&self.library_path))
+    }
+
+    pub fn finish(&self) -> Finish {
+        Finish {
+            strength: self.strength,
+            split: match self.compare {
+                Compare::Off => None,
+                Compare::Split => Some(Split {
+                    position: self.compare_position,
+                }),
+            },
+        }
+    }
+
+    /// Whether frames go through untouched, as the same buffers.
+    pub fn is_passthrough(&self) -> bool {
+        self.strength == 0.0
+    }
+
+    /// `None` for a name that is no writable property.
+    pub fn get(&self, name: &str) -> Option<glib::Value> {
+        Some(match name {
+            "model" => self.model.to_value(),
+            "library-path" => self.library_path.to_value(),
+            "execution-provider" => self.execution_provider.to_value(),
+            "device-id" => self.device_id.to_value(),
+            "threads" => self.threads.to_value(),
+            "steps" => self.steps.to_value(),
+            "strength" => self.strength.to_value(),
+            "compare" => self.compare.to_value(),
+            "compare-position" => self.compare_position.to_value(),
+            _ => return None,
+        })
+    }
+
+    /// Sets a property from a value whose type GObject has checked. Strings take their default from NULL.
+    pub fn set(&mut self, name: &str, value: &glib::Value) {
+        fn take<'a, T: glib::value::FromValue<'a>>(target: &mut T, value: &'a glib::Value)
+        where
+            <T as glib::value::FromValue<'a>>::Checker:
+                glib::value::ValueTypeChecker<Error = glib::value::ValueTypeMismatchError>,
+        {
+            if let Ok(new) = value.get() {
+                *target = new;
+            }
+        }
+        let text = || value.get::<Option<String>>().ok().flatten().unwrap_or_default();
+        match name {
+            "model" => self.model = text(),
+            "library-path" => self.library_path = text(),
+            "execution-provider" => take(&mut self.execution_provider, value),
+            "device-id" => take(&mut self.device_id, value),
+            "threads" => take(&mut self.threads, value),
+            "steps" => take(&mut self.steps, value),
+            "strength" => take(&mut self.strength, value),
+            "compare" => take(&mut self.compare, value),
+            "compare-position" => take(&mut self.compare_position, value),
+            _ => {}
+        }
+    }
+}
+
+pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+    let default = Settings::default();
+    vec![
+        glib::ParamSpecString::builder("model")
+            .nick("Model")
+            .blurb("Folder of the model bundle; empty is the built-in blurdm-nano")
+            .default_value(Some(default.model.as_str()))
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("library-path")
+            .nick("Library path")
+            .blurb("ONNX Runtime library, or the folder that holds it; empty searches ORT_DYLIB_PATH, beside the plugin, this user's data, Python and the system. The first element of a process decides")
+            .default_value(Some(default.library_path.as_str()))
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("execution-provider", default.execution_provider)
+            .nick("Execution provider")
+            .blurb("What to run on; anything but auto fails when it cannot be had")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecInt::builder("device-id")
+            .nick("Device ID")
+            .blurb("GPU to run on, for tensorrt and cuda")
+            .minimum(0)
+            .default_value(default.device_id)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("threads")
+            .nick("Threads")
+            .blurb("CPU threads of a graph; 0 is one per core")
+            .maximum(1024)
+            .default_value(default.threads)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("steps")
+            .nick("Steps")
+            .blurb("Steps of the sampler; 0 lets the model choose")
+            .maximum(MAX_STEPS)
+            .default_value(default.steps)
+            .mutable_playing()
+            .controllable()
+            .build(),
+        glib::ParamSpecDouble::builder("strength")
+            .nick("Strength")
+            .blurb("Blend between the input (0, the same buffer) and the restored frame (1)")
+            .minimum(0.0)
+            .maximum(1.0)
+            .default_value(default.strength)
+            .mutable_playing()
+            .controllable()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("compare", default.compare)
+            .nick("Compare")
+            .blurb("Show the input beside the restored frame")
+            .mutable_playing()
+            .controllable()
+            .build(),
+        glib::ParamSpecDouble::builder("compare-position")
+            .nick("Compare position")
+            .blurb("Where the line of compare=split stands, as a share of the width")
+            .minimum(0.0)
+            .maximum(1.0)
+            .default_value(default.compare_position)
+            .mutable_playing()
+            .controllable()
+            .build(),
+        glib::ParamSpecString::builder("active-provider")
+            .nick("Active provider")
+            .blurb("What the graphs really run on; empty before caps are known")
+            .read_only()
+            .build(),
+        glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+            .nick("Statistics")
+            .blurb("Frames, and milliseconds (p50, p95, p99 of the last frames) per stage")
+            .read_only()
+            .build(),
+    ]
+});

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What the element has done so far, and how long it took.
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::engine::Timing;
+
+/// Percentiles are those of this many frames.
+const WINDOW: usize = 256;
+
+#[derive(Debug, Default)]
+struct Stage(VecDeque<Duration>);
+
+impl Stage {
+    fn record(&mut self, duration: Duration) {
+        if self.0.len() == WINDOW {
+            self.0.pop_front();
+        }
+        self.0.push_back(duration);
+    }
+
+    /// Nearest-rank percentiles; zero before the first frame.
+    fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [Duration; N] {
+        let mut sorted: Vec<Duration> = self.0.iter().copied().collect();
+        sorted.sort_unstable();
+        shares.map(|share| {
+            let rank = (share * sorted.len() as f64).ceil() as usize;
+            sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+        })
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Stats {
+    frames: u64,
+    passed: u64,
+    prior: Stage,
+    backbone: Stage,
+    total: Stage,
+}
+
+impl Stats {
+    /// A frame was restored; `total` includes what the element itself does.
+    pub fn restored(&mut self, timing: Timing, total: Duration) {
+        self.frames += 1;
+        self.prior.record(timing.prior);
+        self.backbone.record(timing.backbone);
+        self.total.record(total);
+    }
+
+    /// A frame went through as it was.
+    pub fn passed(&mut self) {
+        self.passed += 1;
+    }
+
+    /// The cost that nearly every one of the last frames stayed under.
+    pub fn cost(&self) -> Duration {
+        self.total.percentiles([0.95])[0]
+    }
+
+    pub fn to_structure(&self) -> gst::Structure {
+        let mut structure = gst::Structure::builder("blurdm-stats")
+            .field("frames", self.frames)
+            .field("passed", self.passed);
+        for (name, stage) in [
+            ("prior", &self.prior),
+            ("backbone", &self.backbone),
+            ("total", &self.total),
+        ] {
+            let shares = [0.50, 0.95, 0.99];
+            for (share, value) in ["p50", "p95", "p99"].iter().zip(stage.percentiles(shares)) {
+                structure = structure.field(format!("{name}-ms-{share}"), value.as_secs_f64() * 1e3);
+            }
+        }
+        structure.build()
+    }
+}

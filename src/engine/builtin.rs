@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The files of the model that is compiled in.
+
+pub(super) const NAME: &str = "blurdm-nano (built in)";
+
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/blurdm-nano/", $name)))),+]
+    };
+}
+
+static FILES: &[(&str, &[u8])] = files!("manifest.toml", "prior_encoder.onnx", "residuals.onnx", "backbone.onnx",);
+
+pub(super) fn file(name: &str) -> Option<&'static [u8]> {
+    FILES.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+}

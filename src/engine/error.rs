@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::provider::Provider;
+use crate::diffusion::ScheduleError;
+
+/// Why a frame cannot be restored. Every message names the thing, the reason and what to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error(
+        "no usable ONNX Runtime (1.{min} or later) was found; run `make install`, `pip install onnxruntime`, or set library-path or ORT_DYLIB_PATH to libonnxruntime.so (looked in: {}{})",
+        list(.folders),
+        refused_text(.refused),
+        min = super::runtime::MINIMUM_MINOR
+    )]
+    RuntimeMissing {
+        folders: Vec<PathBuf>,
+        /// Libraries that were found and why they will not do.
+        refused: Vec<String>,
+    },
+    #[error("ONNX Runtime at '{path}' cannot be used: {reason}")]
+    RuntimeUnusable { path: PathBuf, reason: String },
+    #[error("model bundle '{bundle}': {reason}")]
+    BundleMissing { bundle: String, reason: String },
+    #[error("model bundle '{bundle}', {file}: {reason}")]
+    BundleInvalid {
+        bundle: String,
+        file: String,
+        reason: String,
+    },
+    #[error("model bundle '{bundle}', manifest.toml: {source}")]
+    Schedule { bundle: String, source: ScheduleError },
+    #[error("execution provider '{provider}' cannot be used: {reason}")]
+    Provider { provider: Provider, reason: String },
+    #[error("frames of {width}x{height} cannot be restored: {reason}")]
+    Size {
+        width: usize,
+        height: usize,
+        reason: String,
+    },
+    #[error("the model's {graph} graph failed: {reason}")]
+    Inference { graph: &'static str, reason: String },
+    #[error("the model does not compute a picture: {reason}; the bundle is damaged or was exported wrongly")]
+    NotAPicture { reason: String },
+    #[error(
+        "{steps} sampler steps were asked for, and this model has {max}; set steps between 1 and {max}, or 0 for the model's own choice"
+    )]
+    Steps { steps: usize, max: usize },
+}
+
+fn list(folders: &[PathBuf]) -> String {
+    folders
+        .iter()
+        .map(|f| f.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn refused_text(refused: &[String]) -> String {
+    if refused.is_empty() {
+        String::new()
+    } else {
+        format!("; found and refused: {}", refused.join("; "))
+    }
+}

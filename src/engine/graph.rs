@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The three graphs of a bundle as sessions whose inputs and outputs have been checked against the contract.
+
+use ndarray::{ArrayView1, s};
+use ort::{
+    session::{
+        Session,
+        builder::{GraphOptimizationLevel, SessionBuilder},
+    },
+    value::{Outlet, TensorElementType, TensorRef, ValueType},
+};
+
+use super::{
+    Error,
+    provider::{Provider, Settings},
+    runtime::Runtime,
+};
+use crate::diffusion::{ResidualEstimator, Residuals};
+
+/// Bytes of a pixel of a frame tensor: red, green, blue and a fourth that is copied through.
+pub const PIXEL_BYTES: usize = 4;
+
+/// Width and height of the frames, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FrameSize {
+    pub width: usize,
+    pub height: usize,
+}
+
+impl FrameSize {
+    /// Bytes of a tight frame.
+    pub fn bytes(self) -> usize {
+        self.width * self.height * PIXEL_BYTES
+    }
+
+    fn shape(self) -> [usize; 4] {
+        [1, self.height, self.width, PIXEL_BYTES]
+    }
+}
+
+/// One tensor of the contract; `None` in a shape is a side of the frame.
+struct Port {
+    name: &'static str,
+    element: TensorElementType,
+    shape: Vec<Option<i64>>,
+}
+
+impl Port {
+    fn frame(name: &'static str) -> Self {
+        let shape = vec![Some(1), None, None, Some(PIXEL_BYTES as i64)];
+        Self {
+            name,
+            element: TensorElementType::Uint8,
+            shape,
+        }
+    }
+
+    fn latent(name: &'static str, dim: usize) -> Self {
+        Self {
+            name,
+            element: TensorElementType::Float32,
+            shape: vec![Some(1), Some(dim as i64)],
+        }
+    }
+
+    fn time(name: &'static str) -> Self {
+        Self {
+            name,
+            element: TensorElementType::Float32,
+            shape: vec![Some(1)],
+        }
+    }
+
+    fn matches(&self, outlet: &Outlet) -> bool {
+        let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
+            return false;
+        };
+        outlet.name() == self.name
+            && ty == &self.element
+            && shape.len() == self.shape.len()
+            && shape
+                .iter()
+                .zip(&self.shape)
+                .all(|(&dim, want)| want.is_none_or(|want| dim == want))
+    }
+}
+
+impl std::fmt::Display for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let dims: Vec<String> = self
+            .shape
+            .iter()
+            .enumerate()
+            .map(|(i, dim)| match dim {
+                Some(dim) => dim.to_string(),
+                None if i == 1 => "height".into(),
+                None => "width".into(),
+            })
+            .collect();
+        write!(f, "'{}' {:?} [{}]", self.name, self.element, dims.join(", "))
+    }
+}
+
+/// What a session is made with.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub runtime: &'static Runtime,
+    pub bundle: &'a str,
+    pub settings: Settings,
+}
+
+/// A session with its name in the contract.
+struct Graph {
+    session: Session,
+    name: &'static str,
+}
+
+impl Graph {
+    fn load(
+        context: Context<'_>,
+        provider: Provider,
+        name: &'static str,
+        bytes: &[u8],
+        size: Option<FrameSize>,
+        inputs: &[Port],
+        outputs: &[Port],
+    ) -> Result<Self, Error> {
+        let builder = builder(context, size).map_err(|error| Error::Inference {
+            graph: name,
+            reason: error.to_string(),
+        })?;
+        let mut builder = provider
+            .register(builder, &context.settings)
+            .map_err(|error| Error::Provider {
+                provider,
+                reason: error.message().to_owned(),
+            })?;
+        let session = builder.commit_from_memory(bytes).map_err(|error| match provider {
+            Provider::Cpu => Error::BundleInvalid {
+                bundle: context.bundle.to_owned(),
+                file: name.to_owned(),
+                reason: format!("ONNX Runtime cannot load the graph: {}", error.message()),
+            },
+            _ => Error::Provider {
+                provider,
+                reason: format!("it cannot run the {name} graph: {}", error.message()),
+            },
+        })?;
+        check_contract(context, name, "inputs", session.inputs(), inputs)?;
+        check_contract(context, name, "outputs", session.outputs(), outputs)?;
+        Ok(Self { session, name })
+    }
+
+    fn failed(&self, error: &ort::Error) -> Error {
+        Error::Inference {
+            graph: self.name,
+            reason: error.message().to_owned(),
+        }
+    }
+}
+
+fn builder(context: Context<'_>, size: Option<FrameSize>) -> Result<SessionBuilder, ort::Error> {
+    // A spinning worker thread burns the core that the decoder and the sink need.
+    let mut builder = Session::builder(context.runtime.environment())?
+        .with_optimization_level(GraphOptimizationLevel::Level3)?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?;
+    if context.settings.threads > 0 {
+        builder = builder.with_intra_threads(context.settings.threads)?;
+    }
+    if let Some(size) = size {
+        builder = builder
+            .with_dimension_override("height", size.height as i64)?
+            .with_dimension_override("width", size.width as i64)?;
+    }
+    Ok(builder)
+}
+
+fn check_contract(
+    context: Context<'_>,
+    graph: &str,
+    side: &str,
+    found: &[Outlet],
+    wanted: &[Port],
+) -> Result<(), Error> {
+    let ok = found.len() == wanted.len() && wanted.iter().zip(found).all(|(port, outlet)| port.matches(outlet));
+    if ok {
+        return Ok(());
+    }
+    let wanted: Vec<String> = wanted.iter().map(Port::to_string).collect();
+    let found: Vec<String> = found
+        .iter()
+        .map(|outlet| format!("'{}' {}", outlet.name(), outlet.dtype()))
+        .collect();
+    Err(Error::BundleInvalid {
+        bundle: context.bundle.to_owned(),
+        file: graph.to_owned(),
+        reason: format!(
+            "its {side} are {}, and the contract wants {}; export the bundle again",
+            found.join(", "),
+            wanted.join(", ")
+        ),
+    })
+}
+
+/// `prior_encoder`: frame to z_B.
+pub(super) struct PriorEncoder {
+    graph: Graph,
+    size: FrameSize,
+}
+
+impl PriorEncoder {
+    pub fn load(
+        context: Context<'_>,
+        provider: Provider,
+        bytes: &[u8],
+        size: FrameSize,
+        dim: usize,
+    ) -> Result<Self, Error> {
+        let inputs = [Port::frame("frame")];
+        let outputs = [Port::latent("z_blur", dim)];
+        let graph = Graph::load(context, provider, "prior_encoder", bytes, Some(size), &inputs, &outputs)?;
+        Ok(Self { graph, size })
+    }
+
+    /// Fills `z_blur` [D] from a tight frame.
+    pub fn encode(&mut self, frame: &[u8], z_blur: &mut [f32]) -> Result<(), Error> {
+        let Graph { session, name } = &mut self.graph;
+        let mut run = || -> Result<(), ort::Error> {
+            let outputs = session.run(ort::inputs![TensorRef::from_array_view((self.size.shape(), frame))?])?;
+            z_blur.copy_from_slice(outputs[0].try_extract_tensor::<f32>()?.1);
+            Ok(())
+        };
+        run().map_err(|error| Error::Inference {
+            graph: name,
+            reason: error.message().to_owned(),
+        })
+    }
+}
+
+/// `residuals`: the estimators of the sampler. A few hundred numbers, so they stay on the CPU whatever the rest runs on.
+pub(super) struct ResidualGraph {
+    graph: Graph,
+}
+
+impl ResidualGraph {
+    pub fn load(context: Context<'_>, bytes: &[u8], dim: usize) -> Result<Self, Error> {
+        let inputs = [
+            Port::latent("z_t", dim),
+            Port::latent("z_blur", dim),
+            Port::time("t"),
+            Port::time("s"),
+        ];
+        let outputs = [Port::latent("blur_residual", dim), Port::latent("noise_residual", dim)];
+        let context = Context {
+            settings: Settings {
+                threads: 1,
+                ..context.settings
+            },
+            ..context
+        };
+        let graph = Graph::load(context, Provider::Cpu, "residuals", bytes, None, &inputs, &outputs)?;
+        Ok(Self { graph })
+    }
+}
+
+impl ResidualEstimator for ResidualGraph {
+    type Error = Error;
+
+    fn estimate(
+        &mut self,
+        z_t: ArrayView1<'_, f32>,
+        z_blur: ArrayView1<'_, f32>,
+        t: usize,
+        s: usize,
+        residuals: &mut Residuals,
+    ) -> Result<(), Error> {
+        let dim = z_t.len();
+        let (t, s) = ([t as f32], [s as f32]);
+        let (z_t, z_blur) = (z_t.insert_axis(ndarray::Axis(0)), z_blur.insert_axis(ndarray::Axis(0)));
+        let session = &mut self.graph.session;
+        let mut run = || -> Result<(), ort::Error> {
+            let outputs = session.run(ort::inputs![
+                TensorRef::from_array_view(z_t)?,
+                TensorRef::from_array_view(z_blur)?,
+                TensorRef::from_array_view(([1], &t[..]))?,
+                TensorRef::from_array_view(([1], &s[..]))?,
+            ])?;
+            for (residual, output) in [(&mut residuals.blur, 0), (&mut residuals.noise, 1)] {
+                let values = outputs[output].try_extract_tensor::<f32>()?.1;
+                residual.slice_mut(s![..dim]).assign(&ArrayView1::from(values));
+            }
+            Ok(())
+        };
+        run().map_err(|error| self.graph.failed(&error))
+    }
+}
+
+/// `backbone`: frame and prior to the restored frame.
+pub(super) struct Backbone {
+    graph: Graph,
+    size: FrameSize,
+}
+
+impl Backbone {
+    pub fn load(
+        context: Context<'_>,
+        provider: Provider,
+        bytes: &[u8],
+        size: FrameSize,
+        dim: usize,
+    ) -> Result<Self, Error> {
+        let inputs = [Port::frame("frame"), Port::latent("prior", dim)];
+        let outputs = [Port::frame("restored")];
+        let graph = Graph::load(context, provider, "backbone", bytes, Some(size), &inputs, &outputs)?;
+        Ok(Self { graph, size })
+    }
+
+    /// Fills `restored` from a tight `frame` of the same size and the prior [D].
+    pub fn restore(&mut self, frame: &[u8], prior: ArrayView1<'_, f32>, restored: &mut [u8]) -> Result<(), Error> {
+        let prior = prior.insert_axis(ndarray::Axis(0));
+        let session = &mut self.graph.session;
+        let shape = self.size.shape();
+        let mut run = || -> Result<(), ort::Error> {
+            let outputs = session.run(ort::inputs![
+                TensorRef::from_array_view((shape, frame))?,
+                TensorRef::from_array_view(prior)?,
+            ])?;
+            restored.copy_from_slice(outputs[0].try_extract_tensor::<u8>()?.1);
+            Ok(())
+        };
+        run().map_err(|error| self.graph.failed(&error))
+    }
+}

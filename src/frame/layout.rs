@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use thiserror::Error;
+
+/// A packed 8-bit RGB layout: how many bytes a pixel has, and where red, green and blue lie in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    bytes: usize,
+    rgb: [usize; 3],
+}
+
+impl Layout {
+    /// RGBx and RGBA: what the graphs take.
+    pub const RGBX: Self = Self {
+        bytes: 4,
+        rgb: [0, 1, 2],
+    };
+    /// BGRx and BGRA.
+    pub const BGRX: Self = Self {
+        bytes: 4,
+        rgb: [2, 1, 0],
+    };
+    pub const RGB: Self = Self {
+        bytes: 3,
+        rgb: [0, 1, 2],
+    };
+    pub const BGR: Self = Self {
+        bytes: 3,
+        rgb: [2, 1, 0],
+    };
+
+    /// Bytes of a pixel: 3 or 4.
+    pub fn bytes(self) -> usize {
+        self.bytes
+    }
+
+    /// Where red, green and blue lie in a pixel.
+    pub(super) fn rgb(self) -> [usize; 3] {
+        self.rgb
+    }
+
+    /// Where the byte lies that is neither red, green nor blue.
+    pub(super) fn fourth(self) -> Option<usize> {
+        (self.bytes == 4).then_some(3)
+    }
+}
+
+/// Why bytes are not a frame.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error(
+    "a frame of {width}x{height} with {pixel} bytes a pixel and rows of {stride} bytes does not fit into {length} bytes"
+)]
+pub struct LayoutError {
+    width: usize,
+    height: usize,
+    pixel: usize,
+    stride: usize,
+    length: usize,
+}
+
+fn check(length: usize, layout: Layout, width: usize, height: usize, stride: usize) -> Result<(), LayoutError> {
+    let row = width * layout.bytes;
+    let needed = height.checked_sub(1).map_or(0, |rows| rows * stride + row);
+    if width == 0 || height == 0 || stride < row || length < needed {
+        return Err(LayoutError {
+            width,
+            height,
+            pixel: layout.bytes,
+            stride,
+            length,
+        });
+    }
+    Ok(())
+}
+
+/// A frame to read: rows of `stride` bytes, of which the first `width` pixels count.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    data: &'a [u8],
+    layout: Layout,
+    width: usize,
+    height: usize,
+    stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// # Errors
+    /// [`LayoutError`] when the rows are shorter than the pixels or the data shorter than the rows.
+    pub fn new(
+        data: &'a [u8],
+        layout: Layout,
+        width: usize,
+        height: usize,
+        stride: usize,
+    ) -> Result<Self, LayoutError> {
+        check(data.len(), layout, width, height, stride)?;
+        Ok(Self {
+            data,
+            layout,
+            width,
+            height,
+            stride,
+        })
+    }
+
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// The rows from top to bottom, without padding.
+    pub fn rows(&self) -> impl Iterator<Item = &'a [u8]> {
+        let row = self.width * self.layout.bytes;
+        self.data
+            .chunks(self.stride)
+            .take(self.height)
+            .map(move |line| &line[..row])
+    }
+
+    /// The frame itself, if it is RGBx without padding: such a frame is a tensor as it lies.
+    pub fn as_tensor(&self) -> Option<&'a [u8]> {
+        let row = self.width * self.layout.bytes;
+        (self.layout == Layout::RGBX && self.stride == row).then(|| &self.data[..row * self.height])
+    }
+}
+
+/// A frame to write; as [`View`].
+#[derive(Debug)]
+pub struct ViewMut<'a> {
+    data: &'a mut [u8],
+    layout: Layout,
+    width: usize,
+    height: usize,
+    stride: usize,
+}
+
+impl<'a> ViewMut<'a> {
+    /// # Errors
+    /// As [`View::new`].
+    pub fn new(
+        data: &'a mut [u8],
+        layout: Layout,
+        width: usize,
+        height: usize,
+        stride: usize,
+    ) -> Result<Self, LayoutError> {
+        check(data.len(), layout, width, height, stride)?;
+        Ok(Self {
+            data,
+            layout,
+            width,
+            height,
+            stride,
+        })
+    }
+
+    /// The rows from top to bottom, without padding.
+    pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let row = self.width * self.layout.bytes;
+        self.data
+            .chunks_mut(self.stride)
+            .take(self.height)
+            .map(move |line| &mut line[..row])
+    }
+
+    /// The frame itself, if it is RGBx without padding.
+    pub fn as_tensor_mut(&mut self) -> Option<&mut [u8]> {
+        let row = self.width * self.layout.bytes;
+        (self.layout == Layout::RGBX && self.stride == row).then(|| &mut self.data[..row * self.height])
+    }
+}
