@@ -21,8 +21,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-SUB_FRAMES = 33
-"""Odd, so that one sub-frame lies exactly at mid-exposure; at most 1 px apart up to paths of 32 px."""
+FEWEST_SUB_FRAMES = 33
+
+
+def sub_frame_count(length: float) -> int:
+    """How many sub-frames a path of `length` px needs to lie at most 1 px apart even where it is fastest (shaken paths reach
+    over twice their mean speed). Odd, so that one lies exactly at mid-exposure."""
+    return max(FEWEST_SUB_FRAMES, 2 * math.ceil(1.5 * length) + 1)
 
 
 def to_linear(srgb: torch.Tensor) -> torch.Tensor:
@@ -54,8 +59,10 @@ class Motion:
         return float(np.linalg.norm(np.diff(self.offsets, axis=0), axis=1).sum())
 
 
-def random_motion(rng: np.random.Generator, length: float, size: tuple[int, int], n: int = SUB_FRAMES) -> Motion:
-    """A continuous path of the given arc length: mostly straight (vehicles), bent or shaken (hands), some turn and zoom."""
+def random_motion(rng: np.random.Generator, length: float, size: tuple[int, int], n: int | None = None) -> Motion:
+    """A continuous path of the given arc length in n sub-frames: mostly straight (vehicles), bent or shaken (hands), some turn
+    and zoom."""
+    n = n or sub_frame_count(length)
     tau = np.linspace(-0.5, 0.5, n)
     heading = rng.uniform(0, 2 * math.pi)
     along, across = tau.copy(), np.zeros(n)

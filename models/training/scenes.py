@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from .exposure import Camera, Exposure, Layer, develop, expose, random_motion, sub_frames, to_linear
+from .exposure import Camera, Exposure, Layer, develop, expose, random_motion, sub_frame_count, sub_frames, to_linear
 from .sources import Source
 
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts")
+FASTEST_LAYER = 1.2
+"""How far a layer's own path may go, in camera paths."""
+
 HEADROOM = 3.0
 """How far above white the brightest lights of a photograph are taken to have been, before the sensor clipped them."""
 
@@ -119,11 +122,12 @@ class SceneMaker:
             # Undo the clipping of lamps and reflections, so that they leave streaks.
             luminance = background.mean(0, keepdim=True)
             background = background * (1 + HEADROOM * ((luminance - 0.85) / 0.15).clamp(0, 1) ** 2)
-        path = random_motion(rng, length, size)
+        n = sub_frame_count(length * FASTEST_LAYER)
+        path = random_motion(rng, length, size, n)
         layers = [Layer(background, path)]
         while rng.random() < 0.35 and len(layers) < 3:
             texture = self._sign(outer, rng) if rng.random() < 0.5 else self._textured_window(outer, rng, 1)
-            own = random_motion(rng, length * rng.uniform(0, 1.2), size)
+            own = random_motion(rng, length * rng.uniform(0, FASTEST_LAYER), size, n)
             layers.append(Layer(_linear(texture, self._device), own, self._opacity(outer, rng)))
         if length == 0:
             picture = develop(sub_frames([Layer(l.picture, random_motion(rng, 0, size, 1), l.opacity) for l in layers], size)[0], camera, rng, noisy=False)

@@ -22,18 +22,18 @@ LENGTHS = (0, 4, 7, 10, 13, 16)
 SIZE = (360, 640)
 
 
-def write(data: Path, photos: Path, out: Path, seed: int = 2026, device: str = "cpu") -> int:
+def write(data: Path, photos: Path, out: Path, seed: int = 2026, size: tuple[int, int] = SIZE) -> int:
     """Returns how many pairs lie in `out`; existing ones are kept."""
     out.mkdir(parents=True, exist_ok=True)
     count = 0
     for index, source in enumerate(validation_sources(data, photos)):
-        scene = SceneMaker([source], {}, device)
+        scene = SceneMaker([source], {})
         for length in LENGTHS:
             name = f"{source.group}_{source.path.stem if source.group != 'plasma' else source.path.parts[-4]}-{length:02d}"
             count += 1
             if (out / f"{name}_sharp.png").is_file():
                 continue
-            example = scene.expose(SIZE, float(length), np.random.default_rng([seed, index, length]))
+            example = scene.expose(size, float(length), np.random.default_rng([seed, index, length]))
             Image.fromarray(example.blurred).save(out / f"{name}_blurred.png")
             Image.fromarray(example.sharp).save(out / f"{name}_sharp.png")
     return count

@@ -184,7 +184,11 @@ impl BaseTransformImpl for BlurDm {
         {
             gst::debug!(CAT, imp = self, "no controlled value at {time}: {error}");
         }
-        obj.set_passthrough(lock(&self.settings).is_passthrough());
+        let passthrough = lock(&self.settings).is_passthrough();
+        if passthrough {
+            lock(&self.stats).passed();
+        }
+        obj.set_passthrough(passthrough);
     }
 
     /// The geometry does not change, so that every meta stays true.

@@ -170,8 +170,11 @@ impl Deblurrer {
         })
     }
 
-    /// The sharp prior z_0 of a frame.
-    fn prior(&mut self, frame: &[u8], steps: usize) -> Result<Array1<f32>, Error> {
+    /// The sharp prior z_0 [D] of a frame, which [`Deblurrer::restore`] fuses into the backbone.
+    ///
+    /// # Errors
+    /// As [`Deblurrer::restore`].
+    pub fn prior(&mut self, frame: &[u8], steps: usize) -> Result<Array1<f32>, Error> {
         let steps = if steps == 0 { self.default_steps } else { steps };
         self.z_blur.fill(0.0);
         if let Some(z_blur) = self.z_blur.as_slice_mut() {

@@ -25,7 +25,8 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    pub(super) fn environment(&self) -> &Environment {
+    /// The environment of the process. `ort` allows only one, so whoever else needs sessions makes them on this.
+    pub fn environment(&self) -> &Environment {
         &self.environment
     }
 

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MPL-2.0
+
+PLUGIN_DIR := $(or $(CARGO_TARGET_DIR),target)/release
+PLUGIN := $(PLUGIN_DIR)/libgstblurdm.so
+EXAMPLES := $(addprefix $(PLUGIN_DIR)/examples/,longer_exposure measure stills)
+RUNTIME := build/runtime
+CLIP := build/clip/bikes.mp4
+TRAINING_VENV := build/training-venv
+
+# The user's own registry of plugins stays as it is.
+export GST_REGISTRY := $(CURDIR)/build/registry.bin
+export INPUT
+
+.PHONY: help packages plugin demo demo-clip demo-own input test test-training bench install uninstall clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo               blur a clip, restore it, and measure; results in demo/'
+	@echo 'make demo INPUT=FILE    restore your own video into demo/'
+	@echo 'make install            install the plugin, ONNX Runtime and the model for this user'
+	@echo 'make uninstall          remove them'
+	@echo 'make test               format, lints and tests of the plugin'
+	@echo 'make test-training      tests of the training package'
+	@echo 'make bench              benchmarks'
+	@echo 'make clean              remove everything that was built'
+
+# --- What everything needs ---------------------------------------------------------------------------------------------
+
+packages: $(if $(INPUT),input)
+	@build-aux/packages.sh
+
+$(RUNTIME): build-aux/fetch.sh build-aux/runtime-$(shell uname -m).txt | packages
+	@echo 'Fetching ONNX Runtime into $@'
+	@build-aux/fetch.sh runtime $@
+
+# Cargo knows what is out of date, and leaves the files alone if nothing is.
+plugin: | packages
+	@echo 'Building the plugin'
+	@cargo build --release --locked --lib --examples
+$(PLUGIN) $(EXAMPLES): plugin
+	@:
+
+# --- make demo ---------------------------------------------------------------------------------------------------------
+
+demo: $(if $(INPUT),demo-own,demo-clip)
+
+demo-clip: demo/before.png demo/before-after.mp4 demo/measured.txt
+	@echo
+	@cat demo/measured.txt
+	@echo
+	@echo 'Look at demo/before-after.mp4 and demo/before-after.png'
+
+$(CLIP): build-aux/fetch.sh build-aux/clip.txt | packages
+	@echo 'Fetching the clip into $@'
+	@build-aux/fetch.sh clip $(@D)
+
+demo/blurred.mp4: $(CLIP) $(PLUGIN_DIR)/examples/longer_exposure
+	@echo 'Blurring the clip by a longer exposure into $@'
+	@mkdir -p demo
+	@$(PLUGIN_DIR)/examples/longer_exposure $(CLIP) $@
+
+demo/restored.mp4: demo/blurred.mp4 $(PLUGIN) pipelines/file.sh pipelines/env.sh | $(RUNTIME)
+	@echo 'Restoring it into $@'
+	@pipelines/file.sh demo/blurred.mp4 $@
+
+demo/before-after.mp4: demo/restored.mp4
+	@echo 'Restoring it again, the right half only, into $@'
+	@pipelines/file.sh --compare demo/blurred.mp4 $@
+
+demo/before.png: demo/restored.mp4 $(PLUGIN_DIR)/examples/stills
+	@echo 'Taking the stills demo/before.png, demo/after.png and demo/before-after.png'
+	@ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(CURDIR)/$(RUNTIME)}" $(PLUGIN_DIR)/examples/stills demo/blurred.mp4 demo/ 8
+
+demo/measured.txt: demo/restored.mp4 $(PLUGIN_DIR)/examples/measure
+	@echo 'Measuring speed, PSNR and SSIM'
+	@ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(CURDIR)/$(RUNTIME)}" $(PLUGIN_DIR)/examples/measure $(CLIP) demo/blurred.mp4 >$@
+
+# Looked at first, before anything is fetched or built.
+input:
+	@build-aux/restore-own.sh check "$$INPUT"
+
+demo-own: $(PLUGIN) $(EXAMPLES) $(RUNTIME)
+	@build-aux/restore-own.sh run "$$INPUT" $(PLUGIN) $(PLUGIN_DIR)/examples/stills
+
+# --- Tests ---------------------------------------------------------------------------------------------------------------
+
+test test-training bench: export ORT_DYLIB_PATH ?= $(CURDIR)/$(RUNTIME)
+
+test: | packages $(RUNTIME)
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	cargo test --locked
+
+bench: | packages $(RUNTIME)
+	cargo bench --locked
+
+$(TRAINING_VENV): models/training/requirements.txt
+	@echo 'Making the virtual environment $@'
+	@rm -rf $@
+	@python3 -m venv $@ || { echo 'make: python3 cannot make it: install python3-venv, then run make again' >&2; exit 1; }
+	@$@/bin/python -m pip install --quiet --disable-pip-version-check --requirement $< || { rm -rf $@; exit 1; }
+	@touch $@
+
+test-training: $(TRAINING_VENV)
+	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests
+
+# --- For this user -------------------------------------------------------------------------------------------------------
+
+install: $(PLUGIN) | $(RUNTIME)
+	@build-aux/install.sh install $(PLUGIN) $(RUNTIME) models/blurdm-nano
+
+uninstall:
+	@build-aux/install.sh uninstall
+
+clean:
+	cargo clean
+	rm -rf build demo

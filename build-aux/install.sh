@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# Installs the plugin, ONNX Runtime and the model for this user, where GStreamer and the plugin search by default; or
+# removes them again.
+#
+# Usage: install.sh install PLUGIN RUNTIME MODEL
+# Usage: install.sh uninstall
+
+set -eu
+data=${XDG_DATA_HOME:-$HOME/.local/share}
+plugins=$data/gstreamer-1.0/plugins
+
+case ${1:-} in
+install)
+    mkdir -p "$plugins" "$data/blurdm/models"
+    # Copied under another name first: a process may be running the old one.
+    cp "$2" "$plugins/.libgstblurdm.so.new"
+    mv "$plugins/.libgstblurdm.so.new" "$plugins/libgstblurdm.so"
+    rm -rf "$data/blurdm/runtime" "$data/blurdm/models/blurdm-nano"
+    cp -r "$3" "$data/blurdm/runtime"
+    cp -r "$4" "$data/blurdm/models/blurdm-nano"
+    echo "Installed into $plugins and $data/blurdm; try: gst-inspect-1.0 blurdm"
+    ;;
+uninstall)
+    rm -f "$plugins/libgstblurdm.so"
+    rm -rf "$data/blurdm/runtime" "$data/blurdm/models/blurdm-nano"
+    rmdir "$data/blurdm/models" "$data/blurdm" 2>/dev/null || true
+    echo "Removed from $plugins and $data/blurdm"
+    ;;
+*)
+    echo "install.sh: usage: install.sh install PLUGIN RUNTIME MODEL | install.sh uninstall" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What the examples share.
+
+// Every example is a crate of its own, and uses a part of this.
+#![allow(dead_code)]
+
+pub mod bus;
+pub mod exposure;
+pub mod quality;
+pub mod reader;
+pub mod restorer;
+pub mod still;
+pub mod writer;
+
+use std::{error::Error, process::ExitCode};
+
+/// Ends an example: its error, if any, as one line.
+pub fn exit(name: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells how an example is called.
+pub fn usage(line: &str) -> ExitCode {
+    eprintln!("usage: {line}");
+    ExitCode::from(2)
+}

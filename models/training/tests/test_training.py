@@ -1,0 +1,135 @@
+"""From pictures to a bundle, in a minute: patches, three stages, resuming, export, parity, and what goes wrong."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from training import patches, validation
+from training.config import ConfigError, load_config
+from training.evaluate import EvaluationError, find_pairs
+from training.export import load_model
+from training.macs import per_pixel
+from training.model import BlurDm
+from training.sources import MissingSources, training_sources, validation_sources
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def _run(module: str, *arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-W", "ignore", "-m", f"training.{module}", *map(str, arguments)], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="session")
+def store(footage, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("patches")
+    run = _run("patches", "--data", footage[0], "--photos", footage[1], "--out", out, "--count", 24, "--size", 128)
+    assert run.returncode == 0, run.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def trained(store, footage, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    validation.write(*footage, folder / "validation", size=(96, 128))
+    run = _run("train", "--config", CONFIGS / "smoke.toml", "--patches", store, "--validation", folder / "validation", "--out", folder, "--device", "cpu")
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+def test_no_validation_picture_is_trained_on(footage):
+    train = {s.path for s in training_sources(*footage)}
+    held_out = {s.path for s in validation_sources(*footage)}
+    assert train and held_out and not train & held_out
+
+
+def test_patches_are_the_same_when_made_again(store, footage, tmp_path):
+    run = _run("patches", "--data", footage[0], "--photos", footage[1], "--out", tmp_path, "--count", 4, "--size", 128, "--workers", 1)
+    assert run.returncode == 0, run.stderr
+    for again, before in zip(patches.open_store(tmp_path), patches.open_store(store)):
+        assert np.array_equal(again, before[:4])
+
+
+def test_sharp_patches_are_pairs_of_equals(store):
+    blurred, sharp, length = patches.open_store(store)
+    for i in np.flatnonzero(length == 0):
+        assert np.array_equal(blurred[i], sharp[i])
+    assert any(not np.array_equal(blurred[i], sharp[i]) for i in np.flatnonzero(length > 4))
+
+
+def test_the_three_stages_run_and_leave_checkpoint_log_and_curve(trained):
+    rows = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
+    assert {row["stage"] for row in rows} == {1, 2, 3}
+    assert all(np.isfinite(row["loss"]) for row in rows) and any("gain" in row for row in rows)
+    assert Image.open(trained / "curve.png").size[0] > 100
+
+
+def test_an_interrupted_training_goes_on_from_its_checkpoint(trained):
+    run = _run("train", "--config", CONFIGS / "smoke.toml", "--patches", trained.parent / "none", "--out", trained, "--device", "cpu")
+    assert run.returncode != 0  # patches are needed to go on
+    state = torch.load(trained / "checkpoint.pt", weights_only=True)
+    assert state["position"] == [3, 0]
+
+
+def test_the_exported_graphs_compute_what_the_network_computes(trained, tmp_path):
+    run = _run("export", "--config", CONFIGS / "smoke.toml", "--checkpoint", trained / "checkpoint.pt", "--out", tmp_path)
+    assert run.returncode == 0, run.stderr
+    manifest = tomllib.loads((tmp_path / "manifest.toml").read_text())
+    assert set(manifest["files"]) == {"prior_encoder.onnx", "residuals.onnx", "backbone.onnx", "weights.safetensors"}
+    assert (tmp_path / "reference" / "latents.json").is_file()
+    text = b"".join((tmp_path / name).read_bytes() for name in manifest["files"])
+    assert str(Path.home()).encode() not in text and b"site-packages" not in text
+
+
+def test_a_network_that_differs_from_its_graph_is_not_exported(trained, tmp_path):
+    from training.export import ExportError, check_parity, export_graphs
+
+    model = load_model(load_config(CONFIGS / "smoke.toml"), trained / "checkpoint.pt")
+    export_graphs(model, tmp_path)
+    model.encoder.linear2.bias.add_(0.5)
+    with pytest.raises(ExportError, match="prior_encoder"):
+        check_parity(model, tmp_path)
+
+
+def test_nano_stays_within_its_budget_and_has_no_layer_norm():
+    config = load_config(CONFIGS / "nano.toml")
+    macs = per_pixel(config)
+    assert 1_000 < macs["backbone"] <= 14_000
+    assert 100 < macs["prior"] <= 2_000
+    assert not any(isinstance(m, torch.nn.LayerNorm) for m in BlurDm(config.latent, config.backbone).modules())
+
+
+def test_the_prior_reaches_every_decoder_block():
+    model = BlurDm(8, {"channels": [16, 16, 32], "encoder": [1, 1], "middle": 1, "decoder": [2, 2]})
+    frame, prior = torch.rand(1, 3, 32, 32), torch.zeros(1, 8, requires_grad=True)
+    for block in (*model.backbone.decoder1, *model.backbone.decoder2):
+        torch.nn.init.normal_(block.fusion.linear.weight)
+    torch.nn.init.normal_(model.backbone.head.weight)
+    model.backbone(frame, prior).sum().backward()
+    for block in (*model.backbone.decoder1, *model.backbone.decoder2):
+        assert block.fusion.linear.weight.grad is not None
+    assert prior.grad.abs().sum() > 0
+
+
+def test_an_unknown_configuration_key_is_named(tmp_path):
+    text = (CONFIGS / "smoke.toml").read_text()
+    (tmp_path / "wrong.toml").write_text("colour = 1\n" + text)
+    with pytest.raises(ConfigError, match="colour"):
+        load_config(tmp_path / "wrong.toml")
+
+
+def test_missing_pictures_are_named_before_anything_starts(tmp_path):
+    with pytest.raises(MissingSources, match="carnd"):
+        training_sources(tmp_path, tmp_path)
+
+
+def test_a_validation_side_that_is_missing_is_an_error(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a-04_blurred.png")
+    with pytest.raises(EvaluationError, match="a-04_sharp.png"):
+        find_pairs(tmp_path)

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! A copy of the real bundle, to be spoiled.
+
+use std::{fs, ops::Range, path::Path};
+
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+pub const ENCODER: &str = "prior_encoder.onnx";
+pub const RESIDUALS: &str = "residuals.onnx";
+pub const BACKBONE: &str = "backbone.onnx";
+pub const MANIFEST: &str = "manifest.toml";
+
+/// A bundle of its own folder.
+pub struct Copy {
+    folder: TempDir,
+}
+
+impl Copy {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [MANIFEST, ENCODER, RESIDUALS, BACKBONE] {
+            fs::copy(super::nano().join(name), folder.path().join(name)).unwrap();
+        }
+        Self { folder }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn text(&self) -> &str {
+        self.path().to_str().unwrap()
+    }
+
+    pub fn file(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path().join(name)).unwrap()
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path().join(name), bytes).unwrap();
+    }
+
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.path().join(name)).unwrap();
+    }
+
+    /// Replaces a line of the manifest: the one that starts with `key` and " =".
+    pub fn set(&self, key: &str, value: &str) {
+        let manifest = String::from_utf8(self.file(MANIFEST)).unwrap();
+        let is_it = |line: &str| line.split_once(" =").is_some_and(|(name, _)| name == key);
+        assert_eq!(manifest.lines().filter(|line| is_it(line)).count(), 1, "lines '{key}'");
+        let lines = manifest.lines().map(|line| match is_it(line) {
+            true => format!("{key} = {value}\n"),
+            false => format!("{line}\n"),
+        });
+        self.write(MANIFEST, lines.collect::<String>().as_bytes());
+    }
+
+    /// Replaces a piece of the manifest wherever it stands.
+    pub fn replace(&self, old: &str, new: &str) {
+        let manifest = String::from_utf8(self.file(MANIFEST)).unwrap();
+        assert!(manifest.contains(old), "{old}");
+        self.write(MANIFEST, manifest.replace(old, new).as_bytes());
+    }
+
+    /// Writes a file and lets the manifest vouch for it.
+    pub fn vouch(&self, name: &str, bytes: &[u8]) {
+        self.write(name, bytes);
+        let hash: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+        self.set(&format!("\"{name}\""), &format!("\"{hash}\""));
+    }
+
+    /// Makes every weight of a graph NaN, without changing its structure.
+    pub fn poison(&self, name: &str) {
+        let mut bytes = self.file(name);
+        let weights = weights(&bytes);
+        assert!(!weights.is_empty(), "{name} has no weights to spoil");
+        for range in weights {
+            for value in bytes[range].chunks_exact_mut(4) {
+                value.copy_from_slice(&f32::NAN.to_le_bytes());
+            }
+        }
+        self.vouch(name, &bytes);
+    }
+}
+
+/// Where the data of the float32 initializers of an ONNX file lie. Scalars and short lists are constants, not weights.
+fn weights(model: &[u8]) -> Vec<Range<usize>> {
+    const GRAPH: u64 = 7;
+    const INITIALIZER: u64 = 5;
+    const DATA_TYPE: u64 = 2;
+    const RAW_DATA: u64 = 9;
+    const FLOAT: usize = 1;
+    const SHORTEST: usize = 64 * 4;
+    let mut found = Vec::new();
+    for (_, graph) in fields(model, 0..model.len()).into_iter().filter(|f| f.0 == GRAPH) {
+        for (_, tensor) in fields(model, graph).into_iter().filter(|f| f.0 == INITIALIZER) {
+            let parts = fields(model, tensor);
+            let is_float = parts.iter().any(|(id, at)| *id == DATA_TYPE && at.start == FLOAT);
+            let data = parts.into_iter().find(|f| f.0 == RAW_DATA).map(|f| f.1);
+            found.extend(data.filter(|data| is_float && data.len() >= SHORTEST));
+        }
+    }
+    found
+}
+
+/// The fields of a protobuf message: number, and the range of the payload, or for a varint its value as the range's start.
+fn fields(bytes: &[u8], message: Range<usize>) -> Vec<(u64, Range<usize>)> {
+    let mut at = message.start;
+    let varint = |at: &mut usize| {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = bytes[*at];
+            *at += 1;
+            value |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        value
+    };
+    let mut found = Vec::new();
+    while at < message.end {
+        let tag = varint(&mut at);
+        let payload = match tag & 7 {
+            0 => {
+                let value = varint(&mut at) as usize;
+                value..value
+            }
+            kind => {
+                let length = match kind {
+                    1 => 8,
+                    2 => varint(&mut at) as usize,
+                    5 => 4,
+                    other => panic!("wire type {other} at {at}"),
+                };
+                at += length;
+                at - length..at
+            }
+        };
+        found.push((tag >> 3, payload));
+    }
+    found
+}

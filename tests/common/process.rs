@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Processes of their own: one process loads one ONNX Runtime, and standard output is the process's.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::LazyLock,
+};
+
+const CHILD: &str = "BLURDM_TEST_CHILD";
+
+/// Runs a test's body in a process that has loaded no ONNX Runtime yet: the test binary once more, with this test alone.
+/// `name` is the test's own name, `environment` what the process gets on top.
+pub fn in_own_process(name: &str, environment: &[(&str, Option<&Path>)], body: impl FnOnce()) {
+    if env::var_os(CHILD).is_some() {
+        return body();
+    }
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", name, "--nocapture"]).env(CHILD, name);
+    command.env(
+        "GST_REGISTRY",
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("registry-child.bin"),
+    );
+    for (key, value) in environment {
+        match value {
+            Some(value) => command.env(key, value),
+            None => command.env_remove(key),
+        };
+    }
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let ran = output.status.success() && text.contains("1 passed");
+    assert!(
+        ran,
+        "{}\n{text}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The folder that holds the plugin as applications load it, and nothing else.
+pub fn plugin_folder() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        // The library of this build lies beside the test binaries.
+        let built = env::current_exe().unwrap().with_file_name("libgstblurdm.so");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("plugin-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(&built, folder.join("libgstblurdm.so")).unwrap_or_else(|e| panic!("{}: {e}", built.display()));
+        folder
+    });
+    &FOLDER
+}
+
+/// Runs gst-launch-1.0 with the plugin.
+pub fn gst_launch(arguments: &[&str]) -> Output {
+    let registry = Path::new(env!("CARGO_TARGET_TMPDIR")).join("registry-launch.bin");
+    Command::new("gst-launch-1.0")
+        .args(arguments)
+        .env("GST_PLUGIN_PATH", plugin_folder())
+        .env("GST_REGISTRY", registry)
+        .output()
+        .unwrap_or_else(|error| panic!("gst-launch-1.0: {error}"))
+}
