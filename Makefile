@@ -2,7 +2,9 @@
 
 PLUGIN_DIR := $(or $(CARGO_TARGET_DIR),target)/release
 PLUGIN := $(PLUGIN_DIR)/libgstblurdm.so
-EXAMPLES := $(addprefix $(PLUGIN_DIR)/examples/,longer_exposure measure stills)
+EXAMPLES := $(PLUGIN_DIR)/examples
+BUILT := $(PLUGIN_DIR)/.blurdm-built
+SOURCES := build.rs Cargo.toml Cargo.lock $(shell find src examples models/blurdm-nano -type f)
 RUNTIME := build/runtime
 CLIP := build/clip/bikes.mp4
 TRAINING_VENV := build/training-venv
@@ -11,7 +13,7 @@ TRAINING_VENV := build/training-venv
 export GST_REGISTRY := $(CURDIR)/build/registry.bin
 export INPUT
 
-.PHONY: help packages plugin demo demo-clip demo-own input test test-training bench install uninstall clean
+.PHONY: help packages demo demo-clip demo-own input test test-training bench install uninstall clean
 .DELETE_ON_ERROR:
 
 help:
@@ -33,12 +35,11 @@ $(RUNTIME): build-aux/fetch.sh build-aux/runtime-$(shell uname -m).txt | package
 	@echo 'Fetching ONNX Runtime into $@'
 	@build-aux/fetch.sh runtime $@
 
-# Cargo knows what is out of date, and leaves the files alone if nothing is.
-plugin: | packages
+# A stamp, since cargo leaves files alone that it need not build again, and the plugin is not the only one.
+$(BUILT): $(SOURCES) | packages
 	@echo 'Building the plugin'
 	@cargo build --release --locked --lib --examples
-$(PLUGIN) $(EXAMPLES): plugin
-	@:
+	@touch $@
 
 # --- make demo ---------------------------------------------------------------------------------------------------------
 
@@ -54,12 +55,12 @@ $(CLIP): build-aux/fetch.sh build-aux/clip.txt | packages
 	@echo 'Fetching the clip into $@'
 	@build-aux/fetch.sh clip $(@D)
 
-demo/blurred.mp4: $(CLIP) $(PLUGIN_DIR)/examples/longer_exposure
+demo/blurred.mp4: $(CLIP) $(BUILT)
 	@echo 'Blurring the clip by a longer exposure into $@'
 	@mkdir -p demo
-	@$(PLUGIN_DIR)/examples/longer_exposure $(CLIP) $@
+	@$(EXAMPLES)/longer_exposure $(CLIP) $@
 
-demo/restored.mp4: demo/blurred.mp4 $(PLUGIN) pipelines/file.sh pipelines/env.sh | $(RUNTIME)
+demo/restored.mp4: demo/blurred.mp4 pipelines/file.sh pipelines/env.sh | $(RUNTIME)
 	@echo 'Restoring it into $@'
 	@pipelines/file.sh demo/blurred.mp4 $@
 
@@ -67,20 +68,20 @@ demo/before-after.mp4: demo/restored.mp4
 	@echo 'Restoring it again, the right half only, into $@'
 	@pipelines/file.sh --compare demo/blurred.mp4 $@
 
-demo/before.png: demo/restored.mp4 $(PLUGIN_DIR)/examples/stills
+demo/before.png: demo/restored.mp4
 	@echo 'Taking the stills demo/before.png, demo/after.png and demo/before-after.png'
-	@ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(CURDIR)/$(RUNTIME)}" $(PLUGIN_DIR)/examples/stills demo/blurred.mp4 demo/ 8
+	@ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(CURDIR)/$(RUNTIME)}" $(EXAMPLES)/stills demo/blurred.mp4 demo/ 6
 
-demo/measured.txt: demo/restored.mp4 $(PLUGIN_DIR)/examples/measure
+demo/measured.txt: demo/restored.mp4
 	@echo 'Measuring speed, PSNR and SSIM'
-	@ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(CURDIR)/$(RUNTIME)}" $(PLUGIN_DIR)/examples/measure $(CLIP) demo/blurred.mp4 >$@
+	@ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(CURDIR)/$(RUNTIME)}" $(EXAMPLES)/measure $(CLIP) demo/blurred.mp4 >$@
 
 # Looked at first, before anything is fetched or built.
 input:
 	@build-aux/restore-own.sh check "$$INPUT"
 
-demo-own: $(PLUGIN) $(EXAMPLES) $(RUNTIME)
-	@build-aux/restore-own.sh run "$$INPUT" $(PLUGIN) $(PLUGIN_DIR)/examples/stills
+demo-own: $(BUILT) $(RUNTIME)
+	@build-aux/restore-own.sh run "$$INPUT" $(PLUGIN) $(EXAMPLES)/stills
 
 # --- Tests ---------------------------------------------------------------------------------------------------------------
 
@@ -106,7 +107,7 @@ test-training: $(TRAINING_VENV)
 
 # --- For this user -------------------------------------------------------------------------------------------------------
 
-install: $(PLUGIN) | $(RUNTIME)
+install: $(BUILT) | $(RUNTIME)
 	@build-aux/install.sh install $(PLUGIN) $(RUNTIME) models/blurdm-nano
 
 uninstall:

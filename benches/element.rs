@@ -16,7 +16,6 @@ use std::{
 };
 
 use criterion::{BenchmarkId, Criterion};
-use gst::prelude::*;
 use gst_check::Harness;
 use ort::{
     ep,

@@ -50,8 +50,8 @@ fn run(sharp: &Path, blurred: &Path) -> Result<(), Box<dyn Error>> {
         if frames.is_empty() {
             break;
         }
-        for (frame, (pixels, length)) in frames.iter().zip(expose_all(&curve, &frames)?) {
-            lengths.push(length);
+        for (frame, exposed) in frames.iter().zip(expose_all(&curve, &frames)?) {
+            lengths.push(exposed.length);
             let writer = match &mut writer {
                 Some(writer) => writer,
                 none => none.insert(Writer::create(
@@ -59,7 +59,7 @@ fn run(sharp: &Path, blurred: &Path) -> Result<(), Box<dyn Error>> {
                     frame.sample.caps().ok_or("a frame without caps")?,
                 )?),
             };
-            writer.write(buffer_like(frame, pixels)?)?;
+            writer.write(buffer_like(frame, exposed.pixels)?)?;
         }
     }
     let Some(writer) = writer else {
@@ -77,8 +77,14 @@ fn run(sharp: &Path, blurred: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The exposed pixels of every frame and the length of the camera's path, on one thread each.
-fn expose_all(curve: &Curve, frames: &[Frame]) -> Result<Vec<(Vec<u8>, f64)>, Box<dyn Error>> {
+/// What became of a frame, and how far the camera moved.
+struct Exposed {
+    pixels: Vec<u8>,
+    length: f64,
+}
+
+/// Every frame on a thread of its own.
+fn expose_all(curve: &Curve, frames: &[Frame]) -> Result<Vec<Exposed>, Box<dyn Error>> {
     thread::scope(|scope| {
         let expose_one = |frame| scope.spawn(move || expose_one(curve, frame));
         let running: Vec<_> = frames.iter().map(expose_one).collect();
@@ -89,16 +95,16 @@ fn expose_all(curve: &Curve, frames: &[Frame]) -> Result<Vec<(Vec<u8>, f64)>, Bo
     })
 }
 
-fn expose_one(curve: &Curve, frame: &Frame) -> (Vec<u8>, f64) {
+fn expose_one(curve: &Curve, frame: &Frame) -> Exposed {
     let buffer = frame.sample.buffer();
     let seconds = |time: Option<gst::ClockTime>| time.map_or(0.0, gst::ClockTime::seconds_f64);
     let time = seconds(buffer.and_then(gst::BufferRef::pts));
     let exposure = seconds(buffer.and_then(gst::BufferRef::duration));
     let camera = Camera { exposure };
-    (
-        expose(curve, &frame.pixels, frame.width, &camera.path(time)),
-        camera.length(time),
-    )
+    Exposed {
+        pixels: expose(curve, &frame.pixels, frame.width, &camera.path(time)),
+        length: camera.length(time),
+    }
 }
 
 /// A buffer of `pixels` at the frame's time.

@@ -7,72 +7,23 @@
 
 mod common;
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{os::unix::fs::symlink, sync::mpsc};
 
 use common::{
     HANG, buffer,
     bundle::{BACKBONE, Copy, ENCODER, MANIFEST, RESIDUALS},
-    element, errors_of, harness, has_library, picture, pipeline, play_to_end,
-    process::{gst_launch, in_own_process},
-    the_runtime, through,
+    element, errors_of,
+    faults::{assert_names, one_error},
+    harness, has_library, picture, pipeline, play_to_end, through,
 };
 use gst::{glib, prelude::*};
 use gstblurdm::engine::Provider;
-
-const FRAMES: u64 = 2;
-
-/// Plays with wrong properties, which must be one error of the element; corrects them, and plays the same element.
-fn one_error(wrong: &[(&str, &str)]) -> glib::Error {
-    let (pipeline, blurdm) = pipeline(&format!(
-        "videotestsrc num-buffers={FRAMES} ! video/x-raw,format=RGBx,width=32,height=32 \
-         ! blurdm name=b execution-provider=cpu ! fakesink"
-    ));
-    let right: Vec<_> = wrong
-        .iter()
-        .map(|(name, _)| (*name, blurdm.property_value(name)))
-        .collect();
-    for (name, value) in wrong {
-        blurdm.set_property_from_str(name, value);
-    }
-    assert!(
-        pipeline.set_state(gst::State::Playing).is_err(),
-        "{wrong:?} is no error of the state change"
-    );
-    let mut errors = errors_of(&pipeline.bus().unwrap(), &blurdm);
-    assert_eq!(errors.len(), 1, "{wrong:?}: {errors:?}");
-    pipeline.set_state(gst::State::Null).unwrap();
-    for (name, value) in right {
-        blurdm.set_property_from_value(name, &value);
-    }
-    play_to_end(&pipeline);
-    assert_eq!(
-        blurdm.property::<gst::Structure>("stats").get::<u64>("frames").unwrap(),
-        FRAMES
-    );
-    pipeline.set_state(gst::State::Null).unwrap();
-    errors.remove(0)
-}
 
 /// The error of a spoiled bundle, which names the bundle and each of `parts`.
 fn assert_bundle_error(bundle: &Copy, code: impl glib::error::ErrorDomain, parts: &[&str]) {
     let error = one_error(&[("model", bundle.text())]);
     assert!(error.matches(code), "{error:?}");
     assert_names(&error, parts);
-}
-
-fn assert_names(error: &glib::Error, parts: &[&str]) {
-    for part in parts {
-        assert!(
-            error.message().contains(part),
-            "'{part}' is not in: {}",
-            error.message()
-        );
-    }
 }
 
 #[test]
@@ -324,218 +275,50 @@ fn a_bundle_behind_a_link_is_read() {
     pipeline.set_state(gst::State::Null).unwrap();
 }
 
-/// A shared library from C source.
-fn compile(folder: &Path, source: &str) -> PathBuf {
-    let (file, library) = (folder.join("stub.c"), folder.join("libonnxruntime.so"));
-    fs::write(&file, source).unwrap();
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .args([&library, &file])
-        .status()
-        .unwrap();
-    assert!(status.success());
-    library
-}
-
-const OLD: &str = r#"
-#include <stdint.h>
-typedef struct { const void* (*get_api)(uint32_t); const char* (*version)(void); } Base;
-static const void* get_api(uint32_t v) { (void)v; return 0; }
-static const char* version(void) { return "1.10.0"; }
-static const Base base = { get_api, version };
-const Base* OrtGetApiBase(void) { return &base; }
-"#;
-
-fn assert_runtime_error(library: &str, parts: &[&str]) {
-    let error = one_error(&[("library-path", library)]);
-    assert!(error.matches(gst::LibraryError::Init), "{error:?}");
-    assert_names(&error, &[library]);
-    assert_names(&error, parts);
-}
-
-#[test]
-fn a_runtime_that_is_not_there_is_named() {
-    in_own_process("a_runtime_that_is_not_there_is_named", &[], || {
-        assert_runtime_error("/nonexistent/libonnxruntime.so", &[]);
-    });
-}
-
-#[test]
-fn a_runtime_that_is_too_old_is_named_with_its_version_and_the_one_that_is_needed() {
-    let name = "a_runtime_that_is_too_old_is_named_with_its_version_and_the_one_that_is_needed";
-    in_own_process(name, &[], || {
-        let folder = tempfile::tempdir().unwrap();
-        let library = compile(folder.path(), OLD);
-        assert_runtime_error(library.to_str().unwrap(), &["1.10", "1.17 or later"]);
-    });
-}
-
-#[test]
-fn a_foreign_library_is_named_and_refused() {
-    in_own_process("a_foreign_library_is_named_and_refused", &[], || {
-        let folder = tempfile::tempdir().unwrap();
-        let library = compile(folder.path(), "int other(void) { return 1; }");
-        assert_runtime_error(library.to_str().unwrap(), &["not an ONNX Runtime"]);
-    });
-}
-
-#[test]
-fn a_text_in_place_of_the_runtime_is_named_and_refused() {
-    in_own_process("a_text_in_place_of_the_runtime_is_named_and_refused", &[], || {
-        let folder = tempfile::tempdir().unwrap();
-        let library = folder.path().join("libonnxruntime.so");
-        fs::write(&library, "a text").unwrap();
-        assert_runtime_error(library.to_str().unwrap(), &["not an ONNX Runtime"]);
-    });
-}
-
-#[test]
-fn a_folder_without_a_runtime_is_named() {
-    in_own_process("a_folder_without_a_runtime_is_named", &[], || {
-        let folder = tempfile::tempdir().unwrap();
-        assert_runtime_error(folder.path().to_str().unwrap(), &["holds no libonnxruntime.so"]);
-    });
-}
-
-#[test]
-fn library_path_goes_before_a_wrong_ort_dylib_path() {
-    // Only the parent may load the runtime to ask where it lies.
-    let real = std::env::var_os("BLURDM_REAL").map_or_else(|| the_runtime().path().to_owned(), PathBuf::from);
-    let environment = [
-        ("ORT_DYLIB_PATH", Some(Path::new("/nonexistent/ort.so"))),
-        ("BLURDM_REAL", Some(real.as_path())),
-    ];
-    in_own_process("library_path_goes_before_a_wrong_ort_dylib_path", &environment, || {
-        let real = std::env::var("BLURDM_REAL").unwrap();
-        let (pipeline, blurdm) = pipeline(
-            "videotestsrc num-buffers=1 ! video/x-raw,format=RGBx,width=32,height=32 \
-             ! blurdm name=b execution-provider=cpu ! fakesink",
-        );
-        assert!(pipeline.set_state(gst::State::Playing).is_err());
-        let errors = errors_of(&pipeline.bus().unwrap(), &blurdm);
-        assert_eq!(errors.len(), 1, "{errors:?}");
-        assert_names(&errors[0], &["/nonexistent/ort.so"]);
-        pipeline.set_state(gst::State::Null).unwrap();
-        blurdm.set_property("library-path", real);
-        play_to_end(&pipeline);
-        pipeline.set_state(gst::State::Null).unwrap();
-    });
-}
-
-#[test]
-fn no_runtime_anywhere_is_told_with_the_places_that_were_looked_at() {
-    let empty = tempfile::tempdir().unwrap();
-    let mut environment: Vec<_> = ["HOME", "XDG_DATA_HOME", "PATH"]
-        .map(|key| (key, Some(empty.path())))
-        .to_vec();
-    environment.extend(["ORT_DYLIB_PATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH"].map(|key| (key, None)));
-    in_own_process(
-        "no_runtime_anywhere_is_told_with_the_places_that_were_looked_at",
-        &environment,
-        || {
-            let home = std::env::var("HOME").unwrap();
-            let (pipeline, blurdm) = pipeline("videotestsrc ! blurdm name=b ! fakesink");
-            match gstblurdm::engine::runtime(&gstblurdm::engine::Search::default()) {
-                // The system's own cannot be hidden from the search.
-                Ok(found) => assert!(found.path().starts_with("/usr"), "{}", found.path().display()),
-                Err(_) => {
-                    assert!(pipeline.set_state(gst::State::Playing).is_err());
-                    let errors = errors_of(&pipeline.bus().unwrap(), &blurdm);
-                    assert_eq!(errors.len(), 1, "{errors:?}");
-                    assert!(errors[0].matches(gst::LibraryError::Init), "{errors:?}");
-                    assert_names(&errors[0], &[&home, "/usr/lib", "1.17 or later", "ORT_DYLIB_PATH"]);
-                    pipeline.set_state(gst::State::Null).unwrap();
-                }
-            }
-        },
-    );
-}
-
-/// What gst-launch-1.0 -q has to say about a pipeline with these properties: standard output stays empty.
-fn launch_quietly(properties: &[&str]) -> (bool, String) {
-    let mut arguments = vec!["-q", "videotestsrc", "num-buffers=2", "!"];
-    arguments.extend(["video/x-raw,format=RGBx,width=32,height=32", "!", "blurdm"]);
-    arguments.extend(properties);
-    arguments.extend(["!", "fakesink"]);
-    let output = gst_launch(&arguments);
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.is_empty(), "{properties:?} on standard output: {told}");
-    assert!(output.status.code().is_some(), "{properties:?}: {}", output.status);
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    )
-}
-
-#[test]
-fn nothing_is_written_on_standard_output_when_all_is_well() {
-    for properties in [&[][..], &["execution-provider=cpu"][..]] {
-        let (played, told) = launch_quietly(properties);
-        assert!(played, "{told}");
-    }
-}
-
-#[test]
-fn nothing_is_written_on_standard_output_when_something_is_wrong() {
-    let (spoiled, foreign) = (Copy::new(), Copy::new());
-    spoiled.poison(BACKBONE);
-    foreign.vouch(BACKBONE, b"no graph");
-    let folder = tempfile::tempdir().unwrap();
-    let old = compile(folder.path(), OLD);
-    let cases = [
-        ("model=/nonexistent".into(), "/nonexistent".into()),
-        (format!("model={}", spoiled.text()), "does not compute a picture".into()),
-        (format!("model={}", foreign.text()), foreign.text().to_owned()),
-        (
-            "library-path=/nonexistent/ort.so".into(),
-            "/nonexistent/ort.so".to_owned(),
-        ),
-        (format!("library-path={}", old.display()), old.display().to_string()),
-        ("steps=999".into(), "999".into()),
-    ];
-    for (property, part) in cases {
-        let (played, told) = launch_quietly(&[&property]);
-        assert!(!played && told.contains(&part), "{property}: {told}");
-    }
+/// A frame and then the end, from a new source of its own.
+fn feed(pipeline: &gst::Pipeline, blurdm: &gst::Element, interlace: &str) -> gst_app::AppSrc {
+    let mut caps = common::caps(gst_video::VideoFormat::Rgbx, 32, 32);
+    caps.make_mut().set("interlace-mode", interlace);
+    let source = gst_app::AppSrc::builder().caps(&caps).format(gst::Format::Time).build();
+    pipeline.add(&source).unwrap();
+    source.link(blurdm).unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let frame = buffer(&picture(32, 32, 1), gst_video::VideoFormat::Rgbx, 32, 32);
+    source.push_buffer(frame).unwrap();
+    source.end_of_stream().unwrap();
+    source
 }
 
 #[test]
 fn interlaced_video_is_one_error_that_tells_to_deinterlace() {
-    let (pipeline, blurdm) = pipeline("appsrc name=s format=time ! blurdm name=b execution-provider=cpu ! fakesink");
-    let source = pipeline.by_name("s").unwrap().downcast::<gst_app::AppSrc>().unwrap();
-    let mut caps = common::caps(gst_video::VideoFormat::Rgbx, 32, 32);
-    caps.make_mut().set("interlace-mode", "interleaved");
-    source.set_caps(Some(&caps));
-    pipeline.set_state(gst::State::Playing).unwrap();
-    source
-        .push_buffer(buffer(&picture(32, 32, 1), gst_video::VideoFormat::Rgbx, 32, 32))
-        .unwrap();
+    let (pipeline, blurdm) = pipeline("blurdm name=b execution-provider=cpu ! fakesink");
     let bus = pipeline.bus().unwrap();
-    // The source's own error comes last: when its frame has come back refused.
-    let mut errors = Vec::new();
-    loop {
-        let message = bus
-            .timed_pop_filtered(HANG, &[gst::MessageType::Error])
-            .expect("no error came");
-        let gst::MessageView::Error(error) = message.view() else {
-            unreachable!()
-        };
-        if message.src() != Some(blurdm.upcast_ref()) {
-            break;
+    let (sender, errors) = mpsc::channel();
+    let object = blurdm.clone().upcast::<gst::Object>();
+    bus.set_sync_handler(move |_, message| {
+        if let gst::MessageView::Error(error) = message.view()
+            && message.src() == Some(&object)
+        {
+            sender.send(error.error()).unwrap();
         }
-        errors.push(error.error());
-    }
-    assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(errors[0].matches(gst::CoreError::Negotiation), "{errors:?}");
-    assert_names(&errors[0], &["deinterlace"]);
+        gst::BusSyncReply::Pass
+    });
+    let source = feed(&pipeline, &blurdm, "interleaved");
+    // The base class offers the caps again and again until the source gives up.
+    while bus
+        .timed_pop_filtered(HANG, &[gst::MessageType::Error])
+        .expect("no error came")
+        .src()
+        != Some(source.upcast_ref())
+    {}
     pipeline.set_state(gst::State::Null).unwrap();
-    caps.make_mut().set("interlace-mode", "progressive");
-    source.set_caps(Some(&caps));
-    pipeline.set_state(gst::State::Playing).unwrap();
-    source
-        .push_buffer(buffer(&picture(32, 32, 1), gst_video::VideoFormat::Rgbx, 32, 32))
-        .unwrap();
-    source.end_of_stream().unwrap();
+    let told: Vec<glib::Error> = errors.try_iter().collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].matches(gst::CoreError::Negotiation), "{told:?}");
+    assert_names(&told[0], &["deinterlace"]);
+    pipeline.remove(&source).unwrap();
+    feed(&pipeline, &blurdm, "progressive");
     play_to_end(&pipeline);
     pipeline.set_state(gst::State::Null).unwrap();
+    assert!(errors.try_recv().is_err());
 }

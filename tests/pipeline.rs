@@ -9,26 +9,19 @@ mod common;
 
 use std::{sync::mpsc, time::Duration};
 
-use common::{
-    HANG, buffer, caps, deblurrer, element, errors_of, harness, picture, pipeline, play_to_end, size, unpacked,
-};
+use common::{HANG, buffer, caps, element, errors_of, harness, picture, pipeline, play_to_end, stat, unpacked};
 use gst::prelude::*;
 use gst_video::VideoFormat;
-use gstblurdm::engine::Provider;
 
 const SIZE: &str = "video/x-raw,format=RGBx,width=32,height=32,framerate=25/1";
 const BLURDM: &str = "blurdm execution-provider=cpu";
 
 fn frames(element: &gst::Element) -> u64 {
-    element.property::<gst::Structure>("stats").get("frames").unwrap()
+    stat(element, "frames")
 }
 
 fn restored(frame: &[u8], width: usize, height: usize) -> Vec<u8> {
-    let mut restored = vec![0; frame.len()];
-    deblurrer(Provider::Cpu, size(width, height))
-        .restore(frame, &mut restored, 0)
-        .unwrap();
-    restored
+    common::restored(frame, width, height, 0)
 }
 
 /// The timestamps of the buffers that arrive at a sink.
@@ -184,9 +177,9 @@ fn new_caps_reach_the_sink_of_a_running_pipeline() {
 #[test]
 fn a_stream_without_frames_ends() {
     let (pipeline, blurdm) = pipeline(&format!("appsrc name=s ! {BLURDM} name=b ! fakesink"));
-    source(&pipeline, 32, 32).end_of_stream().ok();
+    let source = source(&pipeline, 32, 32);
     pipeline.set_state(gst::State::Playing).unwrap();
-    source(&pipeline, 32, 32).end_of_stream().unwrap();
+    source.end_of_stream().unwrap();
     play_to_end(&pipeline);
     assert_eq!(frames(&blurdm), 0);
     stop(&pipeline);

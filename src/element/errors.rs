@@ -6,15 +6,17 @@ use crate::engine::Error;
 
 /// The error with the code that applications tell errors apart by. The text is the engine's: thing, reason, what to do.
 pub(super) fn to_message(error: &Error) -> gst::ErrorMessage {
+    // GLib's strings end at a NUL, which what a bundle says may hold.
+    let text = error.to_string().replace('\0', "\u{FFFD}");
     match error {
         Error::RuntimeMissing { .. } | Error::RuntimeUnusable { .. } => {
-            gst::error_msg!(gst::LibraryError::Init, ["{error}"])
+            gst::error_msg!(gst::LibraryError::Init, ("{text}"))
         }
-        Error::Provider { .. } => gst::error_msg!(gst::LibraryError::Settings, ["{error}"]),
-        Error::BundleMissing { .. } => gst::error_msg!(gst::ResourceError::NotFound, ["{error}"]),
-        Error::BundleInvalid { .. } | Error::Schedule { .. } => gst::error_msg!(gst::ResourceError::Read, ["{error}"]),
-        Error::Size { .. } => gst::error_msg!(gst::CoreError::Negotiation, ["{error}"]),
-        Error::Steps { .. } => gst::error_msg!(gst::ResourceError::Settings, ["{error}"]),
-        Error::Inference { .. } | Error::NotAPicture { .. } => gst::error_msg!(gst::StreamError::Failed, ["{error}"]),
+        Error::Provider { .. } => gst::error_msg!(gst::LibraryError::Settings, ("{text}")),
+        Error::BundleMissing { .. } => gst::error_msg!(gst::ResourceError::NotFound, ("{text}")),
+        Error::BundleInvalid { .. } | Error::Schedule { .. } => gst::error_msg!(gst::ResourceError::Read, ("{text}")),
+        Error::Size { .. } => gst::error_msg!(gst::CoreError::Negotiation, ("{text}")),
+        Error::Steps { .. } => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
+        Error::Inference { .. } | Error::NotAPicture { .. } => gst::error_msg!(gst::StreamError::Failed, ("{text}")),
     }
 }

@@ -63,6 +63,8 @@ pub struct BlurDm {
     provider: Mutex<Option<Provider>>,
     stats: Mutex<Stats>,
     latency: Mutex<Latency>,
+    /// Caps whose refusal is on the bus: the base class offers them again with every frame.
+    refused: Mutex<Option<gst::Caps>>,
 }
 
 /// The data behind these locks is replaced whole, so what a panicking thread left is sound.
@@ -87,6 +89,8 @@ impl ObjectImpl for BlurDm {
         engine::log::set_receiver(log_runtime);
         // GstVideoFilter turns it on, and a model slower than the frame rate would then silently lose most frames.
         self.obj().set_property("qos", false);
+        // Otherwise the base class takes the GAP flag away.
+        self.obj().set_gap_aware(true);
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
@@ -123,7 +127,7 @@ impl ElementImpl for BlurDm {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let side = engine::MINIMUM_SIDE as i32..=i32::MAX;
+            let side = engine::MINIMUM_SIDE as i32..=engine::MAXIMUM_SIDE as i32;
             let caps = gst_video::VideoCapsBuilder::new()
                 .format_list(FORMATS)
                 .width_range(side.clone())
@@ -162,6 +166,7 @@ impl BaseTransformImpl for BlurDm {
             trial.provider()
         );
         *lock(&self.stats) = Stats::default();
+        *lock(&self.latency) = Latency::default();
         *lock(&self.provider) = Some(trial.provider());
         *lock(&self.loaded) = Some(Arc::new(loaded));
         self.announce(&trial);
@@ -169,6 +174,7 @@ impl BaseTransformImpl for BlurDm {
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        *lock(&self.refused) = None;
         *lock(&self.worker) = None;
         *lock(&self.loaded) = None;
         *lock(&self.provider) = None;
@@ -230,9 +236,9 @@ impl VideoFilterImpl for BlurDm {
         if in_info.interlace_mode() != gst_video::VideoInterlaceMode::Progressive {
             let message = gst::error_msg!(
                 gst::CoreError::Negotiation,
-                ["interlaced video cannot be deblurred; put 'deinterlace' before blurdm"]
+                ("interlaced video cannot be deblurred; put 'deinterlace' before blurdm")
             );
-            self.post_error_message(message);
+            self.refuse(incaps, message);
             return Err(gst::loggable_error!(CAT, "interlaced caps {incaps}"));
         }
         let size = FrameSize {
@@ -256,7 +262,7 @@ impl VideoFilterImpl for BlurDm {
                 Ok(())
             }
             Err(error) => {
-                self.post_error_message(to_message(&error));
+                self.refuse(incaps, to_message(&error));
                 Err(gst::loggable_error!(CAT, "{error}"))
             }
         }
@@ -271,7 +277,7 @@ impl VideoFilterImpl for BlurDm {
         if inframe.buffer().flags().contains(gst::BufferFlags::GAP) {
             lock(&self.stats).passed();
             return copy(inframe, outframe).map(|()| gst::FlowSuccess::Ok).map_err(|error| {
-                gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
+                gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
                 gst::FlowError::Error
             });
         }
@@ -281,11 +287,11 @@ impl VideoFilterImpl for BlurDm {
             (settings.steps as usize, settings.finish())
         };
         let Some(mut worker) = lock(&self.worker).take() else {
-            gst::element_imp_error!(self, gst::CoreError::Negotiation, ["a frame came before its caps"]);
+            gst::element_imp_error!(self, gst::CoreError::Negotiation, ("a frame came before its caps"));
             return Err(gst::FlowError::NotNegotiated);
         };
         let restored = views(inframe, outframe).map_err(|error| {
-            gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
+            gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
             gst::FlowError::Error
         });
         let restored = restored.and_then(|(view, mut out)| {
@@ -356,6 +362,14 @@ impl BlurDm {
             .build();
         self.post_message(message);
         self.obj().notify("active-provider");
+    }
+
+    /// Posts why caps are refused, once.
+    fn refuse(&self, caps: &gst::Caps, message: gst::ErrorMessage) {
+        let known = lock(&self.refused).replace(caps.clone());
+        if known.as_ref() != Some(caps) {
+            self.post_error_message(message);
+        }
     }
 
     fn post_progress(&self, kind: gst::ProgressType, text: &str) {

@@ -188,7 +188,7 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
             .build(),
         glib::ParamSpecString::builder("active-provider")
             .nick("Active provider")
-            .blurb("What the graphs really run on; empty before caps are known")
+            .blurb("What the graphs really run on; empty before PAUSED")
             .read_only()
             .build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats")

@@ -97,7 +97,7 @@ impl Bundle {
     /// # Errors
     /// As [`Bundle::open`]: the same checks run on it.
     pub fn builtin() -> Result<Self, Error> {
-        Self::read(&builtin::NAME.to_owned(), |name| {
+        Self::read(builtin::NAME, |name| {
             builtin::file(name)
                 .map(<[u8]>::to_vec)
                 .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))

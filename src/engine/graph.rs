@@ -227,16 +227,14 @@ impl PriorEncoder {
 
     /// Fills `z_blur` [D] from a tight frame.
     pub fn encode(&mut self, frame: &[u8], z_blur: &mut [f32]) -> Result<(), Error> {
-        let Graph { session, name } = &mut self.graph;
+        let session = &mut self.graph.session;
+        let shape = self.size.shape();
         let mut run = || -> Result<(), ort::Error> {
-            let outputs = session.run(ort::inputs![TensorRef::from_array_view((self.size.shape(), frame))?])?;
+            let outputs = session.run(ort::inputs![TensorRef::from_array_view((shape, frame))?])?;
             z_blur.copy_from_slice(outputs[0].try_extract_tensor::<f32>()?.1);
             Ok(())
         };
-        run().map_err(|error| Error::Inference {
-            graph: name,
-            reason: error.message().to_owned(),
-        })
+        run().map_err(|error| self.graph.failed(&error))
     }
 }
 

@@ -39,6 +39,9 @@ use graph::{Backbone, Context, PriorEncoder, ResidualGraph};
 /// The smallest side of a frame, in pixels: below it the reflected padding inside the graphs has nothing to reflect.
 pub const MINIMUM_SIDE: usize = 16;
 
+/// The largest side of a frame, in pixels: beyond it a mistake in the caps is likelier than a camera, and costs gigabytes.
+pub const MAXIMUM_SIDE: usize = 16384;
+
 /// How to run a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
@@ -72,14 +75,15 @@ impl Deblurrer {
     /// first frame is then not slow, and a model that computes nonsense is found out here.
     ///
     /// # Errors
-    /// The runtime's ([`runtime()`]), [`Error::Size`] below 16x16, [`Error::Provider`] when the named provider (or, for auto,
+    /// The runtime's ([`runtime()`]), [`Error::Size`] outside 16x16 to 16384x16384, [`Error::Provider`] when the named provider (or, for auto,
     /// every one) cannot be had, [`Error::BundleInvalid`] for graphs that break the contract, [`Error::NotAPicture`].
     pub fn new(bundle: &Bundle, options: &Options, search: &Search, size: FrameSize) -> Result<Self, Error> {
-        if size.width < MINIMUM_SIDE || size.height < MINIMUM_SIDE {
+        let sides = MINIMUM_SIDE..=MAXIMUM_SIDE;
+        if !sides.contains(&size.width) || !sides.contains(&size.height) {
             return Err(Error::Size {
                 width: size.width,
                 height: size.height,
-                reason: format!("the smallest side is {MINIMUM_SIDE} pixels"),
+                reason: format!("a side must have {MINIMUM_SIDE} to {MAXIMUM_SIDE} pixels"),
             });
         }
         let context = Context {

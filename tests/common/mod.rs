@@ -6,11 +6,13 @@
 #![allow(dead_code)]
 
 pub mod bundle;
+pub mod faults;
 pub mod process;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Once,
+    sync::{Mutex, Once, PoisonError},
 };
 
 use gst::prelude::*;
@@ -60,6 +62,19 @@ pub fn deblurrer(provider: Provider, size: FrameSize) -> Deblurrer {
     the_runtime();
     let bundle = Bundle::builtin().unwrap();
     Deblurrer::new(&bundle, &options(provider), &Search::default(), size).unwrap_or_else(|e| panic!("{provider}: {e}"))
+}
+
+/// What the engine makes of a frame on the CPU. An engine per size serves all tests of a binary.
+pub fn restored(frame: &[u8], width: usize, height: usize, steps: usize) -> Vec<u8> {
+    static ENGINES: Mutex<BTreeMap<(usize, usize), Deblurrer>> = Mutex::new(BTreeMap::new());
+    let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
+    let engine = engines
+        .entry((width, height))
+        .or_insert_with(|| deblurrer(Provider::Cpu, size(width, height)));
+    let mut restored = vec![0; frame.len()];
+    engine.restore(frame, &mut restored, steps).unwrap();
+    assert_ne!(restored, frame);
+    restored
 }
 
 /// The folder of the model that the library carries.
@@ -162,6 +177,15 @@ pub fn element() -> gst::Element {
         .property_from_str("execution-provider", "cpu")
         .build()
         .unwrap()
+}
+
+/// A number of the property `stats`.
+pub fn stat<T>(element: &gst::Element, field: &str) -> T
+where
+    T: for<'a> gst::glib::value::FromValue<'a> + 'static,
+{
+    let stats = element.property::<gst::Structure>("stats");
+    stats.value(field).unwrap().get_owned().unwrap()
 }
 
 /// A started element between two pads of the test, with caps of RGBx.

@@ -4,6 +4,7 @@
 
 use std::{
     env, fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::LazyLock,
@@ -45,9 +46,13 @@ pub fn plugin_folder() -> &'static Path {
     static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
         // The library of this build lies beside the test binaries.
         let built = env::current_exe().unwrap().with_file_name("libgstblurdm.so");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("plugin-{}", std::process::id()));
+        assert!(built.exists(), "{} was not built", built.display());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin");
         fs::create_dir_all(&folder).unwrap();
-        fs::copy(&built, folder.join("libgstblurdm.so")).unwrap_or_else(|e| panic!("{}: {e}", built.display()));
+        let link = folder.join("libgstblurdm.so");
+        // The link of an earlier run, or none.
+        fs::remove_file(&link).ok();
+        symlink(&built, &link).unwrap();
         folder
     });
     &FOLDER

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Which ONNX Runtime is loaded, and what is said where: matters of a whole process.
+
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use common::{
+    bundle::{BACKBONE, Copy},
+    errors_of,
+    faults::{assert_names, one_error},
+    pipeline, play_to_end,
+    process::{gst_launch, in_own_process},
+    the_runtime,
+};
+use gst::prelude::*;
+
+/// A shared library from C source.
+fn compile(folder: &Path, source: &str) -> PathBuf {
+    let (file, library) = (folder.join("stub.c"), folder.join("libonnxruntime.so"));
+    fs::write(&file, source).unwrap();
+    let status = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &file])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    library
+}
+
+const OLD: &str = r#"
+#include <stdint.h>
+typedef struct { const void* (*get_api)(uint32_t); const char* (*version)(void); } Base;
+static const void* get_api(uint32_t v) { (void)v; return 0; }
+static const char* version(void) { return "1.10.0"; }
+static const Base base = { get_api, version };
+const Base* OrtGetApiBase(void) { return &base; }
+"#;
+
+fn assert_runtime_error(library: &str, parts: &[&str]) {
+    let error = one_error(&[("library-path", library)]);
+    assert!(error.matches(gst::LibraryError::Init), "{error:?}");
+    assert_names(&error, &[library]);
+    assert_names(&error, parts);
+}
+
+#[test]
+fn a_runtime_that_is_not_there_is_named() {
+    in_own_process("a_runtime_that_is_not_there_is_named", &[], || {
+        assert_runtime_error("/nonexistent/libonnxruntime.so", &[]);
+    });
+}
+
+#[test]
+fn a_runtime_that_is_too_old_is_named_with_its_version_and_the_one_that_is_needed() {
+    let name = "a_runtime_that_is_too_old_is_named_with_its_version_and_the_one_that_is_needed";
+    in_own_process(name, &[], || {
+        let folder = tempfile::tempdir().unwrap();
+        let library = compile(folder.path(), OLD);
+        assert_runtime_error(library.to_str().unwrap(), &["1.10", "1.17 or later"]);
+    });
+}
+
+#[test]
+fn a_foreign_library_is_named_and_refused() {
+    in_own_process("a_foreign_library_is_named_and_refused", &[], || {
+        let folder = tempfile::tempdir().unwrap();
+        let library = compile(folder.path(), "int other(void) { return 1; }");
+        assert_runtime_error(library.to_str().unwrap(), &["not an ONNX Runtime"]);
+    });
+}
+
+#[test]
+fn a_text_in_place_of_the_runtime_is_named_and_refused() {
+    in_own_process("a_text_in_place_of_the_runtime_is_named_and_refused", &[], || {
+        let folder = tempfile::tempdir().unwrap();
+        let library = folder.path().join("libonnxruntime.so");
+        fs::write(&library, "a text").unwrap();
+        assert_runtime_error(library.to_str().unwrap(), &["not an ONNX Runtime"]);
+    });
+}
+
+#[test]
+fn a_folder_without_a_runtime_is_named() {
+    in_own_process("a_folder_without_a_runtime_is_named", &[], || {
+        let folder = tempfile::tempdir().unwrap();
+        assert_runtime_error(folder.path().to_str().unwrap(), &["holds no libonnxruntime.so"]);
+    });
+}
+
+#[test]
+fn library_path_goes_before_a_wrong_ort_dylib_path() {
+    // Only the parent may load the runtime to ask where it lies.
+    let real = std::env::var_os("BLURDM_REAL").map_or_else(|| the_runtime().path().to_owned(), PathBuf::from);
+    let environment = [
+        ("ORT_DYLIB_PATH", Some(Path::new("/nonexistent/ort.so"))),
+        ("BLURDM_REAL", Some(real.as_path())),
+    ];
+    in_own_process("library_path_goes_before_a_wrong_ort_dylib_path", &environment, || {
+        let real = std::env::var("BLURDM_REAL").unwrap();
+        let (pipeline, blurdm) = pipeline(
+            "videotestsrc num-buffers=1 ! video/x-raw,format=RGBx,width=32,height=32 \
+             ! blurdm name=b execution-provider=cpu ! fakesink",
+        );
+        assert!(pipeline.set_state(gst::State::Playing).is_err());
+        let errors = errors_of(&pipeline.bus().unwrap(), &blurdm);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_names(&errors[0], &["/nonexistent/ort.so"]);
+        pipeline.set_state(gst::State::Null).unwrap();
+        blurdm.set_property("library-path", real);
+        play_to_end(&pipeline);
+        pipeline.set_state(gst::State::Null).unwrap();
+    });
+}
+
+#[test]
+fn no_runtime_anywhere_is_told_with_the_places_that_were_looked_at() {
+    let empty = tempfile::tempdir().unwrap();
+    let mut environment: Vec<_> = ["HOME", "XDG_DATA_HOME", "PATH"]
+        .map(|key| (key, Some(empty.path())))
+        .to_vec();
+    environment.extend(["ORT_DYLIB_PATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH"].map(|key| (key, None)));
+    in_own_process(
+        "no_runtime_anywhere_is_told_with_the_places_that_were_looked_at",
+        &environment,
+        || {
+            let home = std::env::var("HOME").unwrap();
+            let (pipeline, blurdm) = pipeline("videotestsrc ! blurdm name=b ! fakesink");
+            match gstblurdm::engine::runtime(&gstblurdm::engine::Search::default()) {
+                // The system's own cannot be hidden from the search.
+                Ok(found) => assert!(found.path().starts_with("/usr"), "{}", found.path().display()),
+                Err(_) => {
+                    assert!(pipeline.set_state(gst::State::Playing).is_err());
+                    let errors = errors_of(&pipeline.bus().unwrap(), &blurdm);
+                    assert_eq!(errors.len(), 1, "{errors:?}");
+                    assert!(errors[0].matches(gst::LibraryError::Init), "{errors:?}");
+                    assert_names(&errors[0], &[&home, "/usr/lib", "1.17 or later", "ORT_DYLIB_PATH"]);
+                    pipeline.set_state(gst::State::Null).unwrap();
+                }
+            }
+        },
+    );
+}
+
+/// What gst-launch-1.0 -q has to say about a pipeline with these properties: standard output stays empty.
+fn launch_quietly(properties: &[&str]) -> (bool, String) {
+    let mut arguments = vec!["-q", "videotestsrc", "num-buffers=2", "!"];
+    arguments.extend(["video/x-raw,format=RGBx,width=32,height=32", "!", "blurdm"]);
+    arguments.extend(properties);
+    arguments.extend(["!", "fakesink"]);
+    let output = gst_launch(&arguments);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.is_empty(), "{properties:?} on standard output: {told}");
+    assert!(output.status.code().is_some(), "{properties:?}: {}", output.status);
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[test]
+fn nothing_is_written_on_standard_output_when_all_is_well() {
+    for properties in [&[][..], &["execution-provider=cpu"][..]] {
+        let (played, told) = launch_quietly(properties);
+        assert!(played, "{told}");
+    }
+}
+
+#[test]
+fn nothing_is_written_on_standard_output_when_something_is_wrong() {
+    let (spoiled, foreign) = (Copy::new(), Copy::new());
+    spoiled.poison(BACKBONE);
+    foreign.vouch(BACKBONE, b"no graph");
+    let folder = tempfile::tempdir().unwrap();
+    let old = compile(folder.path(), OLD);
+    let cases = [
+        ("model=/nonexistent".into(), "/nonexistent".into()),
+        (format!("model={}", spoiled.text()), "does not compute a picture".into()),
+        (format!("model={}", foreign.text()), foreign.text().to_owned()),
+        (
+            "library-path=/nonexistent/ort.so".into(),
+            "/nonexistent/ort.so".to_owned(),
+        ),
+        (format!("library-path={}", old.display()), old.display().to_string()),
+        ("steps=999".into(), "999".into()),
+    ];
+    for (property, part) in cases {
+        let (played, told) = launch_quietly(&[&property]);
+        assert!(!played && told.contains(&part), "{property}: {told}");
+    }
+}
