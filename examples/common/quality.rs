@@ -14,6 +14,16 @@ pub fn psnr(truth: &[u8], frame: &[u8]) -> f64 {
     10.0 * (255.0 * 255.0 / mean).log10()
 }
 
+/// How much detail an RGBx frame has: the mean step of its green from pixel to pixel along the rows, in grey levels.
+pub fn detail(pixels: &[u8], width: usize) -> f64 {
+    let steps = pixels.chunks_exact(4 * width).flat_map(|row| {
+        let green = row.iter().skip(1).step_by(4);
+        green.clone().zip(green.skip(1)).map(|(a, b)| u64::from(a.abs_diff(*b)))
+    });
+    let (sum, count) = steps.fold((0, 0_u64), |(sum, count), step| (sum + step, count + 1));
+    sum as f64 / count.max(1) as f64
+}
+
 const SIDE: usize = 11;
 const SIGMA: f64 = 1.5;
 const C1: f32 = (0.01 * 255.0) * (0.01 * 255.0);

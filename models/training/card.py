@@ -35,9 +35,9 @@ reference was at hand.
 ![training curve](curve.png)
 
 {stages}; crops of {crop}, batch {batch}, seed {seed}; {minutes:.0f} minutes on two CPU cores (bfloat16 autocast). The upper plot is the training loss,
-the lower one the PSNR gain over the blurred input on part of the validation exposures, which was looked at during training; no setting was chosen on it
-but the length of the stages and the mix of patches.
-
+the lower one the PSNR gain over the blurred input on part of the validation exposures, which was looked at during training; the length of the
+stages, the mix of patches and the loss of the last stage were chosen with it in view.
+{notes}
 ## Data
 
 | pictures | licence | use |
@@ -56,11 +56,13 @@ exposure has mixed beyond recognition are not recovered, and nothing that this m
 
 
 def write_card(config: Config, macs: dict[str, float], run: Path, scores: Path, bundle: Path) -> None:
-    """bundle/MODEL_CARD.md and curve.png, from the training run's log and the scores that evaluate wrote."""
+    """bundle/MODEL_CARD.md and curve.png, from the training run's log, its notes.md where there is one, and the scores that
+    evaluate wrote."""
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines() if line]
     last = {row["stage"]: row["step"] for row in rows}
     stages = ", ".join(f"stage {stage}: {step} steps" for stage, step in sorted(last.items()))
+    notes = run / "notes.md"
     shutil.copyfile(run / "curve.png", bundle / "curve.png")
     (bundle / "MODEL_CARD.md").write_text(TEMPLATE.format(
         name=config.name, latent=config.latent, backbone_kmac=macs["backbone"] / 1e3, prior_kmac=macs["prior"] / 1e3, scores=(scores / "scores.md").read_text().strip(),
-        stages=stages[0].upper() + stages[1:], crop=config.crop, batch=config.batch, seed=config.seed, minutes=rows[-1]["seconds"] / 60))
+        stages=stages[0].upper() + stages[1:], crop=config.crop, batch=config.batch, seed=config.seed, minutes=rows[-1]["seconds"] / 60, notes=f"\n{notes.read_text().strip()}\n" if notes.is_file() else ""))
