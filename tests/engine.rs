@@ -35,13 +35,13 @@ fn every_size_from_16x16_on_is_restored() {
 }
 
 #[test]
-fn a_side_under_16_pixels_is_refused_by_its_size() {
-    for (width, height) in [(15, 16), (16, 15), (0, 0)] {
+fn a_side_under_16_or_over_16384_pixels_is_refused_by_its_size() {
+    for (width, height) in [(15, 16), (16, 15), (0, 0), (16385, 16), (16, usize::MAX)] {
         let error = refusal(&options(Provider::Cpu), size(width, height));
         assert!(matches!(error, Error::Size { .. }), "{error}");
         let text = error.to_string();
         assert!(
-            text.contains(&format!("{width}x{height}")) && text.contains("16 pixels"),
+            text.contains(&format!("{width}x{height}")) && text.contains("16 to 16384 pixels"),
             "{text}"
         );
     }
