@@ -50,8 +50,8 @@ stages, the mix of patches and the loss of the last stage were chosen with it in
 
 ## Limits
 
-Blur longer than about 16 px is reduced rather than removed. Heavy noise and strong compression are taken for what they are and left. Letters that the
-exposure has mixed beyond recognition are not recovered, and nothing that this model draws is evidence of what stood there.
+Blur is reduced, not removed, and least where it is short: see the table. Footage whose own sharpness is an effect (a soft background, a car that passes) is
+sharpened with the rest. Letters that the exposure has mixed beyond recognition are not recovered, and nothing that this model draws is evidence of what stood there.
 """
 
 
