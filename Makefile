@@ -6,6 +6,7 @@ EXAMPLES := $(PLUGIN_DIR)/examples
 BUILT := $(PLUGIN_DIR)/.blurdm-built
 SOURCES := build.rs Cargo.toml Cargo.lock $(shell find src examples models/blurdm-nano -type f)
 RUNTIME := build/runtime
+OLDEST_RUNTIME := build/oldest-runtime
 CLIP := build/clip/bikes.mp4
 TRAINING_VENV := build/training-venv
 
@@ -34,6 +35,10 @@ packages: $(if $(INPUT),input)
 $(RUNTIME): build-aux/fetch.sh build-aux/runtime-$(shell uname -m).txt | packages
 	@echo 'Fetching ONNX Runtime into $@'
 	@build-aux/fetch.sh runtime $@
+
+$(OLDEST_RUNTIME): build-aux/fetch.sh build-aux/oldest-runtime-$(shell uname -m).txt | packages
+	@echo 'Fetching the oldest ONNX Runtime to test with into $@'
+	@build-aux/fetch.sh oldest-runtime $@
 
 # A stamp, since cargo leaves files alone that it need not build again, and the plugin is not the only one.
 $(BUILT): $(SOURCES) | packages
@@ -87,7 +92,8 @@ demo-own: $(BUILT) $(RUNTIME)
 
 test test-training bench: export ORT_DYLIB_PATH ?= $(CURDIR)/$(RUNTIME)
 
-test: | packages $(RUNTIME)
+test: export BLURDM_OLDEST_RUNTIME = $(CURDIR)/$(OLDEST_RUNTIME)
+test: | packages $(RUNTIME) $(OLDEST_RUNTIME)
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo test --locked

@@ -81,7 +81,7 @@ impl Bare {
         let runtime = runtime(&Search::default())?;
         let session = |file: &str, provider: &str| -> Result<Session, Failure> {
             let mut builder = Session::builder(runtime.environment())?
-                .with_optimization_level(GraphOptimizationLevel::Level3)?
+                .with_optimization_level(GraphOptimizationLevel::All)?
                 .with_inter_threads(1)?
                 .with_intra_op_spinning(false)?
                 .with_inter_op_spinning(false)?

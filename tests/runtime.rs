@@ -36,6 +36,28 @@ fn compile(folder: &Path, source: &str) -> PathBuf {
     library
 }
 
+#[test]
+fn the_oldest_runtime_at_hand_restores_as_well() {
+    // `make test` fetches it; without it there is nothing to run.
+    let Some(oldest) = std::env::var_os("BLURDM_OLDEST_RUNTIME") else {
+        eprintln!("not run: BLURDM_OLDEST_RUNTIME names no runtime (make test does)");
+        return;
+    };
+    let oldest = PathBuf::from(oldest);
+    let name = "the_oldest_runtime_at_hand_restores_as_well";
+    in_own_process(name, &[("ORT_DYLIB_PATH", Some(&oldest))], || {
+        let (pipeline, blurdm) = pipeline(
+            "videotestsrc num-buffers=2 ! video/x-raw,format=RGBx,width=64,height=48 \
+             ! blurdm name=b execution-provider=cpu ! fakesink",
+        );
+        play_to_end(&pipeline);
+        let stats: gst::Structure = blurdm.property("stats");
+        assert_eq!(stats.get::<u64>("frames").unwrap(), 2);
+        assert_eq!(the_runtime().path().parent().unwrap(), oldest.canonicalize().unwrap());
+        pipeline.set_state(gst::State::Null).unwrap();
+    });
+}
+
 const OLD: &str = r#"
 #include <stdint.h>
 typedef struct { const void* (*get_api)(uint32_t); const char* (*version)(void); } Base;

@@ -50,7 +50,7 @@ def load_model(config: Config, checkpoint: Path) -> BlurDm:
 
 
 def _export(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], dynamic: dict, path: Path) -> None:
-    program = torch.onnx.export(graph, kwargs=inputs, input_names=list(inputs), output_names=outputs, dynamic_shapes=dynamic,
+    program = torch.onnx.export(graph.eval(), kwargs=inputs, input_names=list(inputs), output_names=outputs, dynamic_shapes=dynamic,
                                 opset_version=OPSET, dynamo=True, optimize=True, verbose=False)
     model = program.model_proto
     model.ir_version = IR_VERSION

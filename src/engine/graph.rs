@@ -161,9 +161,10 @@ impl Graph {
 }
 
 fn builder(context: Context<'_>, size: Option<FrameSize>) -> Result<SessionBuilder, ort::Error> {
-    // A spinning worker thread burns the core that the decoder and the sink need.
+    // A spinning worker thread burns the core that the decoder and the sink need. `All`, since runtimes before 1.22 refuse the
+    // number that `Level3` stands for.
     let mut builder = Session::builder(context.runtime.environment())?
-        .with_optimization_level(GraphOptimizationLevel::Level3)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?;
