@@ -31,6 +31,9 @@ use gstblurdm::{
 const SIZES: [(usize, usize); 2] = [(640, 360), (1280, 720)];
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/blurdm-nano");
 
+const BARE: &str = "bare";
+const ELEMENT: &str = "element";
+
 type Failure = Box<dyn Error>;
 
 /// The graphs of the bundle with nothing around them but the sampler.
@@ -151,16 +154,29 @@ fn frame(width: usize, height: usize) -> Vec<u8> {
 /// Every frame's time by frame height and contestant, filled while criterion measures.
 type Times = RefCell<BTreeMap<(usize, &'static str), Vec<Duration>>>;
 
-fn record(times: &Times, key: (usize, &'static str), iterations: u64, mut once: impl FnMut()) -> Duration {
-    let each: Vec<Duration> = (0..iterations)
-        .map(|_| {
-            let started = Instant::now();
-            once();
-            started.elapsed()
-        })
-        .collect();
-    let total = each.iter().sum();
-    times.borrow_mut().entry(key).or_default().extend(each);
+/// Runs both contestants in turn, so that whatever else the machine does meets both, and returns the total of one.
+fn in_turn(
+    times: &Times,
+    height: usize,
+    iterations: u64,
+    wanted: &'static str,
+    bare: &mut dyn FnMut(),
+    element: &mut dyn FnMut(),
+) -> Duration {
+    let mut total = Duration::ZERO;
+    let mut clock = |name: &'static str, once: &mut dyn FnMut()| {
+        let started = Instant::now();
+        once();
+        let spent = started.elapsed();
+        times.borrow_mut().entry((height, name)).or_default().push(spent);
+        if name == wanted {
+            total += spent;
+        }
+    };
+    for _ in 0..iterations {
+        clock(BARE, bare);
+        clock(ELEMENT, element);
+    }
     total
 }
 
@@ -183,24 +199,21 @@ fn main() -> Result<(), Failure> {
         let buffer = gst::Buffer::from_slice(data.clone());
         bare.run(&data)?;
         let mut group = criterion.benchmark_group(format!("{width}x{height} {provider}"));
-        group.bench_function(BenchmarkId::from_parameter("bare"), |bencher| {
-            bencher.iter_custom(|n| {
-                record(&times, (height, "bare"), n, || {
-                    if let Err(error) = bare.run(&data) {
-                        panic!("the bare graphs failed: {error}");
-                    }
-                })
+        let mut run_bare = || {
+            if let Err(error) = bare.run(&data) {
+                panic!("the bare graphs failed: {error}");
+            }
+        };
+        let mut run_element = || {
+            if let Err(error) = harness.push_and_pull(buffer.clone()) {
+                panic!("the element failed: {error}");
+            }
+        };
+        for name in [BARE, ELEMENT] {
+            group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
+                bencher.iter_custom(|n| in_turn(&times, height, n, name, &mut run_bare, &mut run_element));
             });
-        });
-        group.bench_function(BenchmarkId::from_parameter("element"), |bencher| {
-            bencher.iter_custom(|n| {
-                record(&times, (height, "element"), n, || {
-                    if let Err(error) = harness.push_and_pull(buffer.clone()) {
-                        panic!("the element failed: {error}");
-                    }
-                })
-            });
-        });
+        }
         group.finish();
     }
     print_table(&times.borrow(), &provider);
@@ -211,7 +224,7 @@ fn print_table(times: &BTreeMap<(usize, &'static str), Vec<Duration>>, provider:
     println!("\n| size | provider | bare run, fps | element, fps | element / bare, time |");
     println!("|---|---|---|---|---|");
     for (width, height) in SIZES {
-        if let (Some(bare), Some(element)) = (times.get(&(height, "bare")), times.get(&(height, "element"))) {
+        if let (Some(bare), Some(element)) = (times.get(&(height, BARE)), times.get(&(height, ELEMENT))) {
             let (bare, element) = (median(bare), median(element));
             let fps = |d: Duration| 1.0 / d.as_secs_f64();
             let ratio = element.as_secs_f64() / bare.as_secs_f64();
