@@ -50,8 +50,8 @@ stages, the mix of patches and the loss of the last stage were chosen with it in
 
 ## Limits
 
-Blur is reduced, not removed, and least where it is short: see the table. Footage whose own sharpness is an effect (a soft background, a car that passes) is
-sharpened with the rest. Letters that the exposure has mixed beyond recognition are not recovered, and nothing that this model draws is evidence of what stood there.
+Blur is reduced, not removed, and least where it is short: see the table. What is soft in itself (a background out of focus, a car that passes) is sharpened with
+the rest: so are the "sharp" frames with the lowest figures, from photographs with little depth of field. Letters that the exposure has mixed beyond recognition are not recovered, and nothing that this model draws is evidence of what stood there.
 """
 
 

@@ -162,9 +162,9 @@ def table(result: dict) -> str:
         gains = np.subtract(values, identity)
         low, high = interval(list(gains))
         cells = [f"{np.mean(rows[n]['psnr']):.2f}" for n in lengths]
-        sharp = np.mean(rows[0]["psnr"]) if 0 in rows else float("nan")
+        sharp = f"{np.mean(rows[0]['psnr']):.1f} (lowest {min(rows[0]['psnr']):.1f})" if 0 in rows else ""
         lines.append(f"| {method} | " + " | ".join(cells) + f" | {np.mean(values):.2f} | {gains.mean():+.2f} ({low:+.2f} to {high:+.2f}) | "
-                     f"{np.mean(_blurred_values(rows, 'ssim')):.4f} | {'identical' if method == 'identity' else f'{sharp:.1f}'} |")
+                     f"{np.mean(_blurred_values(rows, 'ssim')):.4f} | {'identical' if method == 'identity' else sharp} |")
     counts = ", ".join(f"{len(methods['identity'][n]['psnr'])} of {n} px" for n in lengths)
     lines += ["", f"Pictures: {counts}; {len(methods['identity'].get(0, {'psnr': []})['psnr'])} sharp. "
               f"Unsharp: radius, amount {result['settings']['unsharp']}; Wiener: Gaussian sigma, balance {result['settings']['wiener']}; both the best of nine, "
