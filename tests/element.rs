@@ -7,7 +7,10 @@
 
 mod common;
 
-use common::{buffer, caps, element, harness, init, packed, picture, places, restored, stat, through, unpacked};
+use common::{
+    buffer, caps, element, frames, harness, init, milliseconds, packed, passed, picture, places, restored, through,
+    unpacked,
+};
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::{VideoFormat, VideoFrameFlags, VideoMeta};
@@ -27,18 +30,6 @@ fn of_format(format: VideoFormat, width: usize, height: usize) -> Harness {
     let mut harness = harness(&element(), width, height);
     harness.set_src_caps(caps(format, width as u32, height as u32));
     harness
-}
-
-fn frames(element: &gst::Element) -> u64 {
-    stat(element, "frames")
-}
-
-fn passed(element: &gst::Element) -> u64 {
-    stat(element, "passed")
-}
-
-fn milliseconds(element: &gst::Element, field: &str) -> f64 {
-    stat(element, field)
 }
 
 #[test]

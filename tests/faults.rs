@@ -114,6 +114,15 @@ fn a_manifest_that_is_no_toml_is_named() {
 }
 
 #[test]
+fn a_name_that_could_not_be_shown_is_refused() {
+    for name in ["", "nano\\u0000", "nano\\n"] {
+        let bundle = Copy::new();
+        bundle.replace("name = \"blurdm-nano\"", &format!("name = \"{name}\""));
+        assert_bundle_error(&bundle, gst::ResourceError::Read, &[MANIFEST, "control characters"]);
+    }
+}
+
+#[test]
 fn a_key_that_is_missing_from_the_manifest_is_named() {
     let bundle = Copy::new();
     bundle.replace("licence = ", "# licence = ");

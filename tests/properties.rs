@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{buffer, element, harness, init, picture, restored, stat, through, unpacked};
+use common::{buffer, element, frames, harness, init, milliseconds, passed, picture, restored, through, unpacked};
 use gst::prelude::*;
 use gst_controller::prelude::*;
 use gst_video::VideoFormat;
@@ -15,18 +15,6 @@ use gstblurdm::engine::Provider;
 
 const W: usize = 48;
 const H: usize = 32;
-
-fn frames(element: &gst::Element) -> u64 {
-    stat(element, "frames")
-}
-
-fn passed(element: &gst::Element) -> u64 {
-    stat(element, "passed")
-}
-
-fn milliseconds(element: &gst::Element, field: &str) -> f64 {
-    stat(element, field)
-}
 
 #[test]
 fn strength_0_is_the_same_buffer() {

@@ -21,7 +21,7 @@ a thin U-Net. Trained from nothing for this project; no published weights were u
 
 ## Scores
 
-Out of the element through PNG files, on 640x360 exposures of pictures never trained on: other drives and another stretch of road than in training,
+Out of the element through PNG files, on 640x360 exposures of pictures never trained on: other dash-cam stills and another stretch of road than in training,
 two photographs held out, and photographs of a package that training does not use. Exposures are camera paths of the given length, some with turn,
 zoom, hand shake, layers that move on their own, clipped lights, sensor noise and H.264. PSNR in dB on 8-bit RGB, mean over pictures.
 
@@ -51,7 +51,7 @@ stages, the mix of patches and the loss of the last stage were chosen with it in
 ## Limits
 
 Blur is reduced, not removed, and least where it is short: see the table. What is soft in itself (a background out of focus, a car that passes) is sharpened with
-the rest: so are the "sharp" frames with the lowest figures, from photographs with little depth of field. Letters that the exposure has mixed beyond recognition are not recovered, and nothing that this model draws is evidence of what stood there.
+the rest: so is the "sharp" frame with the lowest figure, from a photograph that is out of focus itself. Letters that the exposure has mixed beyond recognition are not recovered, and nothing that this model draws is evidence of what stood there.
 """
 
 

@@ -87,7 +87,7 @@ def training_sources(data: Path, photos: Path) -> list[Source]:
 
 
 def validation_sources(data: Path, photos: Path) -> list[Source]:
-    """Pictures never trained on: other drives, another stretch of road, other photographers."""
+    """Pictures never trained on: other dash-cam stills, another stretch of road, other photographers."""
     cars = [s for s in _dashcam(data) if s.path.name.startswith("p1_")]
     road = [s for s in _road(data) if _road_number(s) in ROAD_VALIDATION][::9]
     lomiri = [s for s in _lomiri(photos) if s.path.name.startswith(LOMIRI_VALIDATION)]

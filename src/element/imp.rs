@@ -160,7 +160,7 @@ impl BaseTransformImpl for BlurDm {
         gst::info!(
             CAT,
             imp = self,
-            "model {} ({}) on {} with ONNX Runtime",
+            "model {} ({}) on {}",
             loaded.bundle.manifest().name,
             loaded.bundle.label(),
             trial.provider()
@@ -327,6 +327,14 @@ impl BlurDm {
             library: settings.library(),
             beside: self.plugin_folder().into_iter().collect(),
         };
+        let runtime = engine::runtime(&search)?;
+        gst::info!(
+            CAT,
+            imp = self,
+            "ONNX Runtime {} from {:?}",
+            runtime.version(),
+            runtime.path()
+        );
         let mut options = settings.options();
         let trial = Deblurrer::new(&bundle, &options, &search, TRIAL)?;
         let steps = settings.steps as usize;

@@ -146,6 +146,9 @@ impl Bundle {
             );
             return Err(invalid(MANIFEST, reason));
         }
+        if manifest.name.is_empty() || manifest.name.chars().any(char::is_control) {
+            return Err(invalid(MANIFEST, "name is empty or holds control characters".into()));
+        }
         let schedule =
             Schedule::new(manifest.schedule.alphas.clone(), manifest.schedule.beta_bars.clone()).map_err(|source| {
                 Error::Schedule {

@@ -161,8 +161,8 @@ impl Graph {
 }
 
 fn builder(context: Context<'_>, size: Option<FrameSize>) -> Result<SessionBuilder, ort::Error> {
-    // A spinning worker thread burns the core that the decoder and the sink need. `All`, since runtimes before 1.22 refuse the
-    // number that `Level3` stands for.
+    // A spinning worker thread burns the core that the decoder and the sink need. `All`, since ONNX Runtime 1.20 and 1.21 refuse
+    // the number that `Level3` stands for.
     let mut builder = Session::builder(context.runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_inter_threads(1)?

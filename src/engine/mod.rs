@@ -63,7 +63,7 @@ pub struct Deblurrer {
     residuals: ResidualGraph,
     backbone: Backbone,
     sampler: Sampler,
-    z_blur: Array1<f32>,
+    z_blur: Vec<f32>,
     default_steps: usize,
     size: FrameSize,
     provider: Provider,
@@ -75,8 +75,9 @@ impl Deblurrer {
     /// first frame is then not slow, and a model that computes nonsense is found out here.
     ///
     /// # Errors
-    /// The runtime's ([`runtime()`]), [`Error::Size`] outside 16x16 to 16384x16384, [`Error::Provider`] when the named provider (or, for auto,
-    /// every one) cannot be had, [`Error::BundleInvalid`] for graphs that break the contract, [`Error::NotAPicture`].
+    /// The runtime's ([`runtime()`]), [`Error::Size`] outside 16x16 to 16384x16384, [`Error::Provider`] when the named provider
+    /// (or, for auto, every one) cannot be had, [`Error::BundleInvalid`] for graphs that break the contract,
+    /// [`Error::NotAPicture`].
     pub fn new(bundle: &Bundle, options: &Options, search: &Search, size: FrameSize) -> Result<Self, Error> {
         let sides = MINIMUM_SIDE..=MAXIMUM_SIDE;
         if !sides.contains(&size.width) || !sides.contains(&size.height) {
@@ -92,24 +93,16 @@ impl Deblurrer {
             settings: options.settings,
         };
         let mut refused = Vec::new();
-        let candidates = options.provider.candidates();
-        for (index, &provider) in candidates.iter().enumerate() {
+        let (better, last) = options.provider.candidates();
+        for &provider in better {
             match Self::on(bundle, context, provider, size) {
-                Ok(mut deblurrer) => {
-                    deblurrer.refused = refused;
-                    return Ok(deblurrer);
-                }
-                Err(Error::Provider { reason, .. }) if index + 1 < candidates.len() => {
-                    refused.push((provider, reason));
-                }
+                Ok(deblurrer) => return Ok(Self { refused, ..deblurrer }),
+                Err(Error::Provider { reason, .. }) => refused.push((provider, reason)),
                 Err(error) => return Err(error),
             }
         }
-        // `candidates` is never empty, and its last one returned above.
-        Err(Error::Provider {
-            provider: Provider::Cpu,
-            reason: "no provider was tried".into(),
-        })
+        let deblurrer = Self::on(bundle, context, last, size)?;
+        Ok(Self { refused, ..deblurrer })
     }
 
     fn on(bundle: &Bundle, context: Context<'_>, provider: Provider, size: FrameSize) -> Result<Self, Error> {
@@ -119,7 +112,7 @@ impl Deblurrer {
             residuals: ResidualGraph::load(context, &bundle.residuals, dim)?,
             backbone: Backbone::load(context, provider, &bundle.backbone, size, dim)?,
             sampler: Sampler::new(bundle.schedule().clone(), dim),
-            z_blur: Array1::zeros(dim),
+            z_blur: vec![0.0; dim],
             default_steps: bundle.manifest().prior.default_steps,
             size,
             provider,
@@ -180,13 +173,9 @@ impl Deblurrer {
     /// As [`Deblurrer::restore`].
     pub fn prior(&mut self, frame: &[u8], steps: usize) -> Result<Array1<f32>, Error> {
         let steps = if steps == 0 { self.default_steps } else { steps };
-        self.z_blur.fill(0.0);
-        if let Some(z_blur) = self.z_blur.as_slice_mut() {
-            self.encoder.encode(frame, z_blur)?;
-        }
-        let z_blur: ArrayView1<'_, f32> = self.z_blur.view();
+        self.encoder.encode(frame, &mut self.z_blur)?;
         self.sampler
-            .run(z_blur, None, steps, &mut self.residuals)
+            .run(ArrayView1::from(&self.z_blur), None, steps, &mut self.residuals)
             .map_err(|error| match error {
                 SampleError::Estimator(error) => error,
                 SampleError::Steps { steps, max } => Error::Steps { steps, max },

@@ -78,10 +78,12 @@ pub enum Choice {
 }
 
 impl Choice {
-    pub(super) fn candidates(self) -> Vec<Provider> {
+    /// The providers to try first, whose refusal is borne, and the last one, whose refusal is the error.
+    pub(super) fn candidates(self) -> (&'static [Provider], Provider) {
+        let [better @ .., last] = &Provider::BEST_FIRST;
         match self {
-            Choice::Auto => Provider::BEST_FIRST.to_vec(),
-            Choice::Only(provider) => vec![provider],
+            Choice::Auto => (better, *last),
+            Choice::Only(provider) => (&[], provider),
         }
     }
 }

@@ -237,3 +237,18 @@ pub fn pipeline(description: &str) -> (gst::Pipeline, gst::Element) {
     let element = pipeline.by_name("b").unwrap();
     (pipeline, element)
 }
+
+/// Frames that the element has restored.
+pub fn frames(element: &gst::Element) -> u64 {
+    stat(element, "frames")
+}
+
+/// Frames that the element has let through as they were.
+pub fn passed(element: &gst::Element) -> u64 {
+    stat(element, "passed")
+}
+
+/// A duration of the statistics.
+pub fn milliseconds(element: &gst::Element, field: &str) -> f64 {
+    stat(element, field)
+}
