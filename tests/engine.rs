@@ -147,6 +147,7 @@ fn threads_do_not_change_the_picture() {
                 threads,
                 ..Settings::default()
             },
+            ..Options::default()
         };
         the_runtime();
         let bundle = Bundle::builtin().unwrap();

@@ -188,6 +188,8 @@ fn the_defaults_are_those_of_the_property_table() {
         ("execution-provider", "auto", false),
         ("device-id", "0", false),
         ("threads", "0", false),
+        ("tile-size", "0", false),
+        ("tile-overlap", "32", false),
         ("steps", "0", true),
         ("strength", "1", true),
         ("compare", "off", true),

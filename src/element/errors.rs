@@ -16,7 +16,7 @@ pub(super) fn to_message(error: &Error) -> gst::ErrorMessage {
         Error::BundleMissing { .. } => gst::error_msg!(gst::ResourceError::NotFound, ("{text}")),
         Error::BundleInvalid { .. } | Error::Schedule { .. } => gst::error_msg!(gst::ResourceError::Read, ("{text}")),
         Error::Size { .. } => gst::error_msg!(gst::CoreError::Negotiation, ("{text}")),
-        Error::Steps { .. } => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
+        Error::Steps { .. } | Error::Tile { .. } => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
         Error::Inference { .. } | Error::NotAPicture { .. } => gst::error_msg!(gst::StreamError::Failed, ("{text}")),
     }
 }

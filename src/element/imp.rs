@@ -250,13 +250,16 @@ impl VideoFilterImpl for BlurDm {
         };
         match Deblurrer::new(&loaded.bundle, &loaded.options, &loaded.search, size) {
             Ok(deblurrer) => {
+                let window = deblurrer.tile().unwrap_or(size);
                 gst::debug!(
                     CAT,
                     imp = self,
-                    "{}x{} on {}",
+                    "{}x{} on {}, {}x{} at once",
                     size.width,
                     size.height,
-                    deblurrer.provider()
+                    deblurrer.provider(),
+                    window.width,
+                    window.height
                 );
                 *lock(&self.worker) = Some(Worker::new(deblurrer));
                 Ok(())

@@ -10,6 +10,10 @@
 //! Takes and gives RGBx, BGRx, RGBA, BGRA, RGB and BGR, progressive, from 16x16 on; caps, timestamps, flags and metas pass
 //! untouched. RGBx and RGBA without row padding cost no conversion.
 //!
+//! A frame that is larger than `tile-size` is restored in overlapping tiles of that size, which go over into each other without a
+//! seam: memory then grows with the tile and hardly with the frame. Each tile has a prior of its own, so that a frame comes out
+//! a little different than whole.
+//!
 //! Every frame is restored, however late: `GstVideoFilter` turns QoS on, under which a model slower than the frame rate would
 //! silently lose most frames, so `blurdm` turns it off again (`qos=true` brings it back). Instead the element answers the
 //! LATENCY query with what a frame has cost, and posts a Latency message when that changes.

@@ -15,6 +15,9 @@ use crate::{
 /// The largest T of any bundle; a bundle's own T is checked when it is loaded.
 const MAX_STEPS: u32 = 1000;
 
+/// Far wider than any network sees; beyond it tiles are computed over and over for nothing.
+const MAX_OVERLAP: u32 = 1024;
+
 /// Values of all writable properties.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -23,6 +26,8 @@ pub(super) struct Settings {
     pub execution_provider: ExecutionProvider,
     pub device_id: i32,
     pub threads: u32,
+    pub tile_size: u32,
+    pub tile_overlap: u32,
     pub steps: u32,
     pub strength: f64,
     pub compare: Compare,
@@ -37,6 +42,8 @@ impl Default for Settings {
             execution_provider: ExecutionProvider::Auto,
             device_id: 0,
             threads: 0,
+            tile_size: 0,
+            tile_overlap: engine::DEFAULT_TILE_OVERLAP as u32,
             steps: 0,
             strength: 1.0,
             compare: Compare::Off,
@@ -53,6 +60,8 @@ impl Settings {
                 device_id: self.device_id,
                 threads: self.threads as usize,
             },
+            tile_size: self.tile_size as usize,
+            tile_overlap: self.tile_overlap as usize,
         }
     }
 
@@ -85,6 +94,8 @@ impl Settings {
             "execution-provider" => self.execution_provider.to_value(),
             "device-id" => self.device_id.to_value(),
             "threads" => self.threads.to_value(),
+            "tile-size" => self.tile_size.to_value(),
+            "tile-overlap" => self.tile_overlap.to_value(),
             "steps" => self.steps.to_value(),
             "strength" => self.strength.to_value(),
             "compare" => self.compare.to_value(),
@@ -111,6 +122,8 @@ impl Settings {
             "execution-provider" => take(&mut self.execution_provider, value),
             "device-id" => take(&mut self.device_id, value),
             "threads" => take(&mut self.threads, value),
+            "tile-size" => take(&mut self.tile_size, value),
+            "tile-overlap" => take(&mut self.tile_overlap, value),
             "steps" => take(&mut self.steps, value),
             "strength" => take(&mut self.strength, value),
             "compare" => take(&mut self.compare, value),
@@ -152,6 +165,20 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
             .blurb("CPU threads of a graph; 0 is one per core")
             .maximum(1024)
             .default_value(default.threads)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("tile-size")
+            .nick("Tile size")
+            .blurb("Side in pixels, 64 or more, of the tiles in which larger frames are restored; 0 is whole frames, or the tiles that the model is made for")
+            .maximum(*engine::TILE_SIDES.end() as u32)
+            .default_value(default.tile_size)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("tile-overlap")
+            .nick("Tile overlap")
+            .blurb("Least number of pixels by which neighbouring tiles overlap; less than the side of a tile")
+            .maximum(MAX_OVERLAP)
+            .default_value(default.tile_overlap)
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("steps")

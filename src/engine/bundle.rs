@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Error, builtin};
+use super::{Error, TILE_SIDES, builtin};
 use crate::diffusion::Schedule;
 
 const MANIFEST: &str = "manifest.toml";
@@ -49,7 +49,7 @@ pub struct PriorSection {
     pub max_steps: usize,
     /// What `steps` = 0 means.
     pub default_steps: usize,
-    /// What the prior encoder sees: `frame` is the whole frame at its own size.
+    /// What the prior encoder sees: `frame` is what the backbone sees, a frame or a tile at its own size.
     pub encoder_input: EncoderInput,
     pub encoder: String,
     pub residuals: String,
@@ -67,6 +67,8 @@ pub struct BackboneSection {
     pub name: String,
     /// The graph pads its input to a multiple of this, inside.
     pub multiple: usize,
+    /// The side in pixels to which height and width of the frames are fixed in the graphs; none for graphs of any size.
+    pub tile: Option<usize>,
     /// Precision (fp32, fp16, int8) to file.
     pub variants: BTreeMap<String, String>,
 }
@@ -156,10 +158,8 @@ impl Bundle {
                     source,
                 }
             })?;
-        manifest
-            .prior
-            .check(&schedule)
-            .map_err(|reason| invalid(MANIFEST, reason))?;
+        let sections = manifest.prior.check(&schedule).and_then(|()| manifest.backbone.check());
+        sections.map_err(|reason| invalid(MANIFEST, reason))?;
         let graph = |name: &str| -> Result<Vec<u8>, Error> {
             let expected = manifest.files.get(name).ok_or_else(|| {
                 invalid(
@@ -228,6 +228,28 @@ impl PriorSection {
         }
         if self.dim == 0 {
             return Err("[prior] dim is 0".into());
+        }
+        Ok(())
+    }
+}
+
+impl BackboneSection {
+    fn check(&self) -> Result<(), String> {
+        let multiple = self.multiple;
+        if multiple == 0 {
+            return Err("[backbone] multiple is 0; it must be 1 or more".into());
+        }
+        let Some(tile) = self.tile else { return Ok(()) };
+        if !TILE_SIDES.contains(&tile) {
+            let (least, most) = TILE_SIDES.into_inner();
+            return Err(format!(
+                "[backbone] tile is {tile}; it must be between {least} and {most}"
+            ));
+        }
+        if !tile.is_multiple_of(multiple) {
+            return Err(format!(
+                "[backbone] tile is {tile}; it must be a multiple of {multiple}, the section's multiple"
+            ));
         }
         Ok(())
     }

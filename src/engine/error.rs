@@ -42,6 +42,12 @@ pub enum Error {
         height: usize,
         reason: String,
     },
+    #[error("tiles of {side}x{side} pixels that overlap by {overlap} cannot be had: {reason}")]
+    Tile {
+        side: usize,
+        overlap: usize,
+        reason: String,
+    },
     #[error("the model's {graph} graph failed: {reason}")]
     Inference { graph: &'static str, reason: String },
     #[error("the model does not compute a picture: {reason}; the bundle is damaged or was exported wrongly")]

@@ -108,6 +108,8 @@ pub(super) struct Context<'a> {
     pub runtime: &'static Runtime,
     pub bundle: &'a str,
     pub settings: Settings,
+    /// The side that the manifest fixes the graphs to.
+    pub tile: Option<usize>,
 }
 
 /// A session with its name in the contract.
@@ -149,6 +151,10 @@ impl Graph {
         })?;
         check_contract(context, name, "inputs", session.inputs(), inputs)?;
         check_contract(context, name, "outputs", session.outputs(), outputs)?;
+        if let Some(size) = size {
+            let mut outlets = session.inputs().iter().chain(session.outputs());
+            outlets.try_for_each(|outlet| check_sides(context, name, outlet, size))?;
+        }
         Ok(Self { session, name })
     }
 
@@ -202,6 +208,33 @@ fn check_contract(
             "its {side} are {}, and the contract wants {}; export the bundle again",
             found.join(", "),
             wanted.join(", ")
+        ),
+    })
+}
+
+/// Frames whose sides are fixed in the graph must be of the size that they are to have.
+fn check_sides(context: Context<'_>, graph: &str, outlet: &Outlet, size: FrameSize) -> Result<(), Error> {
+    let ValueType::Tensor { shape, .. } = outlet.dtype() else {
+        return Ok(());
+    };
+    let &[_, height, width, _] = &shape[..] else {
+        return Ok(());
+    };
+    // A side that is free is -1.
+    let agrees = |side: i64, wanted: usize| side < 0 || side == wanted as i64;
+    if agrees(height, size.height) && agrees(width, size.width) {
+        return Ok(());
+    }
+    let tile = match context.tile {
+        Some(tile) => format!("says tile = {tile}"),
+        None => "has no tile".into(),
+    };
+    Err(Error::BundleInvalid {
+        bundle: context.bundle.to_owned(),
+        file: graph.to_owned(),
+        reason: format!(
+            "its '{}' is fixed to height {height} and width {width}, and [backbone] of the manifest {tile}; set tile to the graph's side, or export the bundle again",
+            outlet.name()
         ),
     })
 }

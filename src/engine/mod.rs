@@ -20,21 +20,25 @@ mod bundle;
 mod error;
 mod graph;
 pub mod log;
+mod network;
 mod provider;
 mod runtime;
+mod tile;
 
-use std::time::{Duration, Instant};
+use std::{ops::AddAssign, time::Duration};
 
-use ndarray::{Array1, ArrayView1};
+use ndarray::Array1;
 
 pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
 pub use error::Error;
 pub use graph::{FrameSize, PIXEL_BYTES};
 pub use provider::{Choice, Provider, Settings};
 pub use runtime::{MINIMUM_MINOR, Runtime, Search, runtime};
+pub use tile::{DEFAULT_TILE_OVERLAP, TILE_SIDES};
 
-use crate::diffusion::{SampleError, Sampler};
-use graph::{Backbone, Context, PriorEncoder, ResidualGraph};
+use graph::Context;
+use network::Network;
+use tile::{Tiles, Tiling};
 
 /// The smallest side of a frame, in pixels: below it the reflected padding inside the graphs has nothing to reflect.
 pub const MINIMUM_SIDE: usize = 16;
@@ -43,13 +47,29 @@ pub const MINIMUM_SIDE: usize = 16;
 pub const MAXIMUM_SIDE: usize = 16384;
 
 /// How to run a bundle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     pub provider: Choice,
     pub settings: Settings,
+    /// The side of the tiles in which larger frames are restored, in pixels: one of [`TILE_SIDES`] and a multiple of the
+    /// bundle's `multiple`. 0 is the side to which the bundle's graphs are fixed, or whole frames.
+    pub tile_size: usize,
+    /// The least number of pixels by which neighbouring tiles overlap, less than the side of a tile.
+    pub tile_overlap: usize,
 }
 
-/// How long the stages of one frame took.
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            provider: Choice::default(),
+            settings: Settings::default(),
+            tile_size: 0,
+            tile_overlap: DEFAULT_TILE_OVERLAP,
+        }
+    }
+}
+
+/// How long the stages of one frame took, all its tiles together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timing {
     /// Blur encoder and sampler.
@@ -57,14 +77,21 @@ pub struct Timing {
     pub backbone: Duration,
 }
 
+impl AddAssign for Timing {
+    fn add_assign(&mut self, other: Self) {
+        self.prior += other.prior;
+        self.backbone += other.backbone;
+    }
+}
+
 /// A bundle loaded for frames of one size on one provider.
+///
+/// Frames run whole, unless the bundle's graphs are of fixed size or [`Options::tile_size`] is smaller than the frame. They then
+/// run tile by tile, each with a prior of its own, and go over into each other by linear ramps across the overlaps. The memory
+/// that this takes grows with the size of a tile, and with the frame only by twelve bytes for each pixel of one row of tiles.
 pub struct Deblurrer {
-    encoder: PriorEncoder,
-    residuals: ResidualGraph,
-    backbone: Backbone,
-    sampler: Sampler,
-    z_blur: Vec<f32>,
-    default_steps: usize,
+    network: Network,
+    tiles: Option<Tiles>,
     size: FrameSize,
     provider: Provider,
     refused: Vec<(Provider, String)>,
@@ -75,9 +102,9 @@ impl Deblurrer {
     /// first frame is then not slow, and a model that computes nonsense is found out here.
     ///
     /// # Errors
-    /// The runtime's ([`runtime()`]), [`Error::Size`] outside 16x16 to 16384x16384, [`Error::Provider`] when the named provider
-    /// (or, for auto, every one) cannot be had, [`Error::BundleInvalid`] for graphs that break the contract,
-    /// [`Error::NotAPicture`].
+    /// The runtime's ([`runtime()`]), [`Error::Size`] outside 16x16 to 16384x16384, [`Error::Tile`] for tiles that this bundle
+    /// cannot have, [`Error::Provider`] when the named provider (or, for auto, every one) cannot be had,
+    /// [`Error::BundleInvalid`] for graphs that break the contract, [`Error::NotAPicture`].
     pub fn new(bundle: &Bundle, options: &Options, search: &Search, size: FrameSize) -> Result<Self, Error> {
         let sides = MINIMUM_SIDE..=MAXIMUM_SIDE;
         if !sides.contains(&size.width) || !sides.contains(&size.height) {
@@ -87,58 +114,23 @@ impl Deblurrer {
                 reason: format!("a side must have {MINIMUM_SIDE} to {MAXIMUM_SIDE} pixels"),
             });
         }
+        let backbone = &bundle.manifest().backbone;
+        let window = tile::window(size, backbone, options)?;
         let context = Context {
             runtime: runtime(search)?,
             bundle: bundle.label(),
             settings: options.settings,
+            tile: backbone.tile,
         };
-        let mut refused = Vec::new();
-        let (better, last) = options.provider.candidates();
-        for &provider in better {
-            match Self::on(bundle, context, provider, size) {
-                Ok(deblurrer) => return Ok(Self { refused, ..deblurrer }),
-                Err(Error::Provider { reason, .. }) => refused.push((provider, reason)),
-                Err(error) => return Err(error),
-            }
-        }
-        let deblurrer = Self::on(bundle, context, last, size)?;
-        Ok(Self { refused, ..deblurrer })
-    }
-
-    fn on(bundle: &Bundle, context: Context<'_>, provider: Provider, size: FrameSize) -> Result<Self, Error> {
-        let dim = bundle.manifest().prior.dim;
-        let mut deblurrer = Self {
-            encoder: PriorEncoder::load(context, provider, &bundle.encoder, size, dim)?,
-            residuals: ResidualGraph::load(context, &bundle.residuals, dim)?,
-            backbone: Backbone::load(context, provider, &bundle.backbone, size, dim)?,
-            sampler: Sampler::new(bundle.schedule().clone(), dim),
-            z_blur: vec![0.0; dim],
-            default_steps: bundle.manifest().prior.default_steps,
+        let (network, provider, refused) = load(bundle, context, options.provider, window)?;
+        let tiles = (window != size).then(|| Tiles::new(Tiling::new(size, window, options.tile_overlap)));
+        Ok(Self {
+            network,
+            tiles,
             size,
             provider,
-            refused: Vec::new(),
-        };
-        deblurrer.try_out()?;
-        Ok(deblurrer)
-    }
-
-    /// Restores a plain grey frame, which every deblurring network must leave about as it is.
-    ///
-    /// The restored frame is made of bytes, in which a NaN is just black: this is where it shows.
-    fn try_out(&mut self) -> Result<(), Error> {
-        const GREY: u8 = 128;
-        const TOLERANCE: u8 = 64;
-        let grey = vec![GREY; self.size.bytes()];
-        let mut restored = vec![0; self.size.bytes()];
-        self.restore(&grey, &mut restored, 0)?;
-        let sum: u64 = restored.iter().map(|&v| u64::from(v.abs_diff(GREY))).sum();
-        let mean = sum as f64 / restored.len() as f64;
-        if mean > f64::from(TOLERANCE) {
-            let reason =
-                format!("a grey frame came back {mean:.0} grey levels off, as from weights that are not numbers");
-            return Err(Error::NotAPicture { reason });
-        }
-        Ok(())
+            refused,
+        })
     }
 
     /// Restores one frame. `frame` and `restored` are RGBx, `size().bytes()` long, rows without padding; the fourth byte is
@@ -146,47 +138,40 @@ impl Deblurrer {
     ///
     /// # Errors
     /// [`Error::Size`] for slices of another length, [`Error::Steps`], [`Error::Inference`], [`Error::NotAPicture`] when the
-    /// prior is not finite.
+    /// prior is not finite. What `restored` holds then is of no use.
     pub fn restore(&mut self, frame: &[u8], restored: &mut [u8], steps: usize) -> Result<Timing, Error> {
         for length in [frame.len(), restored.len()] {
-            if length != self.size.bytes() {
-                return Err(Error::Size {
-                    width: self.size.width,
-                    height: self.size.height,
-                    reason: format!("{length} bytes were given, and they have {}", self.size.bytes()),
-                });
-            }
+            check_length(length, self.size)?;
         }
-        let started = Instant::now();
-        let prior = self.prior(frame, steps)?;
-        let between = Instant::now();
-        self.backbone.restore(frame, prior.view(), restored)?;
-        Ok(Timing {
-            prior: between - started,
-            backbone: between.elapsed(),
-        })
+        let Self { network, tiles, .. } = self;
+        let Some(tiles) = tiles else {
+            return network.restore(frame, restored, steps);
+        };
+        let mut timing = Timing::default();
+        tiles.restore(frame, restored, |tile, restored| -> Result<(), Error> {
+            timing += network.restore(tile, restored, steps)?;
+            Ok(())
+        })?;
+        Ok(timing)
     }
 
-    /// The sharp prior z_0 [D] of a frame, which [`Deblurrer::restore`] fuses into the backbone.
+    /// The sharp prior z_0 (D long) of what the graphs see at once, which [`Deblurrer::restore`] fuses into the backbone. `frame`
+    /// is as there; where frames run in tiles it is one tile, of the size that [`Deblurrer::tile`] tells.
     ///
     /// # Errors
     /// As [`Deblurrer::restore`].
     pub fn prior(&mut self, frame: &[u8], steps: usize) -> Result<Array1<f32>, Error> {
-        let steps = if steps == 0 { self.default_steps } else { steps };
-        self.encoder.encode(frame, &mut self.z_blur)?;
-        self.sampler
-            .run(ArrayView1::from(&self.z_blur), None, steps, &mut self.residuals)
-            .map_err(|error| match error {
-                SampleError::Estimator(error) => error,
-                SampleError::Steps { steps, max } => Error::Steps { steps, max },
-                other => Error::NotAPicture {
-                    reason: other.to_string(),
-                },
-            })
+        check_length(frame.len(), self.network.size())?;
+        self.network.prior(frame, steps)
     }
 
     pub fn size(&self) -> FrameSize {
         self.size
+    }
+
+    /// The size of the tiles that the graphs run on; none when frames run whole.
+    pub fn tile(&self) -> Option<FrameSize> {
+        self.tiles.is_some().then(|| self.network.size())
     }
 
     /// What really runs.
@@ -201,6 +186,33 @@ impl Deblurrer {
 
     /// T: the largest value of `steps`.
     pub fn max_steps(&self) -> usize {
-        self.sampler.schedule().steps()
+        self.network.max_steps()
     }
+}
+
+fn check_length(bytes: usize, size: FrameSize) -> Result<(), Error> {
+    if bytes == size.bytes() {
+        return Ok(());
+    }
+    Err(Error::Size {
+        width: size.width,
+        height: size.height,
+        reason: format!("{bytes} bytes were given, and they have {}", size.bytes()),
+    })
+}
+
+/// A bundle on the chosen provider or the best that really runs, and the better ones with the reasons why they do not.
+type Loaded = (Network, Provider, Vec<(Provider, String)>);
+
+fn load(bundle: &Bundle, context: Context<'_>, choice: Choice, size: FrameSize) -> Result<Loaded, Error> {
+    let mut refused = Vec::new();
+    let (better, last) = choice.candidates();
+    for &provider in better {
+        match Network::load(bundle, context, provider, size) {
+            Ok(network) => return Ok((network, provider, refused)),
+            Err(Error::Provider { reason, .. }) => refused.push((provider, reason)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((Network::load(bundle, context, last, size)?, last, refused))
 }

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A copy of the real bundle, to be spoiled.
+//! A copy of the real bundle, to be spoiled or to be given graphs whose results can be told beforehand.
+
+pub mod onnx;
 
 use std::{fs, ops::Range, path::Path};
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+
+use onnx::{
+    Attribute::{Number, Numbers},
+    Dim, FLOAT, UINT8,
+};
 
 pub const ENCODER: &str = "prior_encoder.onnx";
 pub const RESIDUALS: &str = "residuals.onnx";
@@ -24,6 +31,20 @@ impl Copy {
             fs::copy(super::nano().join(name), folder.path().join(name)).unwrap();
         }
         Self { folder }
+    }
+
+    /// A bundle that shifts the brightness of what its graphs see at once: each channel by `gain` times the distance of its mean
+    /// from 128. The prior is these means, four of them, since the fourth byte is shifted too. `side` fixes height and width.
+    pub fn shifting(side: Option<usize>, gain: f32) -> Self {
+        let copy = Self::new();
+        copy.set("dim", "4");
+        copy.vouch(ENCODER, &half_mean(side));
+        copy.vouch(RESIDUALS, &no_residuals());
+        copy.vouch(BACKBONE, &shift(side, gain));
+        if let Some(side) = side {
+            copy.replace("multiple = 16", &format!("multiple = 16\ntile = {side}"));
+        }
+        copy
     }
 
     pub fn path(&self) -> &Path {
@@ -84,6 +105,69 @@ impl Copy {
         }
         self.vouch(name, &bytes);
     }
+}
+
+/// A prior encoder that halves the means: from a_T = 2 to a_0 = 1, the sampler doubles what has no residuals.
+pub fn half_mean(side: Option<usize>) -> Vec<u8> {
+    onnx::model(
+        &[("half", 0.5)],
+        &[("frame", UINT8, &frame(side))],
+        &[
+            ("Cast", &["frame"], "numbers", Some(Number("to", FLOAT))),
+            ("Mul", &["numbers", "half"], "halves", None),
+            ("ReduceMean", &["halves"], "means", Some(Numbers("axes", &[1, 2]))),
+            ("Flatten", &["means"], "z_blur", None),
+        ],
+        &[("z_blur", FLOAT, &LATENT)],
+    )
+}
+
+fn no_residuals() -> Vec<u8> {
+    let time = [Dim::Fixed(1)];
+    onnx::model(
+        &[],
+        &[
+            ("z_t", FLOAT, &LATENT),
+            ("z_blur", FLOAT, &LATENT),
+            ("t", FLOAT, &time),
+            ("s", FLOAT, &time),
+        ],
+        &[
+            ("Sub", &["t", "t"], "no_t", None),
+            ("Sub", &["s", "s"], "no_s", None),
+            ("Mul", &["z_blur", "no_t"], "blur_residual", None),
+            ("Mul", &["z_t", "no_s"], "noise_residual", None),
+        ],
+        &[("blur_residual", FLOAT, &LATENT), ("noise_residual", FLOAT, &LATENT)],
+    )
+}
+
+/// A backbone that adds `gain` times the prior's distance from 128.
+pub fn shift(side: Option<usize>, gain: f32) -> Vec<u8> {
+    onnx::model(
+        &[("grey", 128.0), ("gain", gain), ("black", 0.0), ("white", 255.0)],
+        &[("frame", UINT8, &frame(side)), ("prior", FLOAT, &LATENT)],
+        &[
+            ("Cast", &["frame"], "numbers", Some(Number("to", FLOAT))),
+            ("Sub", &["prior", "grey"], "distance", None),
+            ("Mul", &["distance", "gain"], "shift", None),
+            ("Add", &["numbers", "shift"], "shifted", None),
+            ("Clip", &["shifted", "black", "white"], "clipped", None),
+            ("Round", &["clipped"], "rounded", None),
+            ("Cast", &["rounded"], "restored", Some(Number("to", UINT8))),
+        ],
+        &[("restored", UINT8, &frame(side))],
+    )
+}
+
+const LATENT: [Dim; 2] = [Dim::Fixed(1), Dim::Fixed(4)];
+
+fn frame(side: Option<usize>) -> [Dim; 4] {
+    let [height, width] = match side {
+        Some(side) => [Dim::Fixed(side); 2],
+        None => [Dim::Free("height"), Dim::Free("width")],
+    };
+    [Dim::Fixed(1), height, width, Dim::Fixed(4)]
 }
 
 /// Where the data of the float32 initializers of an ONNX file lie. Scalars and short lists are constants, not weights.
