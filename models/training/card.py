@@ -11,7 +11,7 @@ from .config import Config
 TEMPLATE = """# {name}
 
 Removes motion blur from 8-bit RGB video frames of any size from 16x16. A BlurDM model (He et al., NeurIPS 2025): a blur encoder and a latent
-diffusion that takes noise and blur residuals away give a sharp prior of {latent} numbers per frame, which is fused into every decoder block of
+diffusion that takes noise and blur residuals away give a sharp prior of {latent} numbers per frame, which is fused into every block of
 a thin U-Net. Trained from nothing for this project; no published weights were used.
 
 - Licence: MPL-2.0, weights included.
@@ -34,9 +34,10 @@ reference was at hand.
 
 ![training curve](curve.png)
 
-{stages}; crops of {crop}, batch {batch}, seed {seed}; {minutes:.0f} minutes on two CPU cores (bfloat16 autocast). The upper plot is the training loss,
-the lower one the PSNR gain over the blurred input on part of the validation exposures, which was looked at during training; the length of the
-stages, the mix of patches and the loss of the last stage were chosen with it in view.
+{stages}; seed {seed}; {minutes:.0f} minutes on {device}. Stage 1 trains the backbone with an embedding of the true exposure as its prior, stage 2 the blur
+encoder and the estimators to find that prior in the blurred frame, stage 3 all of it on the image. The upper plot is the training loss, the lower one the PSNR
+gain over the blurred input on part of the validation exposures, which was looked at during training; the length of the stages, the mix of patches and the losses
+were chosen with it in view.
 {notes}
 ## Data
 
@@ -55,14 +56,14 @@ the rest: so is the "sharp" frame with the lowest figure, from a photograph that
 """
 
 
-def write_card(config: Config, macs: dict[str, float], run: Path, scores: Path, bundle: Path) -> None:
+def write_card(config: Config, macs: dict[str, float], run: Path, scores: Path, bundle: Path, device: str = "one CPU core") -> None:
     """bundle/MODEL_CARD.md and curve.png, from the training run's log, its notes.md where there is one, and the scores that
     evaluate wrote."""
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines() if line]
-    last = {row["stage"]: row["step"] for row in rows}
-    stages = ", ".join(f"stage {stage}: {step} steps" for stage, step in sorted(last.items()))
+    stages = ", ".join(f"stage {s.number}: {s.steps} steps of {s.batch} crops of {s.crop} px ({s.loss})" for s in config.stage)
     notes = run / "notes.md"
     shutil.copyfile(run / "curve.png", bundle / "curve.png")
     (bundle / "MODEL_CARD.md").write_text(TEMPLATE.format(
-        name=config.name, latent=config.latent, backbone_kmac=macs["backbone"] / 1e3, prior_kmac=macs["prior"] / 1e3, scores=(scores / "scores.md").read_text().strip(),
-        stages=stages[0].upper() + stages[1:], crop=config.crop, batch=config.batch, seed=config.seed, minutes=rows[-1]["seconds"] / 60, notes=f"\n{notes.read_text().strip()}\n" if notes.is_file() else ""))
+        name=config.name, latent=config.model.latent, backbone_kmac=macs["backbone"] / 1e3, prior_kmac=macs["prior"] / 1e3, scores=(scores / "scores.md").read_text().strip(),
+        stages=stages[0].upper() + stages[1:], seed=config.seed, minutes=rows[-1]["seconds"] / 60, device=device,
+        notes=f"\n{notes.read_text().strip()}\n" if notes.is_file() else ""))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 from .losses import IMAGE_LOSSES
+from .networks import BACKBONES, ENCODERS, ESTIMATORS, ORACLES
+
+PRIORS = ("none", "mlp", "blurdm", "oracle")
 
 
 class ConfigError(Exception):
@@ -15,38 +18,101 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: number (1..3), optimiser steps, learning rate from `rate` to `final_rate` along a cosine, loss.
+    """One stage: number (1..3), optimiser steps, batches of `batch` crops of `crop` px, learning rate from `rate` to `final_rate`
+    along a cosine, loss.
 
-    telling_share of the examples are drawn from the visibly blurred patches, the rest from all, sharp ones included."""
+    telling_share of the examples are drawn from the visibly blurred patches, the rest from all, sharp ones included.
+    prior_weight (stage 3): how much of the stage 2 loss is kept beside the image loss; the paper keeps none."""
 
     number: int
     steps: int
+    crop: int
+    batch: int
     rate: float
     final_rate: float
     loss: str
     telling_share: float
+    prior_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is built. backbone, encoder, oracle, estimators: tables with `network`, a name of the registries in networks/, and that
+    network's sizes; a model that is not trained here has no oracle.
+
+    prior: none (no fusion at all), mlp (a plain MLP in place of the diffusion), blurdm, oracle (what no camera has: for comparison).
+    blur_residual, noise_residual: whether the sampler takes that residual away. random_schedules: whether training samples with random
+    sub-schedules of 1..T jumps, or always with T. tile: side of the only frame size that the exported graphs take, 0 for any size.
+    schedule: released (as coded) or printed (as in the paper); a checkpoint is bound to its own."""
+
+    latent: int
+    backbone: dict
+    encoder: dict
+    oracle: dict | None = None
+    estimators: dict = field(default_factory=lambda: {"network": "jumps"})
+    prior: str = "blurdm"
+    blur_residual: bool = True
+    noise_residual: bool = True
+    random_schedules: bool = True
+    tile: int = 0
+    schedule: str = "released"
 
 
 @dataclass(frozen=True)
 class Config:
+    """whole_patch_prior: the encoder sees the whole patch that a crop was cut from, as in use it sees whole frames."""
+
     name: str
     seed: int
-    latent: int
-    crop: int
-    batch: int
     ema: float
-    backbone: dict
+    whole_patch_prior: bool
+    model: Model
     stage: tuple[Stage, ...]
 
 
 def _build(cls, table: dict, where: str):
-    known = {f.name for f in fields(cls)}
+    known = {f.name: f for f in fields(cls)}
     for key in table:
         if key not in known:
             raise ConfigError(f"{where}: unknown key '{key}' (known: {', '.join(sorted(known))})")
-    for key in known - table.keys():
-        raise ConfigError(f"{where}: missing key '{key}'")
+    for key, entry in known.items():
+        if key not in table and entry.default is MISSING and entry.default_factory is MISSING:
+            raise ConfigError(f"{where}: missing key '{key}'")
     return cls(**table)
+
+
+def _check_network(where: str, table: dict, registry: dict) -> None:
+    name = table.get("network")
+    if name not in registry:
+        raise ConfigError(f"{where}: network '{name}' is unknown; choose one of {', '.join(sorted(registry))}")
+
+
+def _check_stage(path: Path, stage: Stage) -> None:
+    if stage.number not in (1, 2, 3):
+        raise ConfigError(f"{path}: stage number {stage.number} is not 1, 2 or 3")
+    if (stage.loss == "latent") != (stage.number == 2) or (stage.number != 2 and stage.loss not in IMAGE_LOSSES):
+        raise ConfigError(f"{path}: stage {stage.number} cannot use loss '{stage.loss}' (stage 2: latent; others: {', '.join(IMAGE_LOSSES)})")
+
+
+def read_config(table: dict, path: Path) -> Config:
+    """The configuration in a table already parsed; `path` is for the messages."""
+    table = dict(table)
+    table["stage"] = tuple(_build(Stage, s, f"{path} [[stage]]") for s in table.get("stage", []))
+    if isinstance(table.get("model"), dict):
+        table["model"] = _build(Model, table["model"], f"{path} [model]")
+    config = _build(Config, table, str(path))
+    for part, registry in (("backbone", BACKBONES), ("encoder", ENCODERS), ("oracle", ORACLES), ("estimators", ESTIMATORS)):
+        if getattr(config.model, part) is not None:
+            _check_network(f"{path} [model] {part}", getattr(config.model, part), registry)
+    if config.model.prior not in PRIORS:
+        raise ConfigError(f"{path} [model]: prior '{config.model.prior}' is not one of {', '.join(PRIORS)}")
+    if config.model.schedule not in ("released", "printed"):
+        raise ConfigError(f"{path} [model]: schedule '{config.model.schedule}' is not 'released' or 'printed'")
+    if config.stage and config.model.oracle is None and config.model.prior != "none":
+        raise ConfigError(f"{path} [model]: missing key 'oracle', which stage 1 trains")
+    for stage in config.stage:
+        _check_stage(path, stage)
+    return config
 
 
 def load_config(path: Path) -> Config:
@@ -54,11 +120,4 @@ def load_config(path: Path) -> Config:
         table = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    table["stage"] = tuple(_build(Stage, s, f"{path} [[stage]]") for s in table.get("stage", []))
-    config = _build(Config, table, str(path))
-    for stage in config.stage:
-        if stage.number not in (1, 2, 3):
-            raise ConfigError(f"{path}: stage number {stage.number} is not 1, 2 or 3")
-        if (stage.loss == "latent") != (stage.number == 2) or (stage.number != 2 and stage.loss not in IMAGE_LOSSES):
-            raise ConfigError(f"{path}: stage {stage.number} cannot use loss '{stage.loss}' (stage 2: latent; others: {', '.join(IMAGE_LOSSES)})")
-    return config
+    return read_config(table, path)

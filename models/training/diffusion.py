@@ -9,6 +9,11 @@ import numpy as np
 import torch
 
 
+ALPHAS = tuple(1 + 0.2 * t for t in range(6))
+BETAS = (0.0, 0.005, 0.01, 0.015, 0.02)
+"""a_0..a_5 and b_1..b_5 of the paper."""
+
+
 @dataclass(frozen=True)
 class Schedule:
     """alphas a_0..a_T and beta_bars bbar_0..bbar_T (bbar_0 = 0). A checkpoint is bound to its schedule."""
@@ -23,10 +28,14 @@ class Schedule:
     @staticmethod
     def released() -> "Schedule":
         """The schedule of the published code: bbar_t = sqrt(sum_{i<=t} (a_{i-1}/a_t)^2 b_i), a = 1..2, b = 0..0.02, T = 5."""
-        a = tuple(1 + 0.2 * t for t in range(6))
-        b = (0.0, 0.005, 0.01, 0.015, 0.02)
-        bars = [0.0] + [math.sqrt(sum((a[i - 1] / a[t]) ** 2 * b[i - 1] for i in range(1, t + 1))) for t in range(1, 6)]
-        return Schedule(a, tuple(bars))
+        bars = [math.sqrt(sum((ALPHAS[i - 1] / ALPHAS[t]) ** 2 * BETAS[i - 1] for i in range(1, t + 1))) for t in range(6)]
+        return Schedule(ALPHAS, tuple(bars))
+
+    @staticmethod
+    def printed() -> "Schedule":
+        """The schedule as the paper prints it: bbar_t = sqrt(sum_{i<=t} (a_i/a_t)^2 b_i^2), the noise that the forward process really adds up."""
+        bars = [math.sqrt(sum((ALPHAS[i] / ALPHAS[t]) ** 2 * BETAS[i - 1] ** 2 for i in range(1, t + 1))) for t in range(6)]
+        return Schedule(ALPHAS, tuple(bars))
 
 
 def even_times(total: int, steps: int) -> list[int]:

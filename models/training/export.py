@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ IR_VERSION = 8
 REFERENCE_SIZES = ((96, 128), (67, 101), (16, 16), (180, 320))
 """(height, width) of the reference frames: multiples of 16, odd, smallest, and one like footage."""
 
+DEFAULT_STEPS = 1
+
 ALLOWED_DIFFERENCE = 1
 ALLOWED_SHARE = 1e-3
 """At most 1 grey level of difference on 99.9 % of the values."""
@@ -44,7 +47,9 @@ class ExportError(Exception):
 def load_model(config: Config, checkpoint: Path) -> BlurDm:
     """The averaged weights of a checkpoint, ready to export."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    model = BlurDm(config.latent, config.backbone)
+    if config.model.prior != "blurdm":
+        raise ConfigError(f"{config.name}: prior is '{config.model.prior}', and a bundle needs 'blurdm'")
+    model = BlurDm(config.model)
     model.load_state_dict(state["ema"])
     return model.eval().requires_grad_(False)
 
@@ -66,11 +71,12 @@ def _export(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: li
     onnx.save(model, path)
 
 
-def export_graphs(model: BlurDm, out: Path) -> None:
+def export_graphs(model: BlurDm, out: Path, tile: int = 0) -> None:
+    """Writes the three graphs. With a tile, the frames of encoder and backbone are of that side and no other."""
     latent = torch.zeros(1, model.latent)
-    frame = torch.zeros(1, 64, 96, 4, dtype=torch.uint8)
+    frame = torch.zeros(1, tile or 64, tile or 96, 4, dtype=torch.uint8)
     height, width = torch.export.Dim("height", min=16, max=16384), torch.export.Dim("width", min=16, max=16384)
-    sides = {"frame": {1: height, 2: width}}
+    sides = {"frame": None if tile else {1: height, 2: width}}
     _export(PriorEncoderGraph(model), {"frame": frame}, ["z_blur"], sides, out / "prior_encoder.onnx")
     time = torch.ones(1)
     _export(ResidualsGraph(model), {"z_t": latent, "z_blur": latent.clone(), "t": time, "s": time.clone()}, ["blur_residual", "noise_residual"],
@@ -87,20 +93,20 @@ def _reference_frame(size: tuple[int, int], rng: np.random.Generator) -> np.ndar
     return frame
 
 
-def write_references(model: BlurDm, out: Path) -> None:
+def write_references(model: BlurDm, out: Path, tile: int = 0) -> None:
     """out/reference: frame_*.png, restored_*.png and latents.json, all from PyTorch, for the product's parity tests."""
     folder = out / "reference"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     rng = np.random.default_rng(7)
     latents = {}
-    for size in REFERENCE_SIZES:
+    for size in _sizes(tile):
         name = f"{size[1]}x{size[0]}"
         frame = _reference_frame(size, rng)
         tensor = torch.from_numpy(frame)[None]
         z_blur = PriorEncoderGraph(model)(tensor)
         steps = range(1, model.schedule.steps + 1)
-        priors = [sample(model.schedule, model.estimators, z_blur, torch.zeros_like(z_blur), even_times(model.schedule.steps, n)) for n in steps]
+        priors = [sample(model.schedule, model.residuals, z_blur, torch.zeros_like(z_blur), even_times(model.schedule.steps, n)) for n in steps]
         restored = BackboneGraph(model)(tensor, priors[0])[0].numpy()
         Image.fromarray(frame, "RGBA").save(folder / f"frame_{name}.png")
         Image.fromarray(restored, "RGBA").save(folder / f"restored_{name}.png")
@@ -108,13 +114,17 @@ def write_references(model: BlurDm, out: Path) -> None:
     (folder / "latents.json").write_text(json.dumps(latents))
 
 
-def check_parity(model: BlurDm, out: Path) -> None:
+def _sizes(tile: int) -> tuple[tuple[int, int], ...]:
+    return ((tile, tile),) if tile else REFERENCE_SIZES
+
+
+def check_parity(model: BlurDm, out: Path, tile: int = 0) -> None:
     """Runs every exported graph in ONNX Runtime on fresh random input and compares with PyTorch.
 
     Raises ExportError naming the graph and the difference."""
     sessions = {name: onnxruntime.InferenceSession(out / f"{name}.onnx", providers=["CPUExecutionProvider"]) for name in GRAPHS}
     rng = np.random.default_rng()
-    for size in REFERENCE_SIZES:
+    for size in _sizes(tile):
         frame = _reference_frame(size, rng)[None]
         tensor = torch.from_numpy(frame)
         z_blur = PriorEncoderGraph(model)(tensor)
@@ -123,7 +133,7 @@ def check_parity(model: BlurDm, out: Path) -> None:
         outputs = sessions["residuals"].run(None, {k: v.numpy() for k, v in latent.items()})
         for got, want in zip(outputs, ResidualsGraph(model)(**latent)):
             _close("residuals", got, want.numpy())
-        prior = torch.randn(1, model.latent) * 0.1
+        prior = sample(model.schedule, model.residuals, z_blur, torch.randn(1, model.latent), even_times(model.schedule.steps, 1))
         got = sessions["backbone"].run(None, {"frame": frame, "prior": prior.numpy()})[0]
         want = BackboneGraph(model)(tensor, prior).numpy()
         off = np.mean(np.abs(got.astype(int) - want) > ALLOWED_DIFFERENCE)
@@ -137,20 +147,47 @@ def _close(name: str, got: np.ndarray, want: np.ndarray) -> None:
         raise ExportError(f"{name}: relative difference {error:.2e} between ONNX Runtime and PyTorch")
 
 
-def write_manifest(config: Config, model: BlurDm, out: Path, scores: dict[str, float], version: str) -> None:
+@dataclass(frozen=True)
+class Origin:
+    """What the manifest says about where the weights come from."""
+
+    version: str
+    licence: str
+    data: tuple[str, ...]
+    seeds: tuple[int, ...]
+    scores: dict[str, float]
+
+
+OWN_DATA = ("Udacity CarND stills (MIT)", "DNIT road frames (MIT)", "Debian lomiri-wallpapers (CC0, CC-BY, CC-BY-SA)")
+
+
+def write_manifest(name: str, backbone: str, model: BlurDm, origin: Origin, out: Path, tile: int = 0) -> None:
     files = sorted([*(f"{g}.onnx" for g in GRAPHS), "weights.safetensors"])
-    numbers = lambda values: "[" + ", ".join(repr(float(v)) for v in values) + "]"
+    listed = lambda values: "[" + ", ".join(json.dumps(v) for v in values) + "]"
     lines = [
-        "format = 1", f'name = "{config.name}"', f'version = "{version}"', 'licence = "MPL-2.0"', "",
-        "[files]", *(f'"{name}" = "{hashlib.sha256((out / name).read_bytes()).hexdigest()}"' for name in files), "",
-        "[schedule]", f"alphas = {numbers(model.schedule.alphas)}", f"beta_bars = {numbers(model.schedule.beta_bars)}", "",
-        "[prior]", f"dim = {model.latent}", f"max_steps = {model.schedule.steps}", "default_steps = 1", 'encoder_input = "frame"',
+        "format = 1", f"name = {json.dumps(name)}", f"version = {json.dumps(origin.version)}", f"licence = {json.dumps(origin.licence)}", "",
+        "[files]", *(f'"{file}" = "{hashlib.sha256((out / file).read_bytes()).hexdigest()}"' for file in files), "",
+        "[schedule]", f"alphas = {listed(map(float, model.schedule.alphas))}", f"beta_bars = {listed(map(float, model.schedule.beta_bars))}", "",
+        "[prior]", f"dim = {model.latent}", f"max_steps = {model.schedule.steps}", f"default_steps = {DEFAULT_STEPS}", 'encoder_input = "frame"',
         'encoder = "prior_encoder.onnx"', 'residuals = "residuals.onnx"', "",
-        "[backbone]", 'name = "nano"', f"multiple = {model.backbone.MULTIPLE}", "", "[backbone.variants]", 'fp32 = "backbone.onnx"', "",
-        "[training]", 'data = ["Udacity CarND stills (MIT)", "DNIT road frames (MIT)", "Debian lomiri-wallpapers (CC0, CC-BY, CC-BY-SA)"]',
-        f"seeds = [{config.seed}]", "", "[training.scores]", *(f'"{name}" = {value:.3f}' for name, value in scores.items()), "",
+        "[backbone]", f'name = "{backbone}"', f"multiple = {model.backbone.MULTIPLE}", *([f"tile = {tile}"] if tile else []), "",
+        "[backbone.variants]", 'fp32 = "backbone.onnx"', "",
+        "[training]", f"data = {listed(origin.data)}", f"seeds = {listed(origin.seeds)}", "",
+        "[training.scores]", *(f'"{key}" = {value:.3f}' for key, value in origin.scores.items()), "",
     ]
     (out / "manifest.toml").write_text("\n".join(lines))
+
+
+def write_bundle(name: str, backbone: str, model: BlurDm, origin: Origin, out: Path, tile: int = 0) -> None:
+    """The whole bundle but its card: graphs, checked against the network, weights, reference outputs and manifest.
+
+    Raises ExportError when a graph does not compute what the network computes."""
+    out.mkdir(parents=True, exist_ok=True)
+    export_graphs(model, out, tile)
+    check_parity(model, out, tile)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, out / "weights.safetensors")
+    write_references(model, out, tile)
+    write_manifest(name, backbone, model, origin, out, tile)
 
 
 def read_scores(path: Path | None) -> dict[str, float]:
@@ -165,17 +202,13 @@ def main() -> None:
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--scores", type=Path, help="scores.json that training.evaluate wrote, for the manifest")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
     try:
         config = load_config(args.config)
         model = load_model(config, args.checkpoint)
-        export_graphs(model, args.out)
-        check_parity(model, args.out)
+        origin = Origin(args.version, "MPL-2.0", OWN_DATA, (config.seed,), read_scores(args.scores))
+        write_bundle(config.name, config.model.backbone["network"], model, origin, args.out, config.model.tile)
     except (ConfigError, ExportError) as error:
         raise SystemExit(f"error: {error}") from error
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, args.out / "weights.safetensors")
-    write_references(model, args.out)
-    write_manifest(config, model, args.out, read_scores(args.scores), args.version)
     print(f"{args.out}: exported and equal to PyTorch in ONNX Runtime {onnxruntime.__version__}")
 
 

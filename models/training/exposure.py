@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -45,18 +45,43 @@ class Motion:
     """A rigid path over one exposure, at rest (identity) at mid-exposure.
 
     offsets: [N, 2] displacement in pixels (x, y); turn: radians and zoom: log scale over the whole exposure; both about
-    `centre`, in pixels from the middle of the frame.
+    `centre`, in pixels from the middle of the frame. slope: how much more the bottom row is displaced than the middle one, and
+    the top row less, as a share (a road below a horizon).
     """
 
     offsets: np.ndarray
     turn: float = 0.0
     zoom: float = 0.0
     centre: tuple[float, float] = (0.0, 0.0)
+    slope: float = 0.0
 
     @property
     def length(self) -> float:
         """Arc length of the path at `centre`, in pixels: what "an exposure of L px" means everywhere here."""
         return float(np.linalg.norm(np.diff(self.offsets, axis=0), axis=1).sum())
+
+    def path_at(self, point: tuple[float, float], height: int) -> np.ndarray:
+        """[N, 2] displacement in pixels (x, y) of what is seen at `point`, in pixels from the middle of a frame of that height."""
+        tau = np.linspace(-0.5, 0.5, len(self.offsets))
+        x, y = point[0] - self.centre[0], point[1] - self.centre[1]
+        scale, angle = np.exp(tau * self.zoom), tau * self.turn
+        turned = np.stack([np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y], axis=1) * scale[:, None]
+        return turned - (x, y) + self.offsets * (1 + self.slope * point[1] / (height / 2))
+
+
+def point_spread(path: np.ndarray, radius: int) -> np.ndarray:
+    """[2 radius + 1, 2 radius + 1], sum 1: how much of the scene at each displacement an exposure along `path` [N, 2] gathers.
+    What lies beyond the radius is gathered at its edge."""
+    side = 2 * radius + 1
+    position = np.clip(path + radius, 0, side - 1)
+    corner = np.minimum(np.floor(position).astype(int), side - 2)
+    share = position - corner
+    spread = np.zeros((side, side), np.float32)
+    for right in (0, 1):
+        for below in (0, 1):
+            weight = np.abs(1 - right - share[:, 0]) * np.abs(1 - below - share[:, 1])
+            np.add.at(spread, (corner[:, 1] + below, corner[:, 0] + right), weight)
+    return spread / len(path)
 
 
 def random_motion(rng: np.random.Generator, length: float, size: tuple[int, int], n: int | None = None) -> Motion:
@@ -96,8 +121,9 @@ def _sampling_grid(motion: Motion, size: tuple[int, int], source: tuple[int, int
     scale, angle = torch.exp(tau * motion.zoom), tau * motion.turn
     cos, sin = (scale * torch.cos(angle)).view(-1, 1, 1), (scale * torch.sin(angle)).view(-1, 1, 1)
     offset = torch.as_tensor(motion.offsets, dtype=torch.float32, device=device)
-    gx = cos * (x - cx) - sin * (y - cy) + cx + offset[:, 0].view(-1, 1, 1)
-    gy = sin * (x - cx) + cos * (y - cy) + cy + offset[:, 1].view(-1, 1, 1)
+    nearer = 1 + motion.slope * (y - (h - 1) / 2) / (h / 2)
+    gx = cos * (x - cx) - sin * (y - cy) + cx + offset[:, 0].view(-1, 1, 1) * nearer
+    gy = sin * (x - cx) + cos * (y - cy) + cy + offset[:, 1].view(-1, 1, 1) * nearer
     left, top = (source[1] - w) // 2, (source[0] - h) // 2
     return torch.stack([(gx + left) * 2 / (source[1] - 1) - 1, (gy + top) * 2 / (source[0] - 1) - 1], dim=-1)
 
@@ -173,6 +199,15 @@ class Camera:
         return camera
 
 
+    @staticmethod
+    def harsh(rng: np.random.Generator) -> "Camera":
+        """A cheap sensor in bad light, and a recorder that saves bits."""
+        camera = Camera(gain=float(rng.uniform(0.9, 1.5)), shot=float(10 ** rng.uniform(-4, -3)), read=float(10 ** rng.uniform(-3.2, -2.4)))
+        if rng.random() < 0.4:
+            camera.crf = int(rng.integers(20, 31))
+        return camera
+
+
 def develop(linear: torch.Tensor, camera: Camera, rng: np.random.Generator, noisy: bool = True) -> np.ndarray:
     """Linear light [3, h, w] to an 8-bit sRGB picture [h, w, 3]."""
     light = (linear * camera.gain).clamp(0, 1)
@@ -205,9 +240,11 @@ def h264(picture: np.ndarray, crf: int) -> np.ndarray:
 
 @dataclass
 class Exposure:
-    """One training or test example: 8-bit pictures [h, w, 3] and the arc length of the camera's path in pixels."""
+    """One training or test example: 8-bit pictures [h, w, 3], the arc length of the camera's path in pixels, how many layers."""
 
     blurred: np.ndarray
     sharp: np.ndarray
     length: float
-    layers: int = field(default=1)
+    layers: int = 1
+    motion: Motion | None = None
+    """The background's."""

@@ -9,10 +9,23 @@ from torch.nn import functional as F
 from .model import BlurDm
 
 
+SMALLEST_SIDE = 16
+
+
 def _pad_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
-    """Reflects [B, C, H, W] at the right and the bottom up to multiples; H and W must be at least `multiple`."""
+    """Reflects [B, C, H, W] at the right and the bottom up to multiples; H and W are at least SMALLEST_SIDE."""
     h, w = frame.shape[2], frame.shape[3]
-    return F.pad(frame, (0, (multiple - w % multiple) % multiple, 0, (multiple - h % multiple) % multiple), mode="reflect")
+    if multiple <= SMALLEST_SIDE:
+        return F.pad(frame, (0, (multiple - w % multiple) % multiple, 0, (multiple - h % multiple) % multiple), mode="reflect")
+    # A side may have just as much missing as there is of it, which the padding operator refuses to reflect.
+    return frame.index_select(2, _reflected(h, multiple)).index_select(3, _reflected(w, multiple))
+
+
+def _reflected(side: int, multiple: int) -> torch.Tensor:
+    """Indices 0..side-1 and back again, up to a multiple; a side of 16 on the way to 32 lacks one, which the first stands in for."""
+    last = torch.full((1,), side - 1, dtype=torch.int64)
+    wanted = torch.arange((side + multiple - 1) // multiple * multiple)
+    return (last - (wanted - last).abs()).clamp_min(0)
 
 
 def _picture(frame: torch.Tensor) -> torch.Tensor:
@@ -25,10 +38,10 @@ class PriorEncoderGraph(nn.Module):
 
     def __init__(self, model: BlurDm):
         super().__init__()
-        self.encoder = model.encoder
+        self.model = model
 
     def forward(self, frame: torch.Tensor) -> torch.Tensor:
-        return self.encoder(_pad_to(_picture(frame), self.encoder.MULTIPLE))
+        return self.model.encode(_pad_to(_picture(frame), self.model.encoder.MULTIPLE))
 
 
 class ResidualsGraph(nn.Module):
@@ -36,10 +49,10 @@ class ResidualsGraph(nn.Module):
 
     def __init__(self, model: BlurDm):
         super().__init__()
-        self.estimators = model.estimators
+        self.model = model
 
     def forward(self, z_t: torch.Tensor, z_blur: torch.Tensor, t: torch.Tensor, s: torch.Tensor):
-        return self.estimators(z_t, z_blur, t, s)
+        return self.model.residuals(z_t, z_blur, t, s)
 
 
 class BackboneGraph(nn.Module):
@@ -47,11 +60,11 @@ class BackboneGraph(nn.Module):
 
     def __init__(self, model: BlurDm):
         super().__init__()
-        self.backbone = model.backbone
+        self.model = model
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         h, w = frame.shape[1], frame.shape[2]
-        restored = self.backbone(_pad_to(_picture(frame), self.backbone.MULTIPLE), prior)[:, :, :h, :w]
+        restored = self.model.restore(_pad_to(_picture(frame), self.model.backbone.MULTIPLE), prior)[:, :, :h, :w]
         # A cast to bytes truncates: round first.
         restored = (restored * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
         return torch.cat([restored, frame[..., 3:]], dim=-1)

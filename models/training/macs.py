@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from .config import Config
 from .model import BlurDm
 
 
 def count_macs(network: nn.Module, *inputs: torch.Tensor) -> int:
-    """Multiply-accumulates of the convolutions and linear layers in one pass."""
-    total = 0
-
-    def count(module: nn.Module, _, output: torch.Tensor) -> None:
-        nonlocal total
-        total += output.numel() * module.weight[0].numel()
-
-    handles = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    with torch.no_grad():
-        network(*inputs)
-    for handle in handles:
-        handle.remove()
-    return total
+    """Multiply-accumulates of the convolutions and matrix products in one pass."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(*inputs)
+    return counter.get_total_flops() // 2
 
 
 def per_pixel(config: Config, side: int = 512) -> dict[str, float]:
     """Per pixel of the frame: the backbone, and the prior (encoder, and the estimators of a five-step sampler)."""
-    model = BlurDm(config.latent, config.backbone)
-    frame, latent = torch.zeros(1, 3, side, side), torch.zeros(1, config.latent)
-    prior = count_macs(model.encoder, frame) + 5 * count_macs(model.estimators, latent, latent, torch.ones(1), torch.zeros(1))
+    model = BlurDm(config.model)
+    frame, latent = torch.zeros(1, 3, side, side), torch.zeros(1, config.model.latent)
+    prior = count_macs(model.encoder, frame) + 5 * count_macs(model.mapping, latent, latent, torch.ones(1), torch.zeros(1))
     return {"backbone": count_macs(model.backbone, frame, latent) / side**2, "prior": prior / side**2}

@@ -2,37 +2,84 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 
+from .config import ConfigError, Model
 from .diffusion import Schedule, sample
-from .networks import BlurEncoder, NanoBackbone, ResidualEstimators
+from .networks import BACKBONES, ENCODERS, ESTIMATORS, ORACLES, PlainMapping, PublishedBlurEncoder
+
+
+@dataclass
+class Example:
+    """A batch. blurred, sharp: crops [B, 3, h, w] in 0..1; context: what the blur encoder sees (the same crop, or the patch around it);
+    spread: how much of the scene at each displacement the exposure gathered in the middle of the crop [B, 25, 25]."""
+
+    blurred: torch.Tensor
+    sharp: torch.Tensor
+    context: torch.Tensor
+    spread: torch.Tensor
+
+
+def _network(registry: dict, table: dict, **arguments) -> nn.Module:
+    sizes = {k: v for k, v in table.items() if k != "network"}
+    try:
+        return registry[table["network"]](**arguments, **sizes)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"network '{table['network']}': {error}") from error
+
+
+SCHEDULES = {"released": Schedule.released, "printed": Schedule.printed}
 
 
 class BlurDm(nn.Module):
     """Three stages share this module; each trains the parts it names in `STAGE_PARTS`."""
 
-    STAGE_PARTS = {1: ("backbone", "oracle"), 2: ("encoder", "estimators"), 3: ("backbone", "encoder", "estimators")}
+    STAGE_PARTS = {1: ("backbone", "oracle"), 2: ("encoder", "mapping"), 3: ("backbone", "encoder", "mapping")}
 
-    def __init__(self, latent: int = 64, backbone: dict | None = None):
+    def __init__(self, config: Model):
         super().__init__()
-        self.schedule = Schedule.released()
-        self.latent = latent
-        self.backbone = NanoBackbone(latent, **(backbone or {}))
-        self.oracle = BlurEncoder(images=2, latent=latent)
-        self.encoder = BlurEncoder(images=1, latent=latent)
-        self.estimators = ResidualEstimators(latent, self.schedule.steps)
+        self.schedule = SCHEDULES[config.schedule]()
+        self.latent, self.kind = config.latent, config.prior
+        self.keep_blur, self.keep_noise = config.blur_residual, config.noise_residual
+        self.backbone = _network(BACKBONES, config.backbone, prior=None if self.kind == "none" else config.latent)
+        self.oracle_sees_exposure = config.oracle is not None and config.oracle["network"] == "exposure"
+        if self.kind != "none" and config.oracle is not None:
+            self.oracle = _network(ORACLES, config.oracle, latent=config.latent, **({} if self.oracle_sees_exposure else {"images": 2}))
+        if self.kind in ("mlp", "blurdm"):
+            self.encoder = _network(ENCODERS, config.encoder, latent=config.latent)
+            self.mapping = PlainMapping(config.latent) if self.kind == "mlp" else _network(ESTIMATORS, config.estimators, latent=config.latent, steps=self.schedule.steps)
+            self.encoder_shift = self.backbone.SHIFT if isinstance(self.encoder, PublishedBlurEncoder) else 0.0
 
     def stage_parameters(self, stage: int) -> list[nn.Parameter]:
-        return [p for name in self.STAGE_PARTS[stage] for p in getattr(self, name).parameters()]
+        parts = self.STAGE_PARTS[stage]
+        if self.kind == "oracle" and stage == 3:
+            parts = ("backbone", "oracle")
+        return [p for name in parts for p in getattr(self, name).parameters()] if self.kind != "none" else list(self.backbone.parameters())
 
-    def oracle_prior(self, blurred: torch.Tensor, sharp: torch.Tensor) -> torch.Tensor:
-        return self.oracle(blurred, sharp)
+    def oracle_prior(self, example: Example) -> torch.Tensor:
+        return self.oracle(example.spread) if self.oracle_sees_exposure else self.oracle(example.blurred, example.sharp)
 
-    def prior(self, blurred: torch.Tensor, times: list[int], noise: torch.Tensor | None = None) -> torch.Tensor:
-        """The sharp prior z_0 of a blurred picture; noise defaults to zero, as in the product."""
-        z_blur = self.encoder(blurred)
-        return sample(self.schedule, self.estimators, z_blur, torch.zeros_like(z_blur) if noise is None else noise, times)
+    def residuals(self, z_t: torch.Tensor, z_blur: torch.Tensor, t: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        blur, noise = self.mapping(z_t, z_blur, t, s)
+        return blur if self.keep_blur else torch.zeros_like(blur), noise if self.keep_noise else torch.zeros_like(noise)
 
-    def forward(self, blurred: torch.Tensor, times: list[int]) -> torch.Tensor:
-        return self.backbone(blurred, self.prior(blurred, times))
+    def encode(self, frame: torch.Tensor) -> torch.Tensor:
+        """z_B of blurred frames [B, 3, H, W] in 0..1, sides multiples of encoder.MULTIPLE."""
+        return self.encoder(frame - self.encoder_shift)
+
+    def prior(self, frame: torch.Tensor, times: list[int], noise: torch.Tensor | None = None) -> torch.Tensor:
+        """The sharp prior z_0 of blurred frames; noise defaults to zero, as in the product. An mlp has neither times nor noise."""
+        z_blur = self.encode(frame)
+        if self.kind == "mlp":
+            return self.mapping(z_blur)
+        return sample(self.schedule, self.residuals, z_blur, torch.zeros_like(z_blur) if noise is None else noise, times)
+
+    def restore(self, frame: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
+        """Frames [B, 3, H, W] in 0..1, sides multiples of backbone.MULTIPLE, to restored ones; the prior is None where kind is none."""
+        return self.backbone(frame - self.backbone.SHIFT, prior) + self.backbone.SHIFT
+
+    def forward(self, frame: torch.Tensor, times: list[int]) -> torch.Tensor:
+        return self.restore(frame, None if self.kind == "none" else self.prior(frame, times))

@@ -1,9 +1,10 @@
 """Makes training patches once, since making them costs as much as training on them.
 
-    python -m training.patches --data ../shared/data --photos PHOTOS --out PATCHES --count 3600
+    python -m training.patches --data ../shared/data --photos PHOTOS --out PATCHES --count 20000
 
-Writes PATCHES/blurred.npy and sharp.npy (uint8 [count, size, size, 3]), length.npy (float32 [count], px) and patches.json.
-Interrupted, it goes on where it was: patch i is drawn from seed (seed, i) alone.
+Writes PATCHES/blurred.npy and sharp.npy (uint8 [count, size, size, 3]), length.npy (float32 [count], px), motion.npy (float32
+[count, 71], see pack_motion), error.npy (float32 [count], mean squared difference of the sides in grey levels) and patches.json. Interrupted, it goes on where it was: patch i is drawn from seed (seed, i) alone.
+Training may begin on a growing store: patches not made yet have no length.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .scenes import SceneMaker
+from .exposure import Camera, Motion
+from .scenes import Conditions, SceneMaker
 from .sources import training_sources
 
 GROUP_WEIGHTS = {"carnd": 1.2, "road": 0.8, "lomiri": 2.0}
@@ -35,18 +37,42 @@ def random_length(rng: np.random.Generator) -> float:
     return float(rng.uniform(16, 24))
 
 
-def open_store(folder: Path, mode: str = "r") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(blurred, sharp, length) memory maps of a finished or growing store."""
-    return tuple(np.load(folder / f"{name}.npy", mmap_mode=mode) for name in ("blurred", "sharp", "length"))
+PATH_POINTS = 33
+MOTION_NUMBERS = 2 * PATH_POINTS + 5
+FIELDS = ("blurred", "sharp", "length", "motion", "error")
+
+
+def pack_motion(motion: Motion) -> np.ndarray:
+    """The background's motion as MOTION_NUMBERS numbers: the path at PATH_POINTS instants, turn, zoom, centre and slope."""
+    instants = np.linspace(0, len(motion.offsets) - 1, PATH_POINTS)
+    path = [np.interp(instants, np.arange(len(motion.offsets)), motion.offsets[:, axis]) for axis in (0, 1)]
+    return np.concatenate([np.stack(path, 1).ravel(), [motion.turn, motion.zoom, *motion.centre, motion.slope]]).astype(np.float32)
+
+
+def unpack_motion(numbers: np.ndarray) -> Motion:
+    turn, zoom, x, y, slope = (float(v) for v in numbers[2 * PATH_POINTS :])
+    return Motion(numbers[: 2 * PATH_POINTS].reshape(PATH_POINTS, 2), turn, zoom, (x, y), slope)
+
+
+def open_store(folder: Path, mode: str = "r") -> tuple[np.ndarray, ...]:
+    """Memory maps (blurred, sharp, length, motion, error) of a finished or growing store."""
+    return tuple(np.load(folder / f"{name}.npy", mmap_mode=mode) for name in FIELDS)
 
 
 def _create(folder: Path, count: int, size: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, shape, dtype in (("blurred", (count, size, size, 3), np.uint8), ("sharp", (count, size, size, 3), np.uint8), ("length", (count,), np.float32)):
-        array = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape)
+    shapes = {"blurred": (count, size, size, 3), "sharp": (count, size, size, 3), "motion": (count, MOTION_NUMBERS), "error": (count,), "length": (count,)}
+    for name, shape in shapes.items():
+        array = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8 if len(shape) == 4 else np.float32, shape)
         if name == "length":
             array[:] = np.nan  # not made yet
         array.flush()
+
+
+def _conditions(rng: np.random.Generator) -> tuple[Conditions, Camera]:
+    """Daylight as the validation exposures have it, or something harder."""
+    conditions = Conditions.random(rng) if rng.random() < 0.6 else Conditions()
+    return conditions, Camera.harsh(rng) if conditions.light < 1 else Camera.random(rng)
 
 
 _maker: SceneMaker | None = None
@@ -60,13 +86,15 @@ def _start(data: Path, photos: Path) -> None:
 
 def _make(job: tuple[Path, int, int, int]) -> int:
     folder, seed, first, size = job
-    blurred, sharp, length = open_store(folder, "r+")
+    blurred, sharp, length, motion, error = open_store(folder, "r+")
     for i in range(first, min(first + CHUNK, len(length))):
         if not np.isnan(length[i]):
             continue
         rng = np.random.default_rng([seed, i])
-        example = _maker.expose((size, size), random_length(rng), rng)
-        blurred[i], sharp[i] = example.blurred, example.sharp
+        conditions, camera = _conditions(rng)
+        example = _maker.expose((size, size), random_length(rng), rng, camera, conditions)
+        blurred[i], sharp[i], motion[i] = example.blurred, example.sharp, pack_motion(example.motion)
+        error[i] = np.mean((example.blurred.astype(np.float32) - example.sharp) ** 2)
         length[i] = example.length
     return first
 
@@ -76,7 +104,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=3600)
+    parser.add_argument("--count", type=int, default=20000)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)

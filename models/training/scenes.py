@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import string
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from .exposure import Camera, Exposure, Layer, develop, expose, random_motion, sub_frame_count, sub_frames, to_linear
+from .exposure import Camera, Exposure, Layer, Motion, develop, expose, random_motion, sub_frame_count, sub_frames, to_linear
 from .sources import Source
 
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts")
@@ -18,6 +19,28 @@ FASTEST_LAYER = 1.2
 
 HEADROOM = 3.0
 """How far above white the brightest lights of a photograph are taken to have been, before the sensor clipped them."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What makes an exposure harder than daylight on a flat scene; the default is daylight.
+
+    light: how bright the scene is (1: day); lamps: point lights far above white; plates: number plates and signs that stand in the
+    scene; slope: the ground's (see Motion)."""
+
+    light: float = 1.0
+    lamps: int = 0
+    plates: int = 0
+    slope: float = 0.0
+
+    @staticmethod
+    def random(rng: np.random.Generator) -> "Conditions":
+        return Conditions(
+            light=float(rng.uniform(0.06, 0.4)) if rng.random() < 0.15 else 1.0,
+            lamps=int(rng.integers(2, 16)) if rng.random() < 0.2 else 0,
+            plates=int(rng.integers(1, 4)) if rng.random() < 0.35 else 0,
+            slope=float(np.clip(rng.normal(0, 0.4), -0.9, 0.9)) if rng.random() < 0.3 else 0.0,
+        )
 
 
 def _linear(picture: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -87,11 +110,41 @@ class SceneMaker:
         image = Image.new("RGB", (size[1], size[0]), tuple(int(c) for c in colours[0]))
         draw = ImageDraw.Draw(image)
         height = int(rng.integers(9, 48))
-        font = ImageFont.truetype(str(self._fonts[int(rng.integers(len(self._fonts)))]), height) if self._fonts else ImageFont.load_default(height)
+        font = self._font(rng, height)
         alphabet = list(string.ascii_uppercase + string.digits * 2 + string.ascii_lowercase + " -")
         for y in range(2, size[0], int(height * 1.3)):
             draw.text((3, y), "".join(rng.choice(alphabet, 40)), fill=tuple(int(c) for c in colours[1]), font=font)
         return np.asarray(image)
+
+    def _add_plates(self, picture: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+        """The picture with `count` number plates: one line of dark or light letters in a frame, 4 to 6 times as wide as high."""
+        image = Image.fromarray(picture)
+        for _ in range(count):
+            height = int(rng.integers(12, 40))
+            width = int(height * rng.uniform(3.5, 6))
+            paper, ink = ((235, 235, 225), (20, 20, 30)) if rng.random() < 0.7 else ((30, 60, 150), (240, 240, 240))
+            plate = Image.new("RGB", (width, height), paper)
+            draw = ImageDraw.Draw(plate)
+            draw.rectangle((0, 0, width - 1, height - 1), outline=ink, width=max(height // 14, 1))
+            text = "".join(rng.choice(list(string.ascii_uppercase + string.digits * 3), int(rng.integers(5, 9))))
+            draw.text((width / 2, height / 2), text, fill=ink, font=self._font(rng, int(height * 0.7)), anchor="mm")
+            plate = plate.rotate(float(rng.normal(0, 4)), Image.Resampling.BICUBIC, expand=True, fillcolor=paper)
+            image.paste(plate, (int(rng.integers(0, max(image.width - plate.width, 1))), int(rng.integers(0, max(image.height - plate.height, 1)))))
+        return np.asarray(image)
+
+    def _add_lamps(self, light: torch.Tensor, count: int, rng: np.random.Generator) -> torch.Tensor:
+        """The scene [3, h, w] in linear light with lamps of 2 to 40 times white, which saturate and leave streaks."""
+        h, w = light.shape[1:]
+        y, x = torch.meshgrid(torch.arange(h, device=light.device), torch.arange(w, device=light.device), indexing="ij")
+        for _ in range(count):
+            radius = float(rng.uniform(0.6, 4))
+            distance = ((x - rng.uniform(0, w)) ** 2 + (y - rng.uniform(0, h)) ** 2).sqrt()
+            tint = torch.as_tensor(rng.uniform(0.4, 1, (3, 1, 1)), dtype=torch.float32, device=light.device)
+            light = light + tint * float(rng.uniform(2, 40)) * (radius + 0.5 - distance).clamp(0, 1)
+        return light
+
+    def _font(self, rng: np.random.Generator, height: int):
+        return ImageFont.truetype(str(self._fonts[int(rng.integers(len(self._fonts)))]), height) if self._fonts else ImageFont.load_default(height)
 
     def _opacity(self, size: tuple[int, int], rng: np.random.Generator) -> torch.Tensor:
         """One soft-edged shape (rectangle, ellipse or polygon) somewhere in the middle of the frame, antialiased."""
@@ -112,25 +165,27 @@ class SceneMaker:
             mask = mask.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.5))))
         return torch.from_numpy(np.asarray(mask).astype(np.float32) / 255)[None].to(self._device)
 
-    def expose(self, size: tuple[int, int], length: float, rng: np.random.Generator, camera: Camera | None = None) -> Exposure:
+    def expose(self, size: tuple[int, int], length: float, rng: np.random.Generator, camera: Camera | None = None,
+               conditions: Conditions = Conditions()) -> Exposure:
         """A blurred and sharp pair of `size` (h, w) whose camera path is `length` px long; length 0 gives twice the same picture."""
         camera = camera or Camera.random(rng)
         margin = 12 + int(np.ceil(length))
         outer = (size[0] + 2 * margin, size[1] + 2 * margin)
-        background = _linear(self._textured_window(outer, rng), self._device)
+        background = _linear(self._add_plates(self._textured_window(outer, rng), conditions.plates, rng), self._device)
         if rng.random() < 0.3:
             # Undo the clipping of lamps and reflections, so that they leave streaks.
             luminance = background.mean(0, keepdim=True)
             background = background * (1 + HEADROOM * ((luminance - 0.85) / 0.15).clamp(0, 1) ** 2)
-        n = sub_frame_count(length * FASTEST_LAYER)
-        path = random_motion(rng, length, size, n)
+        background = self._add_lamps(background * conditions.light, conditions.lamps, rng)
+        n = sub_frame_count(length * FASTEST_LAYER * (1 + abs(conditions.slope)))
+        path = replace(random_motion(rng, length, size, n), slope=conditions.slope)
         layers = [Layer(background, path)]
         while rng.random() < 0.35 and len(layers) < 3:
             texture = self._sign(outer, rng) if rng.random() < 0.5 else self._textured_window(outer, rng, 1)
             own = random_motion(rng, length * rng.uniform(0, FASTEST_LAYER), size, n)
-            layers.append(Layer(_linear(texture, self._device), own, self._opacity(outer, rng)))
+            layers.append(Layer(_linear(texture, self._device) * conditions.light, own, self._opacity(outer, rng)))
         if length == 0:
             picture = develop(sub_frames([Layer(l.picture, random_motion(rng, 0, size, 1), l.opacity) for l in layers], size)[0], camera, rng, noisy=False)
-            return Exposure(picture, picture, 0.0, len(layers))
+            return Exposure(picture, picture, 0.0, len(layers), Motion(np.zeros((1, 2))))
         blurred, sharp = expose(sub_frames(layers, size))
-        return Exposure(develop(blurred, camera, rng), develop(sharp, camera, rng, noisy=False), path.length, len(layers))
+        return Exposure(develop(blurred, camera, rng), develop(sharp, camera, rng, noisy=False), path.length, len(layers), path)

@@ -2,17 +2,20 @@
 
     python -m training.validation --data ../shared/data --photos PHOTOS --out VALIDATION
 
-For every source and length L: SOURCE-L_blurred.png and SOURCE-L_sharp.png, 640x360; L = 0 is an already sharp frame.
+For every source and length L: SOURCE-L_blurred.png and SOURCE-L_sharp.png, 640x360; L = 0 is an already sharp frame. motions.json holds
+the camera's motion of each (see patches.pack_motion).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from .patches import pack_motion
 from .scenes import SceneMaker
 from .sources import validation_sources
 
@@ -25,17 +28,21 @@ SIZE = (360, 640)
 def write(data: Path, photos: Path, out: Path, seed: int = 2026, size: tuple[int, int] = SIZE) -> int:
     """Returns how many pairs lie in `out`; existing ones are kept."""
     out.mkdir(parents=True, exist_ok=True)
+    ledger = out / "motions.json"
+    motions = json.loads(ledger.read_text()) if ledger.is_file() else {}
     count = 0
     for index, source in enumerate(validation_sources(data, photos)):
         scene = SceneMaker([source], {})
         for length in LENGTHS:
             name = f"{source.group}_{source.path.stem if source.group != 'plasma' else source.path.parts[-4]}-{length:02d}"
             count += 1
-            if (out / f"{name}_sharp.png").is_file():
+            if name in motions:
                 continue
             example = scene.expose(size, float(length), np.random.default_rng([seed, index, length]))
             Image.fromarray(example.blurred).save(out / f"{name}_blurred.png")
             Image.fromarray(example.sharp).save(out / f"{name}_sharp.png")
+            motions[name] = pack_motion(example.motion).tolist()
+            ledger.write_text(json.dumps(motions))
     return count
 
 

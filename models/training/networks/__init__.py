@@ -1,7 +1,20 @@
-"""The networks, a file each: blur encoder, residual estimators, backbones."""
+"""The networks, a file each. Backbones by name, blur encoders by name, oracles by name: what a configuration can choose from."""
 
 from .blur_encoder import BlurEncoder
-from .estimators import ResidualEstimators
+from .estimators import PlainMapping, ResidualEstimators
+from .exposure_oracle import ExposureOracle
+from .fftformer import FFTformer
+from .loformer import LoFormer
+from .mimo_unet import MimoUNet
 from .nano import NanoBackbone
+from .published_latents import PublishedBlurEncoder, PublishedEstimators
+from .spectral_encoder import SpectralEncoder
+from .stripformer import Stripformer
 
-__all__ = ["BlurEncoder", "NanoBackbone", "ResidualEstimators"]
+BACKBONES = {"nano": NanoBackbone, "mimo-unet": MimoUNet, "stripformer": Stripformer, "fftformer": FFTformer, "loformer": LoFormer}
+ENCODERS = {"strided": BlurEncoder, "spectral": SpectralEncoder, "published": PublishedBlurEncoder}
+ESTIMATORS = {"jumps": ResidualEstimators, "published": PublishedEstimators}
+ORACLES = {"exposure": ExposureOracle, "strided": BlurEncoder, "published": PublishedBlurEncoder}
+
+__all__ = ["BACKBONES", "ENCODERS", "ESTIMATORS", "ORACLES", "BlurEncoder", "ExposureOracle", "FFTformer", "LoFormer", "MimoUNet", "NanoBackbone", "PlainMapping",
+           "PublishedBlurEncoder", "PublishedEstimators", "ResidualEstimators", "SpectralEncoder", "Stripformer"]

@@ -36,16 +36,24 @@ class PriorFusion(nn.Module):
         return (1 + k) * x + v
 
 
-class DecoderBlock(nn.Module):
-    """A residual block whose input the prior has modulated."""
+class ModulatedBlock(nn.Module):
+    """A residual block that the prior modulates twice: its input, and what the first convolution made of it.
 
-    def __init__(self, prior: int, channels: int):
+    Both earn their time: with the true blur as prior, 700 steps brought 1.10 dB with both, 1.01 with the first alone, 0.97 with the
+    second alone, and 0.80 when only the decoder's inputs were modulated. Without a prior it is a plain residual block."""
+
+    def __init__(self, prior: int | None, channels: int):
         super().__init__()
-        self.fusion = PriorFusion(prior, channels)
         self.block = ResidualBlock(channels)
+        self.modulated = prior is not None
+        if prior is not None:
+            self.outer = PriorFusion(prior, channels)
+            self.inner = PriorFusion(prior, channels)
 
-    def forward(self, x: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
-        return self.block(self.fusion(x, prior))
+    def forward(self, x: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
+        if not self.modulated:
+            return self.block(x)
+        return x + self.block.second(torch.relu(self.inner(self.block.first(self.outer(x, prior)), prior)))
 
 
 def down(channels: int, to: int) -> nn.Conv2d:

@@ -1,4 +1,4 @@
-"""The blur residual estimator and the noise residual estimator: two MLPs over (z_B, t, s, z_t).
+"""The blur residual estimator and the noise residual estimator: two MLPs over (z_B, t, s, z_t). And, to compare with, one plain MLP.
 
 The published ones see t only; these also see s, where the jump ends, so that one network serves samplers of 1..T steps.
 """
@@ -31,3 +31,19 @@ class ResidualEstimators(nn.Module):
         time = torch.stack([t, s], dim=1).expand(batch, 2) / self.steps
         x = torch.cat([z_blur, time, z_t], dim=1)
         return self.blur(x), self.noise(x)
+
+
+class PlainMapping(nn.Module):
+    """z_B to z_0 in one go, no diffusion: an MLP of as many layers as an estimator and, to 1 %, as many parameters as both together."""
+
+    def __init__(self, latent: int = 64, hidden: int = 128):
+        super().__init__()
+        estimators = ResidualEstimators(latent, hidden=hidden)
+        parameters = sum(p.numel() for p in estimators.parameters())
+        # 4 hidden layers of h x h, two of h x latent: solve 4 h^2 + (2 latent + 5) h + latent = parameters.
+        b = 2 * latent + 5
+        width = round((-b + (b * b + 16 * (parameters - latent)) ** 0.5) / 8)
+        self.layers = _mlp(latent, width, latent)
+
+    def forward(self, z_blur: torch.Tensor) -> torch.Tensor:
+        return self.layers(z_blur)

@@ -14,6 +14,15 @@ def test_the_schedule_is_the_published_one():
     assert SCHEDULE.beta_bars == pytest.approx((0, 0, 0.060609, 0.102317, 0.141857, 0.180278), abs=1e-6)
 
 
+def test_the_printed_schedule_is_the_paper_s_and_adds_up_the_noise_of_every_step():
+    printed = Schedule.printed()
+    assert printed.alphas == SCHEDULE.alphas and printed.beta_bars[-1] == pytest.approx(0.025661, abs=1e-6)
+    added = 0.0
+    for t, b in enumerate((0.0, 0.005, 0.01, 0.015, 0.02), 1):
+        added = ((printed.alphas[t - 1] / printed.alphas[t] * added) ** 2 + b**2) ** 0.5
+        assert printed.beta_bars[t] == pytest.approx(added)
+
+
 def test_with_true_residuals_every_number_of_steps_gives_the_sharp_latent():
     rng = torch.Generator().manual_seed(0)
     sharp, noise = torch.randn(1, 8, generator=rng, dtype=torch.float64), torch.randn(1, 8, generator=rng, dtype=torch.float64)

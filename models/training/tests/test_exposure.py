@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from training.diffusion import Schedule
-from training.exposure import (Camera, Layer, Motion, develop, expose, h264, partial_integrals, random_motion, sub_frames, to_linear,
-                               to_srgb)
+from training.exposure import (Camera, Layer, Motion, develop, expose, h264, partial_integrals, point_spread, random_motion, sub_frames,
+                               to_linear, to_srgb)
 
 SIZE = (40, 56)
 
@@ -69,3 +69,27 @@ def test_light_is_added_up_before_the_tone_curve():
 def test_h264_keeps_the_picture_recognisable_and_its_size():
     picture = develop(_scene()[:, :64, :64] * 0 + 0.2, Camera(), np.random.default_rng(0))
     assert np.abs(h264(picture, 20).astype(int) - picture).max() <= 4
+
+
+def test_an_exposure_gathers_the_scene_as_its_point_spread_says():
+    """A single bright pixel is smeared into the (mirrored) point spread of where it lies, under turn, zoom and slope too."""
+    size = (81, 121)
+    motion = random_motion(np.random.default_rng(8), 8, size, 65)
+    motion.turn, motion.zoom, motion.slope = 0.03, 0.02, 0.4
+    for y, x in ((40, 60), (60, 95), (20, 30)):
+        scene = torch.zeros(3, size[0] + 48, size[1] + 48)
+        scene[:, y + 24, x + 24] = 1
+        blurred, _ = expose(sub_frames([Layer(scene, motion)], size))
+        spread = point_spread(motion.path_at((x - 60, y - 40), size[0]), 12)
+        seen = blurred[0, y - 12 : y + 13, x - 12 : x + 13].numpy()[::-1, ::-1]
+        assert np.abs(np.array(np.unravel_index(seen.argmax(), seen.shape)) - np.unravel_index(spread.argmax(), spread.shape)).max() <= 2
+        grid = np.arange(-12, 13)
+        centre = lambda mass: np.array([(mass.sum(1) * grid).sum(), (mass.sum(0) * grid).sum()]) / mass.sum()
+        assert np.allclose(centre(seen), centre(spread), atol=0.5)
+        assert spread.sum() == pytest.approx(1)
+
+
+def test_the_ground_below_moves_more_than_the_middle_of_the_frame():
+    motion = Motion(np.stack([np.linspace(-4, 4, 33), np.zeros(33)], 1), slope=0.5)
+    reach = lambda y: np.ptp(motion.path_at((0, y), 100)[:, 0])
+    assert reach(0) == pytest.approx(8) and reach(50) == pytest.approx(12) and reach(-50) == pytest.approx(4)

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch
 from PIL import Image
 
 from training import patches, validation
+from training.batches import Batches
 from training.config import ConfigError, load_config
 from training.evaluate import EvaluationError, find_pairs
 from training.export import load_model
+from training.exposure import Layer, expose, point_spread, random_motion, sub_frames
 from training.macs import per_pixel
 from training.model import BlurDm
 from training.sources import MissingSources, training_sources, validation_sources
@@ -57,7 +60,7 @@ def test_patches_are_the_same_when_made_again(store, footage, tmp_path):
 
 
 def test_sharp_patches_are_pairs_of_equals(store):
-    blurred, sharp, length = patches.open_store(store)
+    blurred, sharp, length, _, _ = patches.open_store(store)
     for i in np.flatnonzero(length == 0):
         assert np.array_equal(blurred[i], sharp[i])
     assert any(not np.array_equal(blurred[i], sharp[i]) for i in np.flatnonzero(length > 4))
@@ -97,24 +100,70 @@ def test_a_network_that_differs_from_its_graph_is_not_exported(trained, tmp_path
         check_parity(model, tmp_path)
 
 
-def test_nano_stays_within_its_budget_and_has_no_layer_norm():
-    config = load_config(CONFIGS / "nano.toml")
+@pytest.mark.parametrize(("name", "budget"), [("nano", 14_000), ("small", 60_000)])
+def test_our_models_stay_within_their_budget_and_have_no_layer_norm(name, budget):
+    config = load_config(CONFIGS / f"{name}.toml")
     macs = per_pixel(config)
-    assert 1_000 < macs["backbone"] <= 14_000
+    assert 1_000 < macs["backbone"] <= budget
     assert 100 < macs["prior"] <= 2_000
-    assert not any(isinstance(m, torch.nn.LayerNorm) for m in BlurDm(config.latent, config.backbone).modules())
+    assert not any(isinstance(m, torch.nn.LayerNorm) for m in BlurDm(config.model).modules())
 
 
 def test_the_prior_reaches_every_decoder_block():
-    model = BlurDm(8, {"channels": [16, 16, 32], "encoder": [1, 1], "middle": 1, "decoder": [2, 2]})
-    frame, prior = torch.rand(1, 3, 32, 32), torch.zeros(1, 8, requires_grad=True)
-    for block in (*model.backbone.decoder1, *model.backbone.decoder2):
-        torch.nn.init.normal_(block.fusion.linear.weight)
-    torch.nn.init.normal_(model.backbone.head.weight)
-    model.backbone(frame, prior).sum().backward()
-    for block in (*model.backbone.decoder1, *model.backbone.decoder2):
-        assert block.fusion.linear.weight.grad is not None
+    model = BlurDm(load_config(CONFIGS / "smoke.toml").model)
+    blocks = [block for chain in (model.backbone.decoder1, model.backbone.decoder2) for block in chain]
+    fusions = [fusion for block in blocks for fusion in (block.outer, block.inner)]
+    for layer in (*(fusion.linear for fusion in fusions), model.backbone.head):
+        torch.nn.init.normal_(layer.weight)
+    prior = torch.zeros(1, 64, requires_grad=True)
+    model.backbone(torch.rand(1, 3, 32, 32), prior).sum().backward()
+    assert all(fusion.linear.weight.grad is not None for fusion in fusions)
     assert prior.grad.abs().sum() > 0
+
+
+def test_without_a_prior_there_is_nothing_of_it_in_the_network():
+    config = load_config(CONFIGS / "smoke.toml").model
+    model = BlurDm(replace(config, prior="none"))
+    assert {name.split(".")[0] for name, _ in model.named_parameters()} == {"backbone"}
+    assert not any("linear" in name for name, _ in model.named_parameters())
+    assert model(torch.rand(1, 3, 32, 32), []).shape == (1, 3, 32, 32)
+
+
+def test_the_plain_mapping_has_as_many_parameters_as_both_estimators():
+    config = load_config(CONFIGS / "smoke.toml").model
+    count = lambda kind: sum(p.numel() for p in BlurDm(replace(config, prior=kind)).mapping.parameters())
+    assert count("mlp") == pytest.approx(count("blurdm"), rel=0.01)
+
+
+def test_crops_come_with_the_spread_of_their_own_exposure(store):
+    stage = load_config(CONFIGS / "smoke.toml").stage[0]
+    example = Batches(store, whole_patch=True, seed=4).next(replace(stage, batch=16, telling_share=0.5), torch.device("cpu"))
+    assert example.spread.shape == (16, 25, 25) and torch.allclose(example.spread.sum((1, 2)), torch.ones(16), atol=1e-5)
+    assert example.context.shape[2:] == (128, 128) and example.blurred.shape[2:] == (96, 96)
+
+
+def test_turning_a_crop_turns_its_spread():
+    """Blurring the sharp side with the spread gives the blurred side, however the crop was turned."""
+    size, rng = (64, 64), np.random.default_rng(2)
+    scene = torch.rand(3, 112, 112, generator=torch.Generator().manual_seed(1))
+    motion = random_motion(rng, 9, size)
+    motion.turn = motion.zoom = 0.0
+    blurred, _ = expose(sub_frames([Layer(scene, motion)], size))
+    spread = point_spread(motion.path_at((0, 0), size[0]), 12)
+    turn = lambda plane: np.ascontiguousarray(np.flip(plane, -1).swapaxes(-1, -2))
+    kernel = torch.from_numpy(turn(spread))[None, None].expand(3, 1, 25, 25)
+    again = torch.nn.functional.conv2d(torch.from_numpy(turn(scene.numpy()))[None], kernel, groups=3)[0, :, 12:-12, 12:-12]
+    assert (again - torch.from_numpy(turn(blurred.numpy()))).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ('network = "nano"', "network 'resnet' is unknown; choose one of"), ("channels = [16, 16, 32]", "network 'nano': .*depth")])
+def test_an_unknown_network_or_size_is_named_before_anything_starts(tmp_path, text, message):
+    wrong = {'network = "nano"': 'network = "resnet"', "channels = [16, 16, 32]": "depth = 3"}[text]
+    path = tmp_path / "wrong.toml"
+    path.write_text((CONFIGS / "smoke.toml").read_text().replace(text, wrong, 1))
+    with pytest.raises(ConfigError, match=message):
+        BlurDm(load_config(path).model)
 
 
 def test_an_unknown_configuration_key_is_named(tmp_path):
