@@ -26,7 +26,7 @@ LOOK_AGAIN_EVERY = 1000
 class Batches:
     """Random crops of the patch store, flipped, transposed and with colours permuted, the same for blurred and sharp."""
 
-    def __init__(self, folder: Path, whole_patch: bool, seed: int):
+    def __init__(self, folder: Path, whole_patch: bool, seed: int = 0):
         self._blurred, self._sharp, self._length, self._motion, self._error = open_store(folder)
         self._folder, self._whole_patch = folder, whole_patch
         self._drawn = 0

@@ -81,7 +81,9 @@ class Trainer:
             own = self.model.state_dict()
             self.model.load_state_dict({name: start.get(name, value) for name, value in own.items()})
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
-        self.batches = Batches(patches, config.whole_patch_prior, config.seed)
+        self.batches = Batches(patches, config.whole_patch_prior)
+        # Times and noise are drawn apart from the crops, so that models that need none of them see the same crops.
+        self.rng = np.random.default_rng()
         self.validation = Validation(validation, device) if validation else None
         self.position = (0, 0)  # stage index, step within it
         self.seconds = 0.0
@@ -98,7 +100,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.position, self.seconds = tuple(state["position"]), state["seconds"]
-        self.batches.rng.bit_generator.state = json.loads(state["rng"])
+        self.batches.rng.bit_generator.state, self.rng.bit_generator.state = json.loads(state["rng"])
         self._optimiser_state = state["optimiser"]
         self._forget_log_after(self.seconds)
         print(f"going on from stage {self.config.stage[min(self.position[0], len(self.config.stage) - 1)].number}, step {self.position[1]}", flush=True)
@@ -108,13 +110,13 @@ class Trainer:
     def _forget_log_after(self, seconds: float) -> None:
         """What was logged after the checkpoint is trained and logged again."""
         log = self.out / "log.jsonl"
-        rows = [line for line in log.read_text().splitlines() if line and json.loads(line)["seconds"] <= seconds]
+        rows = [line for line in log.read_text().splitlines() if line and json.loads(line)["seconds"] <= round(seconds, 1)]
         log.write_text("".join(row + "\n" for row in rows))
 
     def _save(self) -> None:
         path = self.out / "checkpoint.pt"
         torch.save({"model": self.model.state_dict(), "ema": self.ema.state_dict(), "position": list(self.position), "seconds": self.seconds,
-                    "optimiser": self.optimiser.state_dict() if self.optimiser else None, "rng": json.dumps(self.batches.rng.bit_generator.state)},
+                    "optimiser": self.optimiser.state_dict() if self.optimiser else None, "rng": json.dumps([self.batches.rng.bit_generator.state, self.rng.bit_generator.state])},
                    path.with_suffix(".new"))
         os.replace(path.with_suffix(".new"), path)
 
@@ -126,8 +128,11 @@ class Trainer:
 
     def _run_stage(self, index: int, stage: Stage, first: int) -> None:
         if first == 0:
-            # A stage starts from the averaged weights of the one before it.
+            # A stage starts from the averaged weights of the one before it, and sees the same crops whatever came before.
             self.model.load_state_dict(self.ema.state_dict())
+            self.batches.rng = np.random.default_rng([self.config.seed, stage.number])
+            self.rng = np.random.default_rng([self.config.seed, stage.number, 1])
+            torch.manual_seed(self.config.seed)
         self.optimiser = torch.optim.AdamW(self.model.stage_parameters(stage.number), lr=stage.rate, betas=(0.9, 0.999), weight_decay=1e-4)
         if first and self._optimiser_state:
             self.optimiser.load_state_dict(self._optimiser_state)
@@ -183,12 +188,12 @@ class Trainer:
 
     def _times(self) -> list[int]:
         total = self.model.schedule.steps
-        return random_times(total, self.batches.rng) if self.config.model.random_schedules else even_times(total, total)
+        return random_times(total, self.rng) if self.config.model.random_schedules else even_times(total, total)
 
     def _noise(self, batch: int) -> torch.Tensor:
         """Half of the time none, as the product samples; half of the time drawn, so that the noise estimator has something to learn."""
         shape = (batch, self.config.model.latent)
-        return torch.randn(shape, device=self.device) if self.batches.rng.random() < 0.5 else torch.zeros(shape, device=self.device)
+        return torch.randn(shape, device=self.device) if self.rng.random() < 0.5 else torch.zeros(shape, device=self.device)
 
     @torch.no_grad()
     def _average(self, keep: float) -> None:
