@@ -261,20 +261,24 @@ fn the_fourth_byte_comes_out_as_it_went_in_even_where_a_graph_changes_it() {
 }
 
 #[test]
-fn the_built_in_model_restores_in_tiles_nearly_as_it_does_whole() {
+fn the_larger_the_tiles_the_closer_the_built_in_model_is_to_a_frame_restored_whole() {
     let (width, height) = (640, 360);
     let frame = picture(width, height, 1);
     let whole = restore(&mut nano(&tiled(0, OVERLAP), width, height), &frame);
-    let in_tiles = restore(&mut nano(&tiled(128, OVERLAP), width, height), &frame);
-    assert_ne!(in_tiles, whole);
-    let colours = whole
-        .chunks(4)
-        .zip(in_tiles.chunks(4))
-        .flat_map(|(a, b)| a[..3].iter().zip(&b[..3]));
-    let squares = colours.map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
-    let psnr = 10.0 * (255.0 * 255.0 * (width * height * 3) as f64 / squares.sum::<f64>()).log10();
-    // Measured: 46.8 dB. The rest is what a tile does not see, and its own prior.
-    assert!(psnr >= 40.0, "{psnr} dB");
+    let [small, large] = [128, 320].map(|side| {
+        let in_tiles = restore(&mut nano(&tiled(side, OVERLAP), width, height), &frame);
+        assert_ne!(in_tiles, whole);
+        psnr(&whole, &in_tiles)
+    });
+    // What is left is what a tile does not see, and its own prior.
+    assert!(30.0 <= small && small < large, "{small} dB, {large} dB");
+}
+
+/// Of the colours of two frames in RGBx.
+fn psnr(a: &[u8], b: &[u8]) -> f64 {
+    let colours = a.chunks(4).zip(b.chunks(4)).flat_map(|(a, b)| a[..3].iter().zip(&b[..3]));
+    let squares: f64 = colours.map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum();
+    10.0 * (255.0 * 255.0 * (a.len() / 4 * 3) as f64 / squares).log10()
 }
 
 #[test]

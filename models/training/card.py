@@ -51,8 +51,9 @@ were chosen with it in view.
 
 ## Limits
 
-Blur is reduced, not removed, and least where it is short: see the table. What is soft in itself (a background out of focus, a car that passes) is sharpened with
-the rest: so is the "sharp" frame with the lowest figure, from a photograph that is out of focus itself. Letters that the exposure has mixed beyond recognition are not recovered, and nothing that this model draws is evidence of what stood there.
+Blur is reduced, not removed, and least where it is short: see the table. The prior is one for the whole frame: where parts of it move differently, they are
+restored as the whole suggests. Faint echoes stand beside strong edges of long exposures. Fine texture that the exposure has mixed away, letters among it, is not
+recovered, and nothing that this model draws is evidence of what stood there.
 """
 
 

@@ -5,12 +5,14 @@
       │                       └ down ─ E3 ─ D3 ─ up ┘                                 │
       └───────────────────────────────────────────────────────────────────────────────┘
 
-    in E:                     x ─┬─ norm ─ DFFN ─ + ─           the prior is fused into what every FSAS takes in
-    in D and refinement:      x ─┬─ norm ─ FSAS ─ + ─┬─ norm ─ DFFN ─ + ─
+    in E:                   x ─┬─ norm ─ DFFN ─ + ─
+                               └────────────────┘
+    in D and refinement:    x ─┬─ norm ─ FSAS ─ + ─┬─ norm ─ DFFN ─ + ─
+                               └────────────────┘  └────────────────┘
 
-FSAS, frequency-domain self-attention solver: the correlation of queries and keys as a product of their patch spectra, normalised, times the
-values. DFFN, discriminative frequency-domain feed-forward network: a learned mask on the patch spectra decides what passes.
-Attributes are named as in the published checkpoints.
+FSAS, the frequency-domain self-attention solver: the product of the patch spectra of queries and keys, back as pixels and normalised, weighs
+the values. DFFN, the discriminative frequency-domain feed-forward network: a learned mask over the patch spectra chooses what passes.
+The prior is fused into the input of every FSAS. Attributes are named as in the published checkpoints.
 """
 
 from __future__ import annotations
@@ -19,10 +21,9 @@ from collections import OrderedDict
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from .fusion import check_prior, modulation
-from .layer_norm import ChannelLayerNorm
+from .restormer import ChannelLayerNorm, GeluGate, Pointwise
 from .transforms import PATCH, PatchSpectra, from_patches, to_patches
 
 EXPANSION = 3.0
@@ -46,12 +47,12 @@ class Fsas(nn.Module):
         self.to_hidden = _conv(channels, 6 * channels, 1)
         self.to_hidden_dw = _depthwise(6 * channels)
         self.norm = ChannelLayerNorm(2 * channels)
-        self.project_out = _conv(2 * channels, channels, 1)
+        self.project_out = Pointwise(2 * channels, channels)
 
     def forward(self, x: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
         q, k, v = self.to_hidden_dw(self.to_hidden(self.kv(x, prior))).chunk(3, dim=1)
-        correlation = from_patches(self.spectra.multiply(to_patches(q), to_patches(k)), *x.shape[2:])
-        return self.project_out(v * self.norm(correlation))
+        weights = from_patches(self.spectra.multiply(to_patches(q), to_patches(k)), *x.shape[2:])
+        return self.project_out(v * self.norm(weights))
 
 
 class Dffn(nn.Module):
@@ -60,17 +61,17 @@ class Dffn(nn.Module):
         hidden = int(expansion * channels)
         self.spectra = spectra
         self.fft = nn.Parameter(torch.ones(2 * hidden, 1, 1, PATCH, PATCH // 2 + 1))
-        self.project_in = _conv(channels, 2 * hidden, 1)
+        self.project_in = Pointwise(channels, 2 * hidden)
         self.dwconv = _depthwise(2 * hidden)
-        self.project_out = _conv(hidden, channels, 1)
+        self.gate = GeluGate()
+        self.project_out = Pointwise(hidden, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # A 1x1 convolution and a transform of each channel may change places: transformed first, there are six times fewer channels to do.
-        spectra = self.spectra.transform(to_patches(x))
-        spectra = (self.project_in.weight.flatten(1) @ spectra.flatten(2)).unflatten(2, (-1, PATCH**2))
+        spectra = self.project_in(self.spectra.transform(to_patches(x)))
         spectra = self.spectra.mask(self.fft.flatten(1))[:, None] * spectra
-        x1, x2 = self.dwconv(from_patches(self.spectra.transform(spectra), *x.shape[2:])).chunk(2, dim=1)
-        return self.project_out(F.gelu(x1) * x2)
+        x = from_patches(self.spectra.transform(spectra), *x.shape[2:])
+        return self.project_out(self.gate(self.dwconv(x)))
 
 
 class EncoderBlock(nn.Module):
@@ -172,8 +173,11 @@ class FFTformer(nn.Module):
         self.output = _conv(c1, 3, 3)
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
-        """The frame [B, 3, H, W] in 0..1, sides multiples of 32, and the prior [B, D], to the restored frame."""
+        """The frame [B, 3, H, W] in 0..1, sides multiples of 32, and the prior [B, D], to the restored frame. Raises ValueError for other sides."""
         check_prior(self.prior, prior)
+        height, width = frame.shape[2:]
+        if height % self.MULTIPLE or width % self.MULTIPLE:
+            raise ValueError(f"frame: sides must be multiples of {self.MULTIPLE}, got {height} x {width}; pad it")
         x1 = self.encoder_level1(self.patch_embed(frame))
         x2 = self.encoder_level2(self.down1_2(x1))
         x = self.encoder_level3(self.down2_3(x2))

@@ -6,8 +6,8 @@
       │                                 └ down ─ middle ─ up ┘                      │
       └─────────────────────────────────────────────────────────────────────────────┘
 
-    in each:      x ─┬─ DCT ─ norm ─ attention ─ inverse DCT ─ + ─┬─ norm ─ feed-forward ─ + ─      twice
-                     └────────────────────────────────────────────┘
+    in each, twice a block:   x ─┬─ DCT ─ norm ─ attention ─ inverse DCT ─ + ─┬─ norm ─ feed-forward ─ + ─
+                                 └─────────────────────────────────────────┘  └────────────────────────┘
 
 Within each window of 8x8 neighbouring coefficients channels attend to channels: coarse and fine structure, each in its own band of
 frequencies. In the decoder the prior is fused into the normalised coefficients. The transform has constant matrices for the size at
@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from .fusion import Modulation, check_prior, modulation
-from .layer_norm import ChannelLayerNorm
+from .restormer import ChannelLayerNorm, Gelu, GeluGate, Pointwise
 from .transforms import CosineTransform
 
 WINDOW = 8
@@ -45,6 +45,13 @@ def _biased_modulation(prior: int | None, channels: int) -> nn.Module:
     return fusion
 
 
+def _reflected_to(x: torch.Tensor, dim: int, side: int) -> torch.Tensor:
+    """Reflects at the end; unlike `pad` of torch also a side shorter than what is missing."""
+    if x.shape[dim] == side:
+        return x
+    return x.index_select(dim, torch.from_numpy(np.pad(np.arange(x.shape[dim]), (0, side - x.shape[dim]), mode="reflect")).to(x.device))
+
+
 class WindowAttention(nn.Module):
     """Within each window of coefficients channels attend to channels, and a network over the window's positions gates what they get."""
 
@@ -55,16 +62,15 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.qkv_dwconv = _depthwise(3 * channels)
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.mlp = nn.Sequential(nn.Linear(WINDOW**2, WINDOW**2), nn.GELU())
-        self.project_out = nn.Conv2d(channels, channels, 1)
+        self.mlp = nn.Sequential(nn.Linear(WINDOW**2, WINDOW**2), Gelu())
+        self.project_out = Pointwise(channels, channels, bias=True)
 
     def forward(self, x: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
         """Coefficients [B, C, H, W] to as many. Where windows do not divide a side, it is reflected up to the next window."""
         batch, channels, height, width = x.shape
         rows, columns = -(-height // WINDOW), -(-width // WINDOW)
         qkv = self.qkv_dwconv(self.qkv(self.kv(x, prior)))
-        if (height, width) != (rows * WINDOW, columns * WINDOW):
-            qkv = F.pad(qkv, (0, columns * WINDOW - width, 0, rows * WINDOW - height), mode="reflect")
+        qkv = _reflected_to(_reflected_to(qkv, 2, rows * WINDOW), 3, columns * WINDOW)
         windows = qkv.reshape(batch, 3, self.heads, channels // self.heads, rows, WINDOW, columns, WINDOW)
         q, k, v = windows.permute(1, 0, 4, 6, 2, 3, 5, 7).flatten(-2)
         out = (q @ k.transpose(-2, -1) * self.temperature).softmax(dim=-1) @ v * self.mlp(v)
@@ -78,11 +84,11 @@ class FeedForward(nn.Module):
         hidden = int(EXPANSION * channels)
         self.project_in = nn.Conv2d(channels, 2 * hidden, 1)
         self.dwconv = _depthwise(2 * hidden)
-        self.project_out = nn.Conv2d(hidden, channels, 1)
+        self.gate = GeluGate()
+        self.project_out = Pointwise(hidden, channels, bias=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x1, x2 = self.dwconv(self.project_in(x)).chunk(2, dim=1)
-        return self.project_out(F.gelu(x1) * x2)
+        return self.project_out(self.gate(self.dwconv(self.project_in(x))))
 
 
 class TransformerBlock(nn.Module):
@@ -95,7 +101,7 @@ class TransformerBlock(nn.Module):
         self.norm2 = ChannelLayerNorm(channels)
         self.ffn = nn.ModuleList([FeedForward(channels)])
 
-    def forward(self, x: torch.Tensor, prior: torch.Tensor | None, dct: CosineTransform) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, dct: CosineTransform, prior: torch.Tensor | None) -> torch.Tensor:
         x = x + dct.inverse(self.attn[0](self.norm1(dct.forward(x)), prior))
         return x + self.ffn[0](self.norm2(x))
 
@@ -107,7 +113,7 @@ class Block(nn.Module):
         self.trans2 = TransformerBlock(channels, heads, prior)
 
     def forward(self, x: torch.Tensor, dct: CosineTransform, prior: torch.Tensor | None = None) -> torch.Tensor:
-        return self.trans2(self.trans1(x, prior, dct), prior, dct)
+        return self.trans2(self.trans1(x, dct, prior), dct, prior)
 
 
 class Down(nn.Module):
@@ -132,9 +138,9 @@ class Up(nn.Module):
         return self.body(x)
 
 
-def _three(name: str, blocks: tuple[int, int, int]) -> None:
+def _check_blocks(name: str, blocks: tuple[int, int, int]) -> None:
     if isinstance(blocks, int) or len(blocks) != 3 or min(blocks) < 1:
-        raise ValueError(f"{name} must be three numbers of at least 1 (blocks at its three levels, in the order of the path), got {blocks}")
+        raise ValueError(f"{name} must be three numbers of at least 1 (blocks at each of its levels), got {blocks}")
 
 
 class LoFormer(nn.Module):
@@ -144,7 +150,6 @@ class LoFormer(nn.Module):
     Raises ValueError for a size that cannot be built."""
 
     MULTIPLE = 8
-    SMALLEST = 40
     SHIFT = 0.0
 
     def __init__(self, prior: int | None = 256, width: int = 32, encoder: tuple[int, int, int] = (1, 2, 3), middle: int = 7,
@@ -152,8 +157,8 @@ class LoFormer(nn.Module):
         super().__init__()
         if width < 2 or width % 2:
             raise ValueError(f"width must be an even number from 2 up, got {width}")
-        _three("encoder", encoder)
-        _three("decoder", decoder)
+        _check_blocks("encoder", encoder)
+        _check_blocks("decoder", decoder)
         if middle < 1:
             raise ValueError(f"middle must be at least 1, got {middle}")
         channels = [width * 2**level for level in range(LEVELS)]
@@ -172,13 +177,11 @@ class LoFormer(nn.Module):
         self.output = nn.Conv2d(channels[1], 3, 3, padding=1)
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
-        """The frame [B, 3, H, W] in 0..1, sides multiples of 8 and at least 40, and the prior [B, D], to the restored frame.
-
-        Raises ValueError for other sides: windows of the smallest level have nothing to reflect there."""
+        """The frame [B, 3, H, W] in 0..1, sides multiples of 8, and the prior [B, D], to the restored frame. Raises ValueError for other sides."""
         check_prior(self.prior, prior)
         height, width = frame.shape[2:]
-        if min(height, width) < self.SMALLEST or height % self.MULTIPLE or width % self.MULTIPLE:
-            raise ValueError(f"frame: sides must be multiples of {self.MULTIPLE} and at least {self.SMALLEST}, got {height} x {width}; pad it")
+        if height % self.MULTIPLE or width % self.MULTIPLE:
+            raise ValueError(f"frame: sides must be multiples of {self.MULTIPLE}, got {height} x {width}; pad it")
         transforms = [CosineTransform(height >> level, width >> level, frame.device) for level in range(LEVELS)]
         x, skips = self.patch_embed(frame), []
         for dct, blocks, down in zip(transforms, self.encoders, self.downs):
