@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from .config import ConfigError, Stage
-from .exposure import point_spread
+from .exposure import Camera, point_spread
 from .model import Example
 from .networks import ExposureOracle
 from .patches import open_store, unpack_motion
+from .remade import blur_anew, random_spread
 
 TELLING_LENGTH = 3.0
 TELLING_ERROR = 60.0
@@ -30,6 +31,7 @@ class Batches:
         self._blurred, self._sharp, self._length, self._motion, self._error = open_store(folder)
         self._folder, self._whole_patch = folder, whole_patch
         self._drawn = 0
+        self.side = self._blurred.shape[1]
         self._look()
         self.rng = np.random.default_rng(seed)
 
@@ -55,7 +57,12 @@ class Batches:
         """[blurred crop, sharp crop, and the whole blurred patch where it is wanted], and the point spread in the middle of the crop."""
         pool = self._telling if self.rng.random() < stage.telling_share else self._ready
         index = pool[self.rng.integers(len(pool))]
-        side, crop = self._blurred.shape[1], stage.crop
+        blurred, sharp, motion = self._blurred[index], self._sharp[index], unpack_motion(self._motion[index])
+        remade = stage.remade_share > 0 and self.rng.random() < stage.remade_share
+        if remade:
+            spread = random_spread(self.rng, self.side)
+            blurred = blur_anew(sharp, spread, Camera.random(self.rng), self.rng)
+        side, crop = self.side, stage.crop
         y, x = (int(v) for v in self.rng.integers(0, side - crop + 1, 2))
         flip_y, flip_x, transpose = self.rng.integers(0, 2, 3)
         channels = self.rng.permutation(3) if self.rng.random() < 0.3 else np.arange(3)
@@ -65,7 +72,8 @@ class Batches:
             return plane.swapaxes(0, 1) if transpose else plane
 
         window = np.s_[y : y + crop, x : x + crop]
-        pictures = [self._blurred[index][window], self._sharp[index][window], *([self._blurred[index]] if self._whole_patch else [])]
-        middle = (x + crop / 2 - side / 2, y + crop / 2 - side / 2)
-        spread = point_spread(unpack_motion(self._motion[index]).path_at(middle, side), ExposureOracle.RADIUS)
+        pictures = [blurred[window], sharp[window], *([blurred] if self._whole_patch else [])]
+        if not remade:
+            middle = (x + crop / 2 - side / 2, y + crop / 2 - side / 2)
+            spread = point_spread(motion.path_at(middle, side), ExposureOracle.RADIUS)
         return [np.ascontiguousarray(turned(p)[:, :, channels]) for p in pictures], np.ascontiguousarray(turned(spread))

@@ -18,11 +18,13 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: number (1..3), optimiser steps, batches of `batch` crops of `crop` px, learning rate from `rate` to `final_rate`
+    """One stage: number (0..3, see objectives.py), optimiser steps, batches of `batch` crops of `crop` px, learning rate from `rate` to `final_rate`
     along a cosine, loss.
 
     telling_share of the examples are drawn from the visibly blurred patches, the rest from all, sharp ones included.
-    prior_weight (stage 3): how much of the stage 2 loss is kept beside the image loss; the paper keeps none."""
+    prior_weight (stage 3): how much of the stage 2 loss is kept beside the image loss; the paper keeps none.
+    spread_weight: how much the point spread in the prior counts, for backbones that deconvolve. remade_share: of the examples, how
+    many are blurred anew (see remade.py) instead of taken as stored."""
 
     number: int
     steps: int
@@ -33,6 +35,8 @@ class Stage:
     loss: str
     telling_share: float
     prior_weight: float = 0.0
+    spread_weight: float = 0.0
+    remade_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,11 @@ def _check_network(where: str, table: dict, registry: dict) -> None:
 
 
 def _check_stage(path: Path, stage: Stage) -> None:
-    if stage.number not in (1, 2, 3):
-        raise ConfigError(f"{path}: stage number {stage.number} is not 1, 2 or 3")
-    if (stage.loss == "latent") != (stage.number == 2) or (stage.number != 2 and stage.loss not in IMAGE_LOSSES):
-        raise ConfigError(f"{path}: stage {stage.number} cannot use loss '{stage.loss}' (stage 2: latent; others: {', '.join(IMAGE_LOSSES)})")
+    if stage.number not in range(4):
+        raise ConfigError(f"{path}: stage number {stage.number} is not one of 0, 1, 2, 3")
+    losses = {0: ("spread",), 2: ("latent",)}.get(stage.number, tuple(IMAGE_LOSSES))
+    if stage.loss not in losses:
+        raise ConfigError(f"{path}: stage {stage.number} cannot use loss '{stage.loss}' (choose: {', '.join(losses)})")
 
 
 def read_config(table: dict, path: Path) -> Config:

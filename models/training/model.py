@@ -35,9 +35,9 @@ SCHEDULES = {"released": Schedule.released, "printed": Schedule.printed}
 
 
 class BlurDm(nn.Module):
-    """Three stages share this module; each trains the parts it names in `STAGE_PARTS`."""
+    """The stages share this module; each trains the parts it names in `STAGE_PARTS`."""
 
-    STAGE_PARTS = {1: ("backbone", "oracle"), 2: ("encoder", "mapping"), 3: ("backbone", "encoder", "mapping")}
+    STAGE_PARTS = {0: ("oracle", "backbone"), 1: ("backbone", "oracle"), 2: ("encoder", "mapping"), 3: ("backbone", "encoder", "mapping")}
 
     def __init__(self, config: Model):
         super().__init__()

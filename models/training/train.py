@@ -23,12 +23,13 @@ from PIL import Image
 from .batches import Batches
 from .config import Config, ConfigError, Stage, load_config
 from .curve import draw_curve
-from .diffusion import even_times, random_times
+from .diffusion import even_times
 from .exposure import point_spread
-from .losses import IMAGE_LOSSES, charbonnier
 from .model import BlurDm, Example
 from .networks import ExposureOracle
+from .objectives import Objective
 from .patches import unpack_motion
+from .remade import POOL, SpreadPool
 
 CHECKPOINT_EVERY_S = 120
 VALIDATE_EVERY = 1000
@@ -76,14 +77,14 @@ class Trainer:
     def __init__(self, config: Config, patches: Path, validation: Path | None, out: Path, device: torch.device, start: dict | None = None):
         torch.manual_seed(config.seed)
         self.config, self.out, self.device = config, out, device
-        self.model = BlurDm(config.model).to(device, memory_format=torch.channels_last)
+        # Not to(memory_format=...), which fails on the five dimensions of FFTformer's masks.
+        self.model = torch.nn.utils.convert_conv2d_weight_memory_format(BlurDm(config.model).to(device), torch.channels_last)
         if start is not None:
             own = self.model.state_dict()
             self.model.load_state_dict({name: start.get(name, value) for name, value in own.items()})
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         self.batches = Batches(patches, config.whole_patch_prior)
-        # Times and noise are drawn apart from the crops, so that models that need none of them see the same crops.
-        self.rng = np.random.default_rng()
+        self.objective = Objective(config, self.model, device)
         self.validation = Validation(validation, device) if validation else None
         self.position = (0, 0)  # stage index, step within it
         self.seconds = 0.0
@@ -100,7 +101,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.position, self.seconds = tuple(state["position"]), state["seconds"]
-        self.batches.rng.bit_generator.state, self.rng.bit_generator.state = json.loads(state["rng"])
+        self.batches.rng.bit_generator.state, self.objective.rng.bit_generator.state = json.loads(state["rng"])
         self._optimiser_state = state["optimiser"]
         self._forget_log_after(self.seconds)
         print(f"going on from stage {self.config.stage[min(self.position[0], len(self.config.stage) - 1)].number}, step {self.position[1]}", flush=True)
@@ -116,7 +117,7 @@ class Trainer:
     def _save(self) -> None:
         path = self.out / "checkpoint.pt"
         torch.save({"model": self.model.state_dict(), "ema": self.ema.state_dict(), "position": list(self.position), "seconds": self.seconds,
-                    "optimiser": self.optimiser.state_dict() if self.optimiser else None, "rng": json.dumps([self.batches.rng.bit_generator.state, self.rng.bit_generator.state])},
+                    "optimiser": self.optimiser.state_dict() if self.optimiser else None, "rng": json.dumps([self.batches.rng.bit_generator.state, self.objective.rng.bit_generator.state])},
                    path.with_suffix(".new"))
         os.replace(path.with_suffix(".new"), path)
 
@@ -131,7 +132,7 @@ class Trainer:
             # A stage starts from the averaged weights of the one before it, and sees the same crops whatever came before.
             self.model.load_state_dict(self.ema.state_dict())
             self.batches.rng = np.random.default_rng([self.config.seed, stage.number])
-            self.rng = np.random.default_rng([self.config.seed, stage.number, 1])
+            self.objective.rng = np.random.default_rng([self.config.seed, stage.number, 1])
             torch.manual_seed(self.config.seed)
         self.optimiser = torch.optim.AdamW(self.model.stage_parameters(stage.number), lr=stage.rate, betas=(0.9, 0.999), weight_decay=1e-4)
         if first and self._optimiser_state:
@@ -155,7 +156,7 @@ class Trainer:
             if (step + 1) % 100 == 0 or step + 1 == stage.steps:
                 row = {"stage": stage.number, "step": step + 1, "loss": loss_sum / loss_count, "rate": rate, "seconds": round(self.seconds, 1)}
                 loss_sum, loss_count = 0.0, 0
-                if self.validation and stage.number != 2 and ((step + 1) % VALIDATE_EVERY == 0 or step + 1 == stage.steps):
+                if self.validation and stage.number in (1, 3) and ((step + 1) % VALIDATE_EVERY == 0 or step + 1 == stage.steps):
                     row |= self.validation(self._restorer(stage))
                 self._log(row)
             if time.monotonic() - saved > CHECKPOINT_EVERY_S:
@@ -168,32 +169,18 @@ class Trainer:
         draw_curve(self.out / "log.jsonl", self.out / "curve.png")
 
     def _loss(self, stage: Stage) -> torch.Tensor:
+        if stage.number == 0:
+            return self.objective.exposures(self._spreads(stage).next(stage.batch, self.batches.rng).to(self.device))
         example = self.batches.next(stage, self.device)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
-            if self.config.model.prior == "none":
-                return IMAGE_LOSSES[stage.loss](self.model.restore(example.blurred, None), example.sharp)
-            if stage.number == 1 or self.config.model.prior == "oracle":
-                restored = self.model.restore(example.blurred, self.model.oracle_prior(example))
-                return IMAGE_LOSSES[stage.loss](restored, example.sharp)
-            prior = self.model.prior(example.context, self._times(), self._noise(stage.batch))
-            if stage.number == 2:
-                return self._prior_loss(prior, example)
-            loss = IMAGE_LOSSES[stage.loss](self.model.restore(example.blurred, prior), example.sharp)
-            return loss + stage.prior_weight * self._prior_loss(prior, example) if stage.prior_weight else loss
+            return self.objective(stage, example)
 
-    def _prior_loss(self, prior: torch.Tensor, example: Example) -> torch.Tensor:
-        with torch.no_grad():
-            target = self.model.oracle_prior(example)
-        return charbonnier(prior.float(), target.float())
+    def _spreads(self, stage: Stage) -> SpreadPool:
+        if self._pool is None:
+            self._pool = SpreadPool(np.random.default_rng([self.config.seed, 0]), self.batches.side, min(POOL, stage.steps * stage.batch))
+        return self._pool
 
-    def _times(self) -> list[int]:
-        total = self.model.schedule.steps
-        return random_times(total, self.rng) if self.config.model.random_schedules else even_times(total, total)
-
-    def _noise(self, batch: int) -> torch.Tensor:
-        """Half of the time none, as the product samples; half of the time drawn, so that the noise estimator has something to learn."""
-        shape = (batch, self.config.model.latent)
-        return torch.randn(shape, device=self.device) if self.rng.random() < 0.5 else torch.zeros(shape, device=self.device)
+    _pool: SpreadPool | None = None
 
     @torch.no_grad()
     def _average(self, keep: float) -> None:

@@ -1,11 +1,14 @@
-"""The backbone of blurdm-nano and blurdm-small: a thin U-Net behind a pixel-unshuffle, for real time on CPU cores.
+"""The backbone of blurdm-nano and blurdm-small: a thin U-Net behind a Wiener filter of the prior's, for real time on CPU cores.
 
-    frame ─ unshuffle 4 ─ conv ─ L1 ───────────────── + ─ D1 ─ conv ─ shuffle 4 ─ + ─ restored
-      │                           └ L2 ────────── + ─ D2 ┘                          │
-      │                                └ L3 (1/16) ┘                                │
-      └─────────────────────────────────────────────────────────────────────────────┘
+    frame ─┬─ deconvolution ─┬───────────────────────────────────────────────────── + ─ restored
+           └────── + ────────┘
+                   │
+                 stem 1/4 ─ L1 ────────────────── + ─ D1 ─ conv ─ shuffle 4 ─ (to the sum above)
+                             └ L2 (1/8) ───── + ─ D2 ┘
+                                  └ L3 (1/16) ┘
 
-The frame is in 0..1 and its sides are multiples of 16. L and D are chains of blocks that the prior modulates.
+The frame is in 0..1 and its sides are multiples of 16. L and D are chains of blocks that the prior modulates. Without a prior there
+is no deconvolution either.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ import torch
 from torch import nn
 
 from .blocks import ModulatedBlock, down, up
+from .deconvolution import PriorDeconvolution
+
+SCALE = 4
 
 
 class Chain(nn.ModuleList):
@@ -37,8 +43,9 @@ class NanoBackbone(nn.Module):
                  decoder: tuple[int, int] = (2, 2)):
         super().__init__()
         c1, c2, c3 = channels
-        self.unshuffle = nn.PixelUnshuffle(4)
-        self.stem = nn.Conv2d(48, c1, 3, padding=1)
+        self.deconvolution = None if prior is None else PriorDeconvolution(prior)
+        # As much as a pixel-unshuffle and a 3x3 convolution, without moving the pixels first.
+        self.stem = nn.Conv2d(3 if prior is None else 4, c1, 3 * SCALE, stride=SCALE, padding=SCALE)
         self.level1 = Chain(prior, c1, encoder[0])
         self.down1 = down(c1, c2)
         self.level2 = Chain(prior, c2, encoder[1])
@@ -48,18 +55,21 @@ class NanoBackbone(nn.Module):
         self.decoder2 = Chain(prior, c2, decoder[1])
         self.up1 = up(c2, c1)
         self.decoder1 = Chain(prior, c1, decoder[0])
-        self.head = nn.Conv2d(c1, 48, 3, padding=1)
-        self.shuffle = nn.PixelShuffle(4)
+        self.head = nn.Conv2d(c1, 3 * SCALE**2, 3, padding=1)
+        self.shuffle = nn.PixelShuffle(SCALE)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def residual(self, frame: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
-        """What to add to the frame [B, 3, H, W], given the prior [B, D]."""
-        x1 = self.level1(self.stem(self.unshuffle(frame - 0.5)), prior)
+    def forward(self, frame: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
+        """The restored frame [B, 3, H, W], given the prior [B, D]."""
+        if self.deconvolution is None:
+            return frame + self._network(frame - 0.5, prior)
+        linear = self.deconvolution(frame, prior)
+        return frame + linear + self._network(torch.cat([frame - 0.5, linear], dim=1), prior)
+
+    def _network(self, x: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
+        x1 = self.level1(self.stem(x), prior)
         x2 = self.level2(self.down1(x1), prior)
         x = x2 + self.up2(self.level3(self.down2(x2), prior))
         x = x1 + self.up1(self.decoder2(x, prior))
-        return self.shuffle(self.head(self.decoder1(x, prior)))
-
-    def forward(self, frame: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
-        return frame + self.residual(frame, prior).float()
+        return self.shuffle(self.head(self.decoder1(x, prior))).float()

@@ -1,4 +1,4 @@
-"""From pictures to a bundle, in a minute: patches, three stages, resuming, export, parity, and what goes wrong."""
+"""From pictures to a bundle, in a minute: patches, the stages, resuming, export, parity, and what goes wrong."""
 
 import json
 import subprocess
@@ -66,9 +66,9 @@ def test_sharp_patches_are_pairs_of_equals(store):
     assert any(not np.array_equal(blurred[i], sharp[i]) for i in np.flatnonzero(length > 4))
 
 
-def test_the_three_stages_run_and_leave_checkpoint_log_and_curve(trained):
+def test_the_stages_run_and_leave_checkpoint_log_and_curve(trained):
     rows = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
-    assert {row["stage"] for row in rows} == {1, 2, 3}
+    assert {row["stage"] for row in rows} == {0, 1, 2, 3}
     assert all(np.isfinite(row["loss"]) for row in rows) and any("gain" in row for row in rows)
     assert Image.open(trained / "curve.png").size[0] > 100
 
@@ -77,7 +77,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(trained):
     run = _run("train", "--config", CONFIGS / "smoke.toml", "--patches", trained.parent / "none", "--out", trained, "--device", "cpu")
     assert run.returncode != 0  # patches are needed to go on
     state = torch.load(trained / "checkpoint.pt", weights_only=True)
-    assert state["position"] == [3, 0]
+    assert state["position"] == [4, 0]
 
 
 def test_the_exported_graphs_compute_what_the_network_computes(trained, tmp_path):
@@ -136,7 +136,7 @@ def test_the_plain_mapping_has_as_many_parameters_as_both_estimators():
 
 
 def test_crops_come_with_the_spread_of_their_own_exposure(store):
-    stage = load_config(CONFIGS / "smoke.toml").stage[0]
+    stage = load_config(CONFIGS / "smoke.toml").stage[1]
     example = Batches(store, whole_patch=True, seed=4).next(replace(stage, batch=16, telling_share=0.5), torch.device("cpu"))
     assert example.spread.shape == (16, 25, 25) and torch.allclose(example.spread.sum((1, 2)), torch.ones(16), atol=1e-5)
     assert example.context.shape[2:] == (128, 128) and example.blurred.shape[2:] == (96, 96)

@@ -1,0 +1,56 @@
+"""Exposures remade while training: paths without end, and stored sharp pictures blurred along new ones.
+
+A stored patch has one blur, and what reads blurs must see many. A remade one is blurred evenly (no turn, zoom or layers: the stored
+patches have those), in linear light, with a sensor's noise, in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .exposure import Camera, point_spread, random_motion, to_linear, to_srgb
+from .networks import ExposureOracle
+from .patches import random_length
+
+RADIUS = ExposureOracle.RADIUS
+LONGEST = 20.0
+"""Longer paths would leave the point spread's square."""
+
+POOL = 60_000
+
+
+def random_spread(rng: np.random.Generator, patch: int) -> np.ndarray:
+    """The point spread [25, 25] somewhere in a patch exposed along a random path, turning and zooming as it may."""
+    motion = random_motion(rng, min(random_length(rng), LONGEST), (patch, patch))
+    return point_spread(motion.path_at(tuple(rng.uniform(-0.3, 0.3, 2) * patch), patch), RADIUS)
+
+
+class SpreadPool:
+    """Batches of random point spreads out of a pool, turned and mirrored: making them anew would take longer than training on them."""
+
+    def __init__(self, rng: np.random.Generator, patch: int, count: int):
+        self._pool = np.stack([random_spread(rng, patch) for _ in range(count)])
+
+    def next(self, batch: int, rng: np.random.Generator) -> torch.Tensor:
+        spreads = torch.from_numpy(self._pool[rng.integers(0, len(self._pool), batch)])
+        if rng.random() < 0.5:
+            spreads = spreads.transpose(1, 2)
+        return spreads.flip([axis for axis in (1, 2) if rng.random() < 0.5])
+
+
+def blur_anew(sharp: np.ndarray, spread: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
+    """A sharp picture uint8 [h, w, 3] exposed along another path, with the camera's noise; what lies outside it is mirrored."""
+    light = to_linear(torch.tensor(sharp).permute(2, 0, 1).float() / 255)
+    light = F.pad(light[None], (RADIUS,) * 4, mode="reflect")[0]
+    sides = light.shape[1:]
+    kernel = torch.zeros(sides)
+    kernel[: 2 * RADIUS + 1, : 2 * RADIUS + 1] = torch.from_numpy(spread)
+    # The exposure gathers what lies at each displacement: a correlation, hence the conjugate.
+    transfer = torch.fft.rfft2(kernel.roll((-RADIUS, -RADIUS), (0, 1))).conj()
+    light = torch.fft.irfft2(torch.fft.rfft2(light) * transfer, s=sides)[:, RADIUS:-RADIUS, RADIUS:-RADIUS].clamp(0, 1)
+    if camera.shot or camera.read:
+        noise = torch.from_numpy(rng.standard_normal(light.shape, np.float32))
+        light = (light + (camera.shot * light + camera.read**2).sqrt() * noise).clamp(0, 1)
+    return (to_srgb(light) * 255).round().byte().permute(1, 2, 0).numpy()
