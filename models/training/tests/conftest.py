@@ -1,5 +1,7 @@
 """A small training set made on the spot: textures in the folders where the real pictures would lie."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +32,12 @@ def footage(tmp_path_factory) -> tuple[Path, Path]:
         name.parent.mkdir(parents=True, exist_ok=True)
         _texture(rng, (700, 1200)).save(name, quality=95)
     return data, photos
+
+
+@pytest.fixture(scope="session")
+def store(footage, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("patches")
+    command = [sys.executable, "-m", "training.patches", "--data", footage[0], "--photos", footage[1], "--out", out, "--count", 24, "--size", 128]
+    run = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return out

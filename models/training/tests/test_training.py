@@ -30,14 +30,6 @@ def _run(module: str, *arguments: object) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture(scope="session")
-def store(footage, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("patches")
-    run = _run("patches", "--data", footage[0], "--photos", footage[1], "--out", out, "--count", 24, "--size", 128)
-    assert run.returncode == 0, run.stderr
-    return out
-
-
-@pytest.fixture(scope="session")
 def trained(store, footage, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     validation.write(*footage, folder / "validation", size=(96, 128))
