@@ -218,6 +218,19 @@ fn nonsense_in_the_manifest_is_refused_with_the_place() {
 }
 
 #[test]
+fn a_smoothing_that_would_keep_the_first_prior_for_ever_is_refused() {
+    for smoothing in ["1.0", "-0.5", "nan"] {
+        let bundle = Copy::new();
+        bundle.replace("[prior]\n", &format!("[prior]\nsmoothing = {smoothing}\n"));
+        assert_bundle_error(
+            &bundle,
+            gst::ResourceError::Read,
+            &[MANIFEST, "smoothing", "less than 1"],
+        );
+    }
+}
+
+#[test]
 fn a_model_that_computes_nan_is_found_out_before_the_first_frame() {
     for (name, part) in [
         (ENCODER, "the latent of the blurred frame is not a finite number"),

@@ -191,6 +191,8 @@ fn the_defaults_are_those_of_the_property_table() {
         ("tile-size", "0", false),
         ("tile-overlap", "32", false),
         ("steps", "0", true),
+        ("prior-interval", "1", true),
+        ("prior-smoothing", "-1", true),
         ("strength", "1", true),
         ("compare", "off", true),
         ("compare-position", "0.5", true),

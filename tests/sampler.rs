@@ -29,6 +29,17 @@ fn sampler() -> Sampler {
     Sampler::new(Schedule::new(ALPHAS.to_vec(), beta_bars()).unwrap(), D)
 }
 
+fn sampled<E: ResidualEstimator>(
+    z_blur: ArrayView1<'_, f32>,
+    noise: Option<ArrayView1<'_, f32>>,
+    steps: usize,
+    estimator: &mut E,
+) -> Result<Array1<f32>, SampleError<E::Error>> {
+    sampler()
+        .run(z_blur, noise, steps, estimator)
+        .map(|prior| prior.to_owned())
+}
+
 /// Values between -0.4 and 0.4 that look like nothing in particular.
 fn values(seed: usize) -> Array1<f64> {
     Array1::from_iter((0..D).map(|i| 0.4 * ((i * 7 + seed * 13 + 1) as f64).sin()))
@@ -137,9 +148,7 @@ fn with_true_residuals_every_number_of_steps_arrives_at_the_sharp_prior() {
         let mut truth = Truth::new(values);
         let sharp = values(30);
         let (blurred, noise) = (narrow(&truth.blurred(&sharp)), narrow(&truth.noise));
-        let found = sampler()
-            .run(blurred.view(), Some(noise.view()), steps, &mut truth)
-            .unwrap();
+        let found = sampled(blurred.view(), Some(noise.view()), steps, &mut truth).unwrap();
         assert_close(&found, &sharp, &format!("{steps} steps"));
         assert_eq!(truth.jumps.len(), steps);
     }
@@ -151,9 +160,7 @@ fn with_constant_residuals_one_jump_equals_five_steps() {
     let mut found = [1, T].map(|steps| {
         let mut constant = Truth::new(|_| values(20));
         let noise = narrow(&constant.noise);
-        sampler()
-            .run(z_blur.view(), Some(noise.view()), steps, &mut constant)
-            .unwrap()
+        sampled(z_blur.view(), Some(noise.view()), steps, &mut constant).unwrap()
     });
     let one = found[0].mapv(f64::from);
     assert_close(&found[1], &one, "five steps");
@@ -166,7 +173,7 @@ fn with_constant_residuals_one_jump_equals_five_steps() {
 fn one_jump_is_twice_the_state_less_five_residuals_less_the_scaled_noise() {
     let (z_blur, e, eps) = (values(1), values(2), values(4));
     let mut answer = Answer(|_: ArrayView1<'_, f32>, _| (narrow(&e), narrow(&eps)));
-    let found = sampler().run(narrow(&z_blur).view(), None, 1, &mut answer).unwrap();
+    let found = sampled(narrow(&z_blur).view(), None, 1, &mut answer).unwrap();
     let expected = 2.0 * &z_blur - 5.0 * &e - 0.360_555_128 * &eps;
     assert_close(&found, &expected, "one jump");
 }
@@ -189,9 +196,7 @@ fn all_steps_are_the_stepwise_formula_of_the_paper() {
         (narrow(&e(t)), narrow(&eps(t)))
     });
     let noise = narrow(&start_noise);
-    let found = sampler()
-        .run(narrow(&z_blur).view(), Some(noise.view()), T, &mut answer)
-        .unwrap();
+    let found = sampled(narrow(&z_blur).view(), Some(noise.view()), T, &mut answer).unwrap();
     assert_close(&found, &image, "the prior");
     assert_eq!(seen.len(), T);
     for (seen, state) in seen.iter().zip(&states) {
@@ -207,7 +212,7 @@ fn the_last_step_takes_no_noise_away() {
             let noise = if t == 1 { noise_at_one } else { noise_before };
             (narrow(&values(t)), Array1::from_elem(D, noise))
         });
-        let prior = sampler().run(z_blur.view(), None, T, &mut answer).unwrap();
+        let prior = sampled(z_blur.view(), None, T, &mut answer).unwrap();
         prior.mapv(f32::to_bits)
     };
     assert_eq!(run(0.0, 0.5), run(1000.0, 0.5));
@@ -221,10 +226,7 @@ fn no_noise_is_noise_of_zeros() {
     let ones = Array1::ones(D);
     let run = |noise: Option<ArrayView1<'_, f32>>| {
         let mut truth = Truth::new(values);
-        sampler()
-            .run(z_blur.view(), noise, T, &mut truth)
-            .unwrap()
-            .mapv(f32::to_bits)
+        sampled(z_blur.view(), noise, T, &mut truth).unwrap().mapv(f32::to_bits)
     };
     assert_eq!(run(None), run(Some(zeros.view())));
     assert_ne!(run(None), run(Some(ones.view())));
@@ -238,10 +240,56 @@ fn a_sampler_can_be_used_again_and_gives_the_same() {
         sampler
             .run(z_blur.view(), None, steps, &mut Truth::new(values))
             .unwrap()
+            .to_owned()
     };
     let first = run(3);
     run(5);
     assert_eq!(first, run(3));
+}
+
+#[test]
+fn a_warm_start_from_the_true_prior_arrives_at_it_in_one_jump_less() {
+    let sharp = values(1);
+    for steps in 2..=T {
+        let mut truth = Truth::new(|_| values(2));
+        truth.noise = Array1::zeros(D);
+        let blurred = truth.blurred(&sharp);
+        let found = sampler()
+            .run_warm(narrow(&blurred).view(), narrow(&sharp).view(), steps, &mut truth)
+            .unwrap()
+            .to_owned();
+        assert_close(&found, &sharp, "the prior");
+        let jumps: Vec<_> = even_times(T, steps).zip(even_times(T, steps).skip(1)).skip(1).collect();
+        assert_eq!(truth.jumps, jumps);
+    }
+}
+
+#[test]
+fn a_warm_start_with_one_step_is_no_warm_start() {
+    let z_blur = narrow(&values(1));
+    let warm = sampler()
+        .run_warm(z_blur.view(), narrow(&values(9)).view(), 1, &mut Truth::new(values))
+        .unwrap()
+        .to_owned();
+    assert_eq!(warm, sampled(z_blur.view(), None, 1, &mut Truth::new(values)).unwrap());
+}
+
+#[test]
+fn a_warm_start_from_what_is_no_prior_is_refused() {
+    let z_blur = narrow(&values(1));
+    let warm = |last: Array1<f32>| {
+        let mut sampler = sampler();
+        let result = sampler.run_warm(z_blur.view(), last.view(), 3, &mut Truth::new(values));
+        result.map(|_| ()).unwrap_err().to_string()
+    };
+    assert_eq!(
+        warm(Array1::zeros(D - 1)),
+        "the last prior has 15 values; this sampler is for 16"
+    );
+    assert_eq!(
+        warm(Array1::from_elem(D, f32::NAN)),
+        "the last prior is not a finite number at step 0"
+    );
 }
 
 #[test]
@@ -257,7 +305,7 @@ fn the_times_of_a_sampler_are_spread_evenly() {
 #[test]
 fn the_estimator_is_asked_for_the_jumps_between_these_times() {
     let mut truth = Truth::new(values);
-    sampler().run(narrow(&values(1)).view(), None, 4, &mut truth).unwrap();
+    sampled(narrow(&values(1)).view(), None, 4, &mut truth).unwrap();
     assert_eq!(truth.jumps, [(5, 4), (4, 3), (3, 1), (1, 0)]);
 }
 
@@ -265,9 +313,7 @@ fn the_estimator_is_asked_for_the_jumps_between_these_times() {
 fn steps_outside_of_one_to_t_are_refused() {
     for wrong in [0, T + 1] {
         let mut truth = Truth::new(values);
-        let error = sampler()
-            .run(narrow(&values(1)).view(), None, wrong, &mut truth)
-            .unwrap_err();
+        let error = sampled(narrow(&values(1)).view(), None, wrong, &mut truth).unwrap_err();
         assert!(
             matches!(error, SampleError::Steps { steps, max: T } if steps == wrong),
             "{error}"
@@ -281,10 +327,17 @@ fn steps_outside_of_one_to_t_are_refused() {
 fn noise_of_another_length_is_refused() {
     let noise = Array1::zeros(D - 1);
     let mut truth = Truth::new(values);
-    let result = sampler().run(narrow(&values(1)).view(), Some(noise.view()), 1, &mut truth);
+    let result = sampled(narrow(&values(1)).view(), Some(noise.view()), 1, &mut truth);
     let error = result.unwrap_err();
     assert!(
-        matches!(error, SampleError::NoiseLength { noise: 15, latent: D }),
+        matches!(
+            error,
+            SampleError::Length {
+                what: "noise",
+                found: 15,
+                latent: D
+            }
+        ),
         "{error}"
     );
 }
@@ -309,7 +362,7 @@ fn numbers_that_are_not_finite_are_refused_by_name() {
                 3 => (blur.clone(), noise.clone()),
                 _ => (good.clone(), good.clone()),
             });
-            let error = sampler().run(z_blur.view(), None, T, &mut answer).unwrap_err();
+            let error = sampled(z_blur.view(), None, T, &mut answer).unwrap_err();
             assert!(
                 matches!(error, SampleError::NotFinite { what, t } if what == name && t == time),
                 "{error}"
@@ -322,9 +375,7 @@ fn numbers_that_are_not_finite_are_refused_by_name() {
 #[test]
 fn a_prior_that_overflows_is_refused() {
     let mut answer = Answer(|_: ArrayView1<'_, f32>, _| (Array1::from_elem(D, f32::MAX), Array1::zeros(D)));
-    let error = sampler()
-        .run(narrow(&values(1)).view(), None, 1, &mut answer)
-        .unwrap_err();
+    let error = sampled(narrow(&values(1)).view(), None, 1, &mut answer).unwrap_err();
     assert!(
         matches!(error, SampleError::NotFinite { what: "the prior", .. }),
         "{error}"
@@ -348,7 +399,7 @@ fn an_error_of_the_estimator_comes_out_as_it_is() {
             Err("the estimator is on fire")
         }
     }
-    let error = match sampler().run(narrow(&values(1)).view(), None, 1, &mut Broken) {
+    let error = match sampled(narrow(&values(1)).view(), None, 1, &mut Broken) {
         Err(SampleError::Estimator(error)) => error,
         other => panic!("{other:?}"),
     };

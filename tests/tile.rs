@@ -276,7 +276,10 @@ fn the_larger_the_tiles_the_closer_the_built_in_model_is_to_a_frame_restored_who
 
 /// Of the colours of two frames in RGBx.
 fn psnr(a: &[u8], b: &[u8]) -> f64 {
-    let colours = a.chunks(4).zip(b.chunks(4)).flat_map(|(a, b)| a[..3].iter().zip(&b[..3]));
+    let colours = a
+        .chunks(4)
+        .zip(b.chunks(4))
+        .flat_map(|(a, b)| a[..3].iter().zip(&b[..3]));
     let squares: f64 = colours.map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum();
     10.0 * (255.0 * 255.0 * (a.len() / 4 * 3) as f64 / squares).log10()
 }

@@ -4,6 +4,8 @@
 
 mod sampler;
 mod schedule;
+mod temporal;
 
 pub use sampler::{ResidualEstimator, Residuals, SampleError, Sampler, even_times};
 pub use schedule::{Schedule, ScheduleError};
+pub use temporal::{Due, TemporalPolicy, TemporalPrior};

@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -47,6 +50,9 @@ const FORMATS: [gst_video::VideoFormat; 6] = [
 /// an error of the state change.
 const TRIAL: FrameSize = FrameSize { width: 64, height: 64 };
 
+/// Flags of a frame that does not follow the last one.
+const CUT: gst::BufferFlags = gst::BufferFlags::DISCONT.union(gst::BufferFlags::RESYNC);
+
 /// What start() has found out: everything but the size.
 struct Loaded {
     bundle: Bundle,
@@ -63,6 +69,8 @@ pub struct BlurDm {
     provider: Mutex<Option<Provider>>,
     stats: Mutex<Stats>,
     latency: Mutex<Latency>,
+    /// The next frame has nothing to do with the last one that was restored.
+    cut: AtomicBool,
     /// Caps whose refusal is on the bus: the base class offers them again with every frame.
     refused: Mutex<Option<gst::Caps>>,
 }
@@ -193,6 +201,7 @@ impl BaseTransformImpl for BlurDm {
         let passthrough = lock(&self.settings).is_passthrough();
         if passthrough {
             lock(&self.stats).passed();
+            self.cut.store(true, Ordering::Relaxed);
         }
         obj.set_passthrough(passthrough);
     }
@@ -205,6 +214,16 @@ impl BaseTransformImpl for BlurDm {
         _inbuf: &gst::BufferRef,
     ) -> bool {
         true
+    }
+
+    fn sink_event(&self, event: gst::Event) -> bool {
+        if matches!(
+            event.type_(),
+            gst::EventType::FlushStop | gst::EventType::Segment | gst::EventType::StreamStart
+        ) {
+            self.cut.store(true, Ordering::Relaxed);
+        }
+        BaseTransformImplExt::parent_sink_event(self, event)
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
@@ -279,35 +298,43 @@ impl VideoFilterImpl for BlurDm {
         // A gap has nothing in it to restore.
         if inframe.buffer().flags().contains(gst::BufferFlags::GAP) {
             lock(&self.stats).passed();
+            self.cut.store(true, Ordering::Relaxed);
             return copy(inframe, outframe).map(|()| gst::FlowSuccess::Ok).map_err(|error| {
                 gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
                 gst::FlowError::Error
             });
         }
         let started = Instant::now();
-        let (steps, finish) = {
+        let (sampling, finish) = {
+            let smoothing = lock(&self.loaded)
+                .as_ref()
+                .map_or(0.0, |loaded| loaded.bundle.manifest().prior.smoothing);
             let settings = lock(&self.settings);
-            (settings.steps as usize, settings.finish())
+            (settings.sampling(smoothing), settings.finish())
         };
         let Some(mut worker) = lock(&self.worker).take() else {
             gst::element_imp_error!(self, gst::CoreError::Negotiation, ("a frame came before its caps"));
             return Err(gst::FlowError::NotNegotiated);
         };
+        if self.cut.swap(false, Ordering::Relaxed) || inframe.buffer().flags().intersects(CUT) {
+            worker.forget();
+        }
         let restored = views(inframe, outframe).map_err(|error| {
             gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
             gst::FlowError::Error
         });
         let restored = restored.and_then(|(view, mut out)| {
-            worker.restore(view, &mut out, steps, finish).map_err(|error| {
+            worker.restore(view, &mut out, sampling, finish).map_err(|error| {
                 self.post_error_message(to_message(&error));
                 gst::FlowError::Error
             })
         });
+        let prior_age = worker.prior_age();
         *lock(&self.worker) = Some(worker);
         let timing = restored?;
         let cost = {
             let mut stats = lock(&self.stats);
-            stats.restored(timing, started.elapsed());
+            stats.restored(timing, prior_age, started.elapsed());
             stats.cost()
         };
         if lock(&self.latency).update(cost) {

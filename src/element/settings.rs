@@ -8,7 +8,7 @@ use gst::{glib, prelude::*};
 
 use super::{Compare, ExecutionProvider};
 use crate::{
-    engine::{self, Options},
+    engine::{self, Options, Sampling, TemporalPolicy},
     frame::{Finish, Split},
 };
 
@@ -17,6 +17,12 @@ const MAX_STEPS: u32 = 1000;
 
 /// Far wider than any network sees; beyond it tiles are computed over and over for nothing.
 const MAX_OVERLAP: u32 = 1024;
+
+/// A minute of video: longer than any blur lasts.
+const MAX_INTERVAL: u32 = 3600;
+
+/// With 1 the first prior would stay for ever.
+const MAX_SMOOTHING: f64 = 0.99;
 
 /// Values of all writable properties.
 #[derive(Debug, Clone)]
@@ -29,6 +35,9 @@ pub(super) struct Settings {
     pub tile_size: u32,
     pub tile_overlap: u32,
     pub steps: u32,
+    pub prior_interval: u32,
+    /// Below 0: the model's.
+    pub prior_smoothing: f64,
     pub strength: f64,
     pub compare: Compare,
     pub compare_position: f64,
@@ -45,6 +54,8 @@ impl Default for Settings {
             tile_size: 0,
             tile_overlap: engine::DEFAULT_TILE_OVERLAP as u32,
             steps: 0,
+            prior_interval: 1,
+            prior_smoothing: -1.0,
             strength: 1.0,
             compare: Compare::Off,
             compare_position: 0.5,
@@ -67,6 +78,21 @@ impl Settings {
 
     pub fn library(&self) -> Option<PathBuf> {
         (!self.library_path.is_empty()).then(|| PathBuf::from(&self.library_path))
+    }
+
+    /// How priors are made, by a model whose own smoothing is `smoothing`.
+    pub fn sampling(&self, smoothing: f64) -> Sampling {
+        Sampling {
+            steps: self.steps as usize,
+            temporal: TemporalPolicy {
+                interval: self.prior_interval,
+                smoothing: if self.prior_smoothing < 0.0 {
+                    smoothing
+                } else {
+                    self.prior_smoothing
+                },
+            },
+        }
     }
 
     pub fn finish(&self) -> Finish {
@@ -97,6 +123,8 @@ impl Settings {
             "tile-size" => self.tile_size.to_value(),
             "tile-overlap" => self.tile_overlap.to_value(),
             "steps" => self.steps.to_value(),
+            "prior-interval" => self.prior_interval.to_value(),
+            "prior-smoothing" => self.prior_smoothing.to_value(),
             "strength" => self.strength.to_value(),
             "compare" => self.compare.to_value(),
             "compare-position" => self.compare_position.to_value(),
@@ -125,6 +153,8 @@ impl Settings {
             "tile-size" => take(&mut self.tile_size, value),
             "tile-overlap" => take(&mut self.tile_overlap, value),
             "steps" => take(&mut self.steps, value),
+            "prior-interval" => take(&mut self.prior_interval, value),
+            "prior-smoothing" => take(&mut self.prior_smoothing, value),
             "strength" => take(&mut self.strength, value),
             "compare" => take(&mut self.compare, value),
             "compare-position" => take(&mut self.compare_position, value),
@@ -186,6 +216,24 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
             .blurb("Steps of the sampler; 0 lets the model choose")
             .maximum(MAX_STEPS)
             .default_value(default.steps)
+            .mutable_playing()
+            .controllable()
+            .build(),
+        glib::ParamSpecUInt::builder("prior-interval")
+            .nick("Prior interval")
+            .blurb("Frames that one prior serves; it costs less and changes less often")
+            .minimum(1)
+            .maximum(MAX_INTERVAL)
+            .default_value(default.prior_interval)
+            .mutable_playing()
+            .controllable()
+            .build(),
+        glib::ParamSpecDouble::builder("prior-smoothing")
+            .nick("Prior smoothing")
+            .blurb("Share of the prior before that stays in the next one; -1 lets the model choose")
+            .minimum(-1.0)
+            .maximum(MAX_SMOOTHING)
+            .default_value(default.prior_smoothing)
             .mutable_playing()
             .controllable()
             .build(),

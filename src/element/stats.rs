@@ -35,15 +35,17 @@ impl Stage {
 pub(super) struct Stats {
     frames: u64,
     passed: u64,
+    prior_age: u32,
     prior: Stage,
     backbone: Stage,
     total: Stage,
 }
 
 impl Stats {
-    /// A frame was restored; `total` includes what the element itself does.
-    pub fn restored(&mut self, timing: Timing, total: Duration) {
+    /// A frame was restored with a prior sampled `prior_age` frames before; `total` includes what the element itself does.
+    pub fn restored(&mut self, timing: Timing, prior_age: u32, total: Duration) {
         self.frames += 1;
+        self.prior_age = prior_age;
         self.prior.record(timing.prior);
         self.backbone.record(timing.backbone);
         self.total.record(total);
@@ -62,7 +64,8 @@ impl Stats {
     pub fn to_structure(&self) -> gst::Structure {
         let mut structure = gst::Structure::builder("blurdm-stats")
             .field("frames", self.frames)
-            .field("passed", self.passed);
+            .field("passed", self.passed)
+            .field("prior-age", self.prior_age);
         for (name, stage) in [
             ("prior", &self.prior),
             ("backbone", &self.backbone),

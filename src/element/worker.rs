@@ -3,7 +3,7 @@
 //! One negotiated size: the loaded model, and the scratch frames for layouts that are not a tensor as they lie.
 
 use crate::{
-    engine::{Deblurrer, Error, Timing},
+    engine::{Deblurrer, Error, Sampling, Timing},
     frame::{Finish, View, ViewMut, to_rgbx, write_restored},
 };
 
@@ -27,7 +27,7 @@ impl Worker {
         &mut self,
         frame: View<'_>,
         out: &mut ViewMut<'_>,
-        steps: usize,
+        sampling: Sampling,
         finish: Finish,
     ) -> Result<Timing, Error> {
         let bytes = self.deblurrer.size().bytes();
@@ -42,11 +42,21 @@ impl Worker {
         if finish.is_plain()
             && let Some(restored) = out.as_tensor_mut()
         {
-            return self.deblurrer.restore(input, restored, steps);
+            return self.deblurrer.restore(input, restored, sampling);
         }
         self.restored.resize(bytes, 0);
-        let timing = self.deblurrer.restore(input, &mut self.restored, steps)?;
+        let timing = self.deblurrer.restore(input, &mut self.restored, sampling)?;
         write_restored(frame, &self.restored, finish, out);
         Ok(timing)
+    }
+
+    /// The next frame has nothing to do with the last one.
+    pub fn forget(&mut self) {
+        self.deblurrer.forget();
+    }
+
+    /// How many frames before the last one its prior was sampled.
+    pub fn prior_age(&self) -> u32 {
+        self.deblurrer.prior_age()
     }
 }

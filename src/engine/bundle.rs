@@ -49,6 +49,9 @@ pub struct PriorSection {
     pub max_steps: usize,
     /// What `steps` = 0 means.
     pub default_steps: usize,
+    /// The share of a frame's prior that stays in the next one's, 0 (where the manifest has no such key) up to but not including 1.
+    #[serde(default)]
+    pub smoothing: f64,
     /// What the prior encoder sees: `frame` is what the backbone sees, a frame or a tile at its own size.
     pub encoder_input: EncoderInput,
     pub encoder: String,
@@ -224,6 +227,12 @@ impl PriorSection {
             return Err(format!(
                 "[prior] default_steps is {}; it must be between 1 and {}",
                 self.default_steps, self.max_steps
+            ));
+        }
+        if !(0.0..1.0).contains(&self.smoothing) {
+            return Err(format!(
+                "[prior] smoothing is {}; it must be 0 or more and less than 1",
+                self.smoothing
             ));
         }
         if self.dim == 0 {

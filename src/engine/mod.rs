@@ -3,14 +3,14 @@
 //! Frame in, frame out: bundles, ONNX Runtime and the three graphs. Knows no GStreamer.
 //!
 //! ```no_run
-//! use gstblurdm::engine::{Bundle, Choice, Deblurrer, FrameSize, Options, Search};
+//! use gstblurdm::engine::{Bundle, Choice, Deblurrer, FrameSize, Options, Sampling, Search};
 //!
 //! # fn main() -> Result<(), gstblurdm::engine::Error> {
 //! let size = FrameSize { width: 640, height: 360 };
 //! let mut deblurrer = Deblurrer::new(&Bundle::builtin()?, &Options::default(), &Search::default(), size)?;
 //! let frame = vec![128; size.bytes()]; // RGBx, rows without padding
 //! let mut restored = vec![0; size.bytes()];
-//! deblurrer.restore(&frame, &mut restored, 0)?;
+//! deblurrer.restore(&frame, &mut restored, Sampling::default())?;
 //! # Ok(())
 //! # }
 //! ```
@@ -23,11 +23,14 @@ pub mod log;
 mod network;
 mod provider;
 mod runtime;
+mod stretch;
 mod tile;
 
 use std::{ops::AddAssign, time::Duration};
 
 use ndarray::Array1;
+
+pub use crate::diffusion::TemporalPolicy;
 
 pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
 pub use error::Error;
@@ -38,6 +41,7 @@ pub use tile::{DEFAULT_TILE_OVERLAP, TILE_SIDES};
 
 use graph::Context;
 use network::Network;
+use stretch::Stretch;
 use tile::{Tiles, Tiling};
 
 /// The smallest side of a frame, in pixels: below it the reflected padding inside the graphs has nothing to reflect.
@@ -69,6 +73,25 @@ impl Default for Options {
     }
 }
 
+/// How the prior of a frame is made.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Sampling {
+    /// Steps of the sampler, 1..=T; 0 is the bundle's choice.
+    pub steps: usize,
+    /// What it takes from the frames before; by default nothing.
+    pub temporal: TemporalPolicy,
+}
+
+impl From<usize> for Sampling {
+    /// That many steps, and a prior of its own for every frame.
+    fn from(steps: usize) -> Self {
+        Self {
+            steps,
+            ..Self::default()
+        }
+    }
+}
+
 /// How long the stages of one frame took, all its tiles together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timing {
@@ -92,6 +115,8 @@ impl AddAssign for Timing {
 pub struct Deblurrer {
     network: Network,
     tiles: Option<Tiles>,
+    /// What each tile has seen so far, in their order; one for frames that run whole.
+    stretches: Vec<Stretch>,
     size: FrameSize,
     provider: Provider,
     refused: Vec<(Provider, String)>,
@@ -124,35 +149,58 @@ impl Deblurrer {
         };
         let (network, provider, refused) = load(bundle, context, options.provider, window)?;
         let tiles = (window != size).then(|| Tiles::new(Tiling::new(size, window, options.tile_overlap)));
+        let stretches = vec![Stretch::new(network.dim()); tiles.as_ref().map_or(1, Tiles::count)];
         Ok(Self {
             network,
             tiles,
+            stretches,
             size,
             provider,
             refused,
         })
     }
 
-    /// Restores one frame. `frame` and `restored` are RGBx, `size().bytes()` long, rows without padding; the fourth byte is
-    /// copied through. `steps` is 1..=T, or 0 for the bundle's choice.
+    /// Restores the next frame of a video. `frame` and `restored` are RGBx, `size().bytes()` long, rows without padding; the
+    /// fourth byte is copied through. A frame that is the last one once more keeps its prior.
     ///
     /// # Errors
     /// [`Error::Size`] for slices of another length, [`Error::Steps`], [`Error::Inference`], [`Error::NotAPicture`] when the
     /// prior is not finite. What `restored` holds then is of no use.
-    pub fn restore(&mut self, frame: &[u8], restored: &mut [u8], steps: usize) -> Result<Timing, Error> {
+    pub fn restore(
+        &mut self,
+        frame: &[u8],
+        restored: &mut [u8],
+        sampling: impl Into<Sampling>,
+    ) -> Result<Timing, Error> {
+        let sampling = sampling.into();
         for length in [frame.len(), restored.len()] {
             check_length(length, self.size)?;
         }
-        let Self { network, tiles, .. } = self;
+        let Self {
+            network,
+            tiles,
+            stretches,
+            ..
+        } = self;
         let Some(tiles) = tiles else {
-            return network.restore(frame, restored, steps);
+            return stretches[0].restore(network, frame, restored, sampling);
         };
         let mut timing = Timing::default();
-        tiles.restore(frame, restored, |tile, restored| -> Result<(), Error> {
-            timing += network.restore(tile, restored, steps)?;
+        tiles.restore(frame, restored, |number, tile, restored| -> Result<(), Error> {
+            timing += stretches[number].restore(network, tile, restored, sampling)?;
             Ok(())
         })?;
         Ok(timing)
+    }
+
+    /// The next frame has nothing to do with the last one: another scene, a gap in time, another video.
+    pub fn forget(&mut self) {
+        self.stretches.iter_mut().for_each(Stretch::forget);
+    }
+
+    /// How many frames before the last one its prior was sampled; 0 for its own.
+    pub fn prior_age(&self) -> u32 {
+        self.stretches[0].prior_age()
     }
 
     /// The sharp prior z_0 (D long) of what the graphs see at once, which [`Deblurrer::restore`] fuses into the backbone. `frame`
@@ -162,7 +210,7 @@ impl Deblurrer {
     /// As [`Deblurrer::restore`].
     pub fn prior(&mut self, frame: &[u8], steps: usize) -> Result<Array1<f32>, Error> {
         check_length(frame.len(), self.network.size())?;
-        self.network.prior(frame, steps)
+        self.network.prior(frame, None, steps).map(|prior| prior.to_owned())
     }
 
     pub fn size(&self) -> FrameSize {

@@ -2,12 +2,10 @@
 
 //! The graphs of a bundle and the sampler between them, for frames or tiles of one size.
 
-use std::time::Instant;
-
-use ndarray::{Array1, ArrayView1};
+use ndarray::ArrayView1;
 
 use super::{
-    Bundle, Error, FrameSize, Provider, Timing,
+    Bundle, Error, FrameSize, Provider,
     graph::{Backbone, Context, PriorEncoder, ResidualGraph},
 };
 use crate::diffusion::{SampleError, Sampler};
@@ -47,7 +45,8 @@ impl Network {
         const TOLERANCE: u8 = 64;
         let grey = vec![GREY; self.size.bytes()];
         let mut restored = vec![0; self.size.bytes()];
-        self.restore(&grey, &mut restored, 0)?;
+        let prior = self.prior(&grey, None, 0)?.to_owned();
+        self.restore(&grey, prior.view(), &mut restored)?;
         let sum: u64 = restored.iter().map(|&v| u64::from(v.abs_diff(GREY))).sum();
         let mean = sum as f64 / restored.len() as f64;
         if mean > f64::from(TOLERANCE) {
@@ -58,31 +57,37 @@ impl Network {
         Ok(())
     }
 
-    /// Restores a tight frame of this size; the errors are those of [`super::Deblurrer::restore`].
-    pub fn restore(&mut self, frame: &[u8], restored: &mut [u8], steps: usize) -> Result<Timing, Error> {
-        let started = Instant::now();
-        let prior = self.prior(frame, steps)?;
-        let between = Instant::now();
-        self.backbone.restore(frame, prior.view(), restored)?;
-        Ok(Timing {
-            prior: between - started,
-            backbone: between.elapsed(),
+    /// Restores a tight frame of this size with the prior [D]; the errors are those of [`super::Deblurrer::restore`].
+    pub fn restore(&mut self, frame: &[u8], prior: ArrayView1<'_, f32>, restored: &mut [u8]) -> Result<(), Error> {
+        self.backbone.restore(frame, prior, restored)
+    }
+
+    /// The sharp prior z_0 [D] of a tight frame of this size; given the last one, with a warm start.
+    pub fn prior(
+        &mut self,
+        frame: &[u8],
+        last: Option<ArrayView1<'_, f32>>,
+        steps: usize,
+    ) -> Result<ArrayView1<'_, f32>, Error> {
+        let steps = if steps == 0 { self.default_steps } else { steps };
+        self.encoder.encode(frame, &mut self.z_blur)?;
+        let z_blur = ArrayView1::from(&self.z_blur);
+        match last {
+            Some(last) => self.sampler.run_warm(z_blur, last, steps, &mut self.residuals),
+            None => self.sampler.run(z_blur, None, steps, &mut self.residuals),
+        }
+        .map_err(|error| match error {
+            SampleError::Estimator(error) => error,
+            SampleError::Steps { steps, max } => Error::Steps { steps, max },
+            other => Error::NotAPicture {
+                reason: other.to_string(),
+            },
         })
     }
 
-    /// The sharp prior z_0 [D] of a tight frame of this size.
-    pub fn prior(&mut self, frame: &[u8], steps: usize) -> Result<Array1<f32>, Error> {
-        let steps = if steps == 0 { self.default_steps } else { steps };
-        self.encoder.encode(frame, &mut self.z_blur)?;
-        self.sampler
-            .run(ArrayView1::from(&self.z_blur), None, steps, &mut self.residuals)
-            .map_err(|error| match error {
-                SampleError::Estimator(error) => error,
-                SampleError::Steps { steps, max } => Error::Steps { steps, max },
-                other => Error::NotAPicture {
-                    reason: other.to_string(),
-                },
-            })
+    /// D: how many values a prior has.
+    pub fn dim(&self) -> usize {
+        self.z_blur.len()
     }
 
     pub fn size(&self) -> FrameSize {

@@ -214,8 +214,13 @@ impl Tiles {
         }
     }
 
-    /// Restores a tight frame with `restore_tile`, which is called for one tile after the other, row by row, with the tile and
-    /// the room for its restored pixels. The fourth byte is the frame's, whatever the tiles' is.
+    /// How many tiles a frame has.
+    pub fn count(&self) -> usize {
+        self.tiling.across.origins.len() * self.tiling.down.origins.len()
+    }
+
+    /// Restores a tight frame with `restore_tile`, which is called for one tile after the other, row by row, with its number from
+    /// 0, the tile and the room for its restored pixels. The fourth byte is the frame's, whatever the tiles' is.
     ///
     /// # Errors
     /// The first one of `restore_tile`.
@@ -223,14 +228,15 @@ impl Tiles {
         &mut self,
         frame: &[u8],
         restored: &mut [u8],
-        mut restore_tile: impl FnMut(&[u8], &mut [u8]) -> Result<(), E>,
+        mut restore_tile: impl FnMut(usize, &[u8], &mut [u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         // A frame that failed half-way leaves its sums behind.
         self.sums.fill(0);
+        let columns = self.tiling.across.origins.len();
         for row in 0..self.tiling.down.origins.len() {
-            for column in 0..self.tiling.across.origins.len() {
+            for column in 0..columns {
                 self.tiling.cut_out(frame, row, column, &mut self.input);
-                restore_tile(&self.input, &mut self.restored)?;
+                restore_tile(row * columns + column, &self.input, &mut self.restored)?;
                 self.add(row, column);
             }
             self.give_out(row, frame, restored);
@@ -359,13 +365,13 @@ mod tests {
         let mut restored = vec![0; frame.bytes()];
         for failing in 0..4 {
             let mut number = 0;
-            let failed = tiles.restore(&bytes, &mut restored, |from, to| {
+            let failed = tiles.restore(&bytes, &mut restored, |_, from, to| {
                 to.copy_from_slice(from);
                 number += 1;
                 if number > failing { Err(failing) } else { Ok(()) }
             });
             assert_eq!(failed, Err(failing));
-            let whole: Result<(), ()> = tiles.restore(&bytes, &mut restored, |from, to| {
+            let whole: Result<(), ()> = tiles.restore(&bytes, &mut restored, |_, from, to| {
                 to.copy_from_slice(from);
                 Ok(())
             });
