@@ -17,6 +17,8 @@ pub(super) fn to_message(error: &Error) -> gst::ErrorMessage {
         Error::BundleInvalid { .. } | Error::Schedule { .. } => gst::error_msg!(gst::ResourceError::Read, ("{text}")),
         Error::Size { .. } => gst::error_msg!(gst::CoreError::Negotiation, ("{text}")),
         Error::Steps { .. } | Error::Tile { .. } => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
-        Error::Inference { .. } | Error::NotAPicture { .. } => gst::error_msg!(gst::StreamError::Failed, ("{text}")),
+        Error::Inference { .. } | Error::NotAPicture { .. } | Error::Cancelled => {
+            gst::error_msg!(gst::StreamError::Failed, ("{text}"))
+        }
     }
 }

@@ -22,7 +22,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    engine::{self, Bundle, Choice, Deblurrer, FrameSize, Options, Provider, Search},
+    engine::{self, Bundle, Canceler, Choice, Deblurrer, FrameSize, Options, Provider, Search},
     frame::{Layout, LayoutError, View, ViewMut},
 };
 
@@ -66,6 +66,8 @@ pub struct BlurDm {
     loaded: Mutex<Option<Arc<Loaded>>>,
     /// Taken out while a frame is restored, so that no lock is held then.
     worker: Mutex<Option<Worker>>,
+    /// Ends what the worker runs.
+    canceler: Mutex<Option<Canceler>>,
     provider: Mutex<Option<Provider>>,
     stats: Mutex<Stats>,
     latency: Mutex<Latency>,
@@ -150,6 +152,14 @@ impl ElementImpl for BlurDm {
         });
         &TEMPLATES
     }
+
+    fn change_state(&self, transition: gst::StateChange) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        // The base class waits for the frame in progress.
+        if transition == gst::StateChange::PausedToReady {
+            self.cancel();
+        }
+        self.parent_change_state(transition)
+    }
 }
 
 impl BaseTransformImpl for BlurDm {
@@ -184,6 +194,7 @@ impl BaseTransformImpl for BlurDm {
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         *lock(&self.refused) = None;
         *lock(&self.worker) = None;
+        *lock(&self.canceler) = None;
         *lock(&self.loaded) = None;
         *lock(&self.provider) = None;
         Ok(())
@@ -217,11 +228,16 @@ impl BaseTransformImpl for BlurDm {
     }
 
     fn sink_event(&self, event: gst::Event) -> bool {
-        if matches!(
-            event.type_(),
-            gst::EventType::FlushStop | gst::EventType::Segment | gst::EventType::StreamStart
-        ) {
-            self.cut.store(true, Ordering::Relaxed);
+        match event.type_() {
+            gst::EventType::FlushStart => self.cancel(),
+            gst::EventType::FlushStop => {
+                if let Some(canceler) = &*lock(&self.canceler) {
+                    canceler.resume();
+                }
+                self.cut.store(true, Ordering::Relaxed);
+            }
+            gst::EventType::Segment | gst::EventType::StreamStart => self.cut.store(true, Ordering::Relaxed),
+            _ => {}
         }
         BaseTransformImplExt::parent_sink_event(self, event)
     }
@@ -280,6 +296,7 @@ impl VideoFilterImpl for BlurDm {
                     window.width,
                     window.height
                 );
+                *lock(&self.canceler) = Some(deblurrer.canceler());
                 *lock(&self.worker) = Some(Worker::new(deblurrer));
                 Ok(())
             }
@@ -324,10 +341,9 @@ impl VideoFilterImpl for BlurDm {
             gst::FlowError::Error
         });
         let restored = restored.and_then(|(view, mut out)| {
-            worker.restore(view, &mut out, sampling, finish).map_err(|error| {
-                self.post_error_message(to_message(&error));
-                gst::FlowError::Error
-            })
+            worker
+                .restore(view, &mut out, sampling, finish)
+                .map_err(|error| self.flow_error(&error))
         });
         let prior_age = worker.prior_age();
         *lock(&self.worker) = Some(worker);
@@ -347,6 +363,23 @@ impl VideoFilterImpl for BlurDm {
 }
 
 impl BlurDm {
+    /// Ends the run in progress, and lets none begin until a flush has stopped or caps have come.
+    fn cancel(&self) {
+        if let Some(canceler) = &*lock(&self.canceler) {
+            canceler.cancel();
+        }
+    }
+
+    /// A frame that was given up is no error: whoever flushes or stops knows.
+    fn flow_error(&self, error: &engine::Error) -> gst::FlowError {
+        if matches!(error, engine::Error::Cancelled) {
+            self.cut.store(true, Ordering::Relaxed);
+            return gst::FlowError::Flushing;
+        }
+        self.post_error_message(to_message(error));
+        gst::FlowError::Error
+    }
+
     /// Loads the bundle and tries it out on a small frame. The options then name the provider that ran.
     fn load(&self, settings: &Settings) -> Result<(Loaded, Deblurrer), engine::Error> {
         let bundle = match settings.model.as_str() {

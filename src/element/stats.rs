@@ -2,27 +2,40 @@
 
 //! What the element has done so far, and how long it took.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use crate::engine::Timing;
 
 /// Percentiles are those of this many frames.
 const WINDOW: usize = 256;
 
-#[derive(Debug, Default)]
-struct Stage(VecDeque<Duration>);
+/// The times of the last frames, in a ring.
+#[derive(Debug)]
+struct Stage {
+    times: [Duration; WINDOW],
+    /// Of all frames, kept or not.
+    count: usize,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self {
+            times: [Duration::ZERO; WINDOW],
+            count: 0,
+        }
+    }
+}
 
 impl Stage {
     fn record(&mut self, duration: Duration) {
-        if self.0.len() == WINDOW {
-            self.0.pop_front();
-        }
-        self.0.push_back(duration);
+        self.times[self.count % WINDOW] = duration;
+        self.count += 1;
     }
 
-    /// Nearest-rank percentiles; zero before the first frame.
+    /// Nearest-rank percentiles; zero before the first frame. Sorts a copy on the stack: this runs for every frame.
     fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [Duration; N] {
-        let mut sorted: Vec<Duration> = self.0.iter().copied().collect();
+        let mut sorted = self.times;
+        let sorted = &mut sorted[..self.count.min(WINDOW)];
         sorted.sort_unstable();
         shares.map(|share| {
             let rank = (share * sorted.len() as f64).ceil() as usize;

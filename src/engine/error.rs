@@ -50,6 +50,8 @@ pub enum Error {
     },
     #[error("the model's {graph} graph failed: {reason}")]
     Inference { graph: &'static str, reason: String },
+    #[error("the frame was given up, since the run was cancelled; resume to go on")]
+    Cancelled,
     #[error("the model does not compute a picture: {reason}; the bundle is damaged or was exported wrongly")]
     NotAPicture { reason: String },
     #[error(

@@ -2,17 +2,19 @@
 
 //! The three graphs of a bundle as sessions whose inputs and outputs have been checked against the contract.
 
-use ndarray::{ArrayView1, s};
+use ndarray::ArrayView1;
 use ort::{
     session::{
         Session,
         builder::{GraphOptimizationLevel, SessionBuilder},
     },
-    value::{Outlet, TensorElementType, TensorRef, ValueType},
+    value::{Outlet, TensorElementType, ValueType},
 };
 
 use super::{
     Error,
+    cancel::Canceler,
+    in_place::{InPlace, Input, Output},
     provider::{Provider, Settings},
     runtime::Runtime,
 };
@@ -34,8 +36,8 @@ impl FrameSize {
         self.width * self.height * PIXEL_BYTES
     }
 
-    fn shape(self) -> [usize; 4] {
-        [1, self.height, self.width, PIXEL_BYTES]
+    fn shape(self) -> [i64; 4] {
+        [1, self.height as i64, self.width as i64, PIXEL_BYTES as i64]
     }
 }
 
@@ -105,6 +107,7 @@ impl std::fmt::Display for Port {
 /// What a session is made with.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
+    pub canceler: &'a Canceler,
     pub runtime: &'static Runtime,
     pub bundle: &'a str,
     pub settings: Settings,
@@ -115,6 +118,8 @@ pub(super) struct Context<'a> {
 /// A session with its name in the contract.
 struct Graph {
     session: Session,
+    in_place: InPlace,
+    canceler: Canceler,
     name: &'static str,
 }
 
@@ -155,14 +160,33 @@ impl Graph {
             let mut outlets = session.inputs().iter().chain(session.outputs());
             outlets.try_for_each(|outlet| check_sides(context, name, outlet, size))?;
         }
-        Ok(Self { session, name })
+        let in_place = InPlace::new(&session, context.canceler.options()).map_err(|error| Error::Inference {
+            graph: name,
+            reason: error.message().to_owned(),
+        })?;
+        Ok(Self {
+            session,
+            in_place,
+            canceler: context.canceler.clone(),
+            name,
+        })
     }
 
-    fn failed(&self, error: &ort::Error) -> Error {
-        Error::Inference {
-            graph: self.name,
-            reason: error.message().to_owned(),
-        }
+    fn run<const I: usize, const O: usize>(
+        &mut self,
+        inputs: [Input<'_>; I],
+        outputs: [Output<'_>; O],
+    ) -> Result<(), Error> {
+        self.in_place.run(&mut self.session, inputs, outputs).map_err(|reason| {
+            if self.canceler.is_cancelled() {
+                Error::Cancelled
+            } else {
+                Error::Inference {
+                    graph: self.name,
+                    reason,
+                }
+            }
+        })
     }
 }
 
@@ -261,14 +285,11 @@ impl PriorEncoder {
 
     /// Fills `z_blur` [D] from a tight frame.
     pub fn encode(&mut self, frame: &[u8], z_blur: &mut [f32]) -> Result<(), Error> {
-        let session = &mut self.graph.session;
-        let shape = self.size.shape();
-        let mut run = || -> Result<(), ort::Error> {
-            let outputs = session.run(ort::inputs![TensorRef::from_array_view((shape, frame))?])?;
-            z_blur.copy_from_slice(outputs[0].try_extract_tensor::<f32>()?.1);
-            Ok(())
-        };
-        run().map_err(|error| self.graph.failed(&error))
+        let latent = [1, z_blur.len() as i64];
+        self.graph.run(
+            [Input::bytes(frame, &self.size.shape())],
+            [Output::floats(z_blur, &latent)],
+        )
     }
 }
 
@@ -309,24 +330,32 @@ impl ResidualEstimator for ResidualGraph {
         s: usize,
         residuals: &mut Residuals,
     ) -> Result<(), Error> {
-        let dim = z_t.len();
-        let (t, s) = ([t as f32], [s as f32]);
-        let (z_t, z_blur) = (z_t.insert_axis(ndarray::Axis(0)), z_blur.insert_axis(ndarray::Axis(0)));
-        let session = &mut self.graph.session;
-        let mut run = || -> Result<(), ort::Error> {
-            let outputs = session.run(ort::inputs![
-                TensorRef::from_array_view(z_t)?,
-                TensorRef::from_array_view(z_blur)?,
-                TensorRef::from_array_view(([1], &t[..]))?,
-                TensorRef::from_array_view(([1], &s[..]))?,
-            ])?;
-            for (residual, output) in [(&mut residuals.blur, 0), (&mut residuals.noise, 1)] {
-                let values = outputs[output].try_extract_tensor::<f32>()?.1;
-                residual.slice_mut(s![..dim]).assign(&ArrayView1::from(values));
-            }
-            Ok(())
+        let latent = [1, z_t.len() as i64];
+        let (Some(z_t), Some(z_blur)) = (z_t.as_slice(), z_blur.as_slice()) else {
+            return Err(self.scattered());
         };
-        run().map_err(|error| self.graph.failed(&error))
+        let Residuals { blur, noise } = residuals;
+        let (Some(blur), Some(noise)) = (blur.as_slice_mut(), noise.as_slice_mut()) else {
+            return Err(self.scattered());
+        };
+        self.graph.run(
+            [
+                Input::floats(z_t, &latent),
+                Input::floats(z_blur, &latent),
+                Input::floats(&[t as f32], &[1]),
+                Input::floats(&[s as f32], &[1]),
+            ],
+            [Output::floats(blur, &latent), Output::floats(noise, &latent)],
+        )
+    }
+}
+
+impl ResidualGraph {
+    fn scattered(&self) -> Error {
+        Error::Inference {
+            graph: self.graph.name,
+            reason: "the values of a vector do not lie side by side".into(),
+        }
     }
 }
 
@@ -352,17 +381,16 @@ impl Backbone {
 
     /// Fills `restored` from a tight `frame` of the same size and the prior [D].
     pub fn restore(&mut self, frame: &[u8], prior: ArrayView1<'_, f32>, restored: &mut [u8]) -> Result<(), Error> {
-        let prior = prior.insert_axis(ndarray::Axis(0));
-        let session = &mut self.graph.session;
-        let shape = self.size.shape();
-        let mut run = || -> Result<(), ort::Error> {
-            let outputs = session.run(ort::inputs![
-                TensorRef::from_array_view((shape, frame))?,
-                TensorRef::from_array_view(prior)?,
-            ])?;
-            restored.copy_from_slice(outputs[0].try_extract_tensor::<u8>()?.1);
-            Ok(())
+        let Some(prior) = prior.as_slice() else {
+            return Err(Error::Inference {
+                graph: self.graph.name,
+                reason: "the values of the prior do not lie side by side".into(),
+            });
         };
-        run().map_err(|error| self.graph.failed(&error))
+        let (shape, latent) = (self.size.shape(), [1, prior.len() as i64]);
+        self.graph.run(
+            [Input::bytes(frame, &shape), Input::floats(prior, &latent)],
+            [Output::bytes(restored, &shape)],
+        )
     }
 }

@@ -17,8 +17,10 @@
 
 mod builtin;
 mod bundle;
+mod cancel;
 mod error;
 mod graph;
+mod in_place;
 pub mod log;
 mod network;
 mod provider;
@@ -33,6 +35,7 @@ use ndarray::Array1;
 pub use crate::diffusion::TemporalPolicy;
 
 pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
+pub use cancel::Canceler;
 pub use error::Error;
 pub use graph::{FrameSize, PIXEL_BYTES};
 pub use provider::{Choice, Provider, Settings};
@@ -117,6 +120,7 @@ pub struct Deblurrer {
     tiles: Option<Tiles>,
     /// What each tile has seen so far, in their order; one for frames that run whole.
     stretches: Vec<Stretch>,
+    canceler: Canceler,
     size: FrameSize,
     provider: Provider,
     refused: Vec<(Provider, String)>,
@@ -141,8 +145,14 @@ impl Deblurrer {
         }
         let backbone = &bundle.manifest().backbone;
         let window = tile::window(size, backbone, options)?;
+        let runtime = runtime(search)?;
+        let canceler = Canceler::new().map_err(|error| Error::Inference {
+            graph: "backbone",
+            reason: error.message().to_owned(),
+        })?;
         let context = Context {
-            runtime: runtime(search)?,
+            canceler: &canceler,
+            runtime,
             bundle: bundle.label(),
             settings: options.settings,
             tile: backbone.tile,
@@ -154,6 +164,7 @@ impl Deblurrer {
             network,
             tiles,
             stretches,
+            canceler,
             size,
             provider,
             refused,
@@ -165,7 +176,7 @@ impl Deblurrer {
     ///
     /// # Errors
     /// [`Error::Size`] for slices of another length, [`Error::Steps`], [`Error::Inference`], [`Error::NotAPicture`] when the
-    /// prior is not finite. What `restored` holds then is of no use.
+    /// prior is not finite, [`Error::Cancelled`]. What `restored` holds then is of no use.
     pub fn restore(
         &mut self,
         frame: &[u8],
@@ -191,6 +202,11 @@ impl Deblurrer {
             Ok(())
         })?;
         Ok(timing)
+    }
+
+    /// Ends runs from another thread.
+    pub fn canceler(&self) -> Canceler {
+        self.canceler.clone()
     }
 
     /// The next frame has nothing to do with the last one: another scene, a gap in time, another video.

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Ends a run from another thread.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use ort::session::RunOptions;
+
+/// Makes the runs of a [`super::Deblurrer`] end early, from any thread, with [`super::Error::Cancelled`].
+///
+/// ONNX Runtime looks between the nodes of a graph, so that a run ends within the time of one of them.
+#[derive(Clone)]
+pub struct Canceler {
+    options: Arc<RunOptions>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Canceler {
+    /// Call after a runtime was found: without one ort has nothing to make options with.
+    pub(super) fn new() -> Result<Self, ort::Error> {
+        Ok(Self {
+            options: Arc::new(RunOptions::new()?),
+            cancelled: Arc::default(),
+        })
+    }
+
+    pub(super) fn options(&self) -> Arc<RunOptions> {
+        Arc::clone(&self.options)
+    }
+
+    /// Ends the run in progress, and every later one, until [`Canceler::resume`].
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::SeqCst);
+        // It can only fail for options that are null, which these are not.
+        let _ = self.options.terminate();
+    }
+
+    /// Lets runs happen again.
+    pub fn resume(&self) {
+        let _ = self.options.unterminate();
+        self.cancelled.store(false, Ordering::SeqCst);
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! In the steady state the element's own code allocates nothing. What ONNX Runtime and GStreamer allocate in C and C++ does not pass
+//! through Rust's allocator, and is not counted.
+
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+use common::{deblurrer, element, harness, picture, size};
+use gst_video::VideoFormat;
+use gstblurdm::engine::Provider;
+
+const W: usize = 64;
+const H: usize = 48;
+const WARM_UP: usize = 300;
+const FRAMES: usize = 1000;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is the system allocator's; counting touches no memory but a thread's own cell, which needs no allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // A thread that ends has no cell any more.
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How many allocations this thread makes in `FRAMES` calls, after `WARM_UP` others.
+fn allocations(mut frame: impl FnMut(usize)) -> usize {
+    (0..WARM_UP).for_each(&mut frame);
+    let before = ALLOCATIONS.get();
+    (WARM_UP..WARM_UP + FRAMES).for_each(&mut frame);
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn the_engine_allocates_nothing_for_a_frame() {
+    common::init();
+    let frames = [picture(W, H, 1), picture(W, H, 2)];
+    let mut deblurrer = deblurrer(Provider::Cpu, size(W, H));
+    let mut out = vec![0; frames[0].len()];
+    let found = allocations(|i| {
+        deblurrer.restore(&frames[i % 2], &mut out, 0).unwrap();
+    });
+    assert_eq!(found, 0, "in {FRAMES} frames");
+    let counted = allocations(|_| drop(std::hint::black_box(vec![0u8; 8])));
+    assert_eq!(counted, FRAMES, "the count counts");
+}
+
+#[test]
+fn the_element_allocates_nothing_for_a_frame() {
+    let element = element();
+    let mut harness = harness(&element, W, H);
+    let buffers = [1, 2].map(|seed| common::buffer(&picture(W, H, seed), VideoFormat::Rgbx, W, H));
+    let found = allocations(|i| {
+        harness.push_and_pull(buffers[i % 2].clone()).unwrap();
+    });
+    assert_eq!(found, 0, "in {FRAMES} frames");
+}
