@@ -16,15 +16,13 @@ use ort::logging::LogLevel;
 
 use super::{
     errors::to_message,
+    formats::{FORMATS, FrameError, pictures},
     latency::Latency,
     settings::{PROPERTIES, Settings},
     stats::Stats,
     worker::Worker,
 };
-use crate::{
-    engine::{self, Bundle, Canceler, Choice, Deblurrer, FrameSize, Options, Provider, Search},
-    frame::{Layout, LayoutError, View, ViewMut},
-};
+use crate::engine::{self, Bundle, Canceler, Choice, Deblurrer, FrameSize, Options, Provider, Search};
 
 static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("blurdm", gst::DebugColorFlags::empty(), Some("Motion deblurring")));
@@ -36,15 +34,6 @@ static ORT_CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
         Some("ONNX Runtime under blurdm"),
     )
 });
-
-const FORMATS: [gst_video::VideoFormat; 6] = [
-    gst_video::VideoFormat::Rgbx,
-    gst_video::VideoFormat::Bgrx,
-    gst_video::VideoFormat::Rgba,
-    gst_video::VideoFormat::Bgra,
-    gst_video::VideoFormat::Rgb,
-    gst_video::VideoFormat::Bgr,
-];
 
 /// Graphs are tried out on a frame of this size before caps are known, so that a model or a provider that cannot be used is
 /// an error of the state change.
@@ -316,10 +305,9 @@ impl VideoFilterImpl for BlurDm {
         if inframe.buffer().flags().contains(gst::BufferFlags::GAP) {
             lock(&self.stats).passed();
             self.cut.store(true, Ordering::Relaxed);
-            return copy(inframe, outframe).map(|()| gst::FlowSuccess::Ok).map_err(|error| {
-                gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
-                gst::FlowError::Error
-            });
+            let (original, mut out) = pictures(inframe, outframe).map_err(|error| self.not_a_frame(&error))?;
+            out.copy(&original);
+            return Ok(gst::FlowSuccess::Ok);
         }
         let started = Instant::now();
         let (sampling, finish) = {
@@ -336,15 +324,13 @@ impl VideoFilterImpl for BlurDm {
         if self.cut.swap(false, Ordering::Relaxed) || inframe.buffer().flags().intersects(CUT) {
             worker.forget();
         }
-        let restored = views(inframe, outframe).map_err(|error| {
-            gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
-            gst::FlowError::Error
-        });
-        let restored = restored.and_then(|(view, mut out)| {
-            worker
-                .restore(view, &mut out, sampling, finish)
-                .map_err(|error| self.flow_error(&error))
-        });
+        let restored = pictures(inframe, outframe)
+            .map_err(|error| self.not_a_frame(&error))
+            .and_then(|(original, mut out)| {
+                worker
+                    .restore(&original, &mut out, sampling, finish)
+                    .map_err(|error| self.flow_error(&error))
+            });
         let prior_age = worker.prior_age();
         *lock(&self.worker) = Some(worker);
         let timing = restored?;
@@ -368,6 +354,11 @@ impl BlurDm {
         if let Some(canceler) = &*lock(&self.canceler) {
             canceler.cancel();
         }
+    }
+
+    fn not_a_frame(&self, error: &FrameError) -> gst::FlowError {
+        gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
+        gst::FlowError::Error
     }
 
     /// A frame that was given up is no error: whoever flushes or stops knows.
@@ -458,46 +449,6 @@ impl BlurDm {
 }
 
 /// Both frames as views of their first and only plane.
-fn views<'a>(
-    inframe: &'a gst_video::VideoFrameRef<&gst::BufferRef>,
-    outframe: &'a mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
-) -> Result<(View<'a>, ViewMut<'a>), LayoutError> {
-    let layout = layout(inframe.format());
-    let (width, height) = (inframe.width() as usize, inframe.height() as usize);
-    let stride = |strides: &[i32]| strides.first().map_or(0, |&s| usize::try_from(s).unwrap_or(0));
-    let (in_stride, out_stride) = (stride(inframe.plane_stride()), stride(outframe.plane_stride()));
-    let view = View::new(inframe.plane_data(0).unwrap_or(&[]), layout, width, height, in_stride)?;
-    let out = ViewMut::new(
-        outframe.plane_data_mut(0).unwrap_or(&mut []),
-        layout,
-        width,
-        height,
-        out_stride,
-    )?;
-    Ok((view, out))
-}
-
-fn copy(
-    inframe: &gst_video::VideoFrameRef<&gst::BufferRef>,
-    outframe: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
-) -> Result<(), LayoutError> {
-    let (view, mut out) = views(inframe, outframe)?;
-    for (from, to) in view.rows().zip(out.rows_mut()) {
-        to.copy_from_slice(from);
-    }
-    Ok(())
-}
-
-/// The layout of one of `FORMATS`; the pad templates let no other one in.
-fn layout(format: gst_video::VideoFormat) -> Layout {
-    match format {
-        gst_video::VideoFormat::Bgrx | gst_video::VideoFormat::Bgra => Layout::BGRX,
-        gst_video::VideoFormat::Rgb => Layout::RGB,
-        gst_video::VideoFormat::Bgr => Layout::BGR,
-        _ => Layout::RGBX,
-    }
-}
-
 /// ONNX Runtime's own messages, into their own category. Called while graphs run: formats and returns.
 fn log_runtime(level: LogLevel, location: &str, message: &str) {
     let level = match level {

@@ -7,8 +7,9 @@
 //! gst-launch-1.0 filesrc location=drive.mp4 ! decodebin ! videoconvert ! blurdm compare=split ! videoconvert ! autovideosink
 //! ```
 //!
-//! Takes and gives RGBx, BGRx, RGBA, BGRA, RGB and BGR, progressive, from 16x16 on; caps, timestamps, flags and metas pass
-//! untouched. RGBx and RGBA without row padding cost no conversion.
+//! Takes and gives RGBx, RGBA, BGRx, BGRA, xRGB, RGB, BGR, NV12, I420, P010_10LE, I420_10LE and GRAY8, progressive, from 16x16
+//! on; caps, timestamps, flags and metas pass untouched. RGBx and RGBA without row padding cost no conversion. To YCbCr and grey
+//! frames the change that the network made is added, so that what it left alone keeps its bits.
 //!
 //! A frame that is larger than `tile-size` is restored in overlapping tiles of that size, which go over into each other without a
 //! seam: memory then grows with the tile and hardly with the frame. Each tile has a prior of its own, so that a frame comes out
@@ -19,6 +20,7 @@
 //! LATENCY query with what a frame has cost, and posts a Latency message when that changes.
 
 mod errors;
+mod formats;
 mod imp;
 mod latency;
 mod settings;

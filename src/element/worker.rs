@@ -4,7 +4,7 @@
 
 use crate::{
     engine::{Deblurrer, Error, Sampling, Timing},
-    frame::{Finish, View, ViewMut, to_rgbx, write_restored},
+    frame::{Finish, Picture, PictureMut},
 };
 
 pub(super) struct Worker {
@@ -25,8 +25,8 @@ impl Worker {
     /// Restores `frame` into `out`, which has its layout and size.
     pub fn restore(
         &mut self,
-        frame: View<'_>,
-        out: &mut ViewMut<'_>,
+        frame: &Picture<'_>,
+        out: &mut PictureMut<'_>,
         sampling: Sampling,
         finish: Finish,
     ) -> Result<Timing, Error> {
@@ -35,7 +35,7 @@ impl Worker {
             Some(tensor) => tensor,
             None => {
                 self.input.resize(bytes, 0);
-                to_rgbx(frame, &mut self.input);
+                frame.to_rgbx(&mut self.input);
                 &self.input
             }
         };
@@ -46,7 +46,7 @@ impl Worker {
         }
         self.restored.resize(bytes, 0);
         let timing = self.deblurrer.restore(input, &mut self.restored, sampling)?;
-        write_restored(frame, &self.restored, finish, out);
+        out.write_restored(frame, input, &self.restored, finish);
         Ok(timing)
     }
 

@@ -14,7 +14,7 @@ impl Split {
     const LINE: usize = 2;
 
     /// (first pixel of the line, first pixel of the restored part)
-    fn columns(self, width: usize) -> (usize, usize) {
+    pub(super) fn columns(self, width: usize) -> (usize, usize) {
         let at = (self.position.clamp(0.0, 1.0) * width as f64).round() as usize;
         // At the very edges there is nothing to divide.
         if at == 0 || at >= width {
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn every_layout_survives_the_way_to_rgbx_and_back_and_padding_is_not_written() {
-        for layout in [Layout::RGBX, Layout::BGRX, Layout::RGB, Layout::BGR] {
+        for layout in [Layout::RGBX, Layout::BGRX, Layout::XRGB, Layout::RGB, Layout::BGR] {
             let (data, out) = there_and_back(layout, PLAIN);
             let row = 5 * layout.bytes();
             for (before, after) in data.chunks(row + 7).zip(out.chunks(row + 7)) {

@@ -7,6 +7,7 @@ use thiserror::Error;
 pub struct Layout {
     bytes: usize,
     rgb: [usize; 3],
+    fourth: Option<usize>,
 }
 
 impl Layout {
@@ -14,19 +15,28 @@ impl Layout {
     pub const RGBX: Self = Self {
         bytes: 4,
         rgb: [0, 1, 2],
+        fourth: Some(3),
     };
     /// BGRx and BGRA.
     pub const BGRX: Self = Self {
         bytes: 4,
         rgb: [2, 1, 0],
+        fourth: Some(3),
+    };
+    pub const XRGB: Self = Self {
+        bytes: 4,
+        rgb: [1, 2, 3],
+        fourth: Some(0),
     };
     pub const RGB: Self = Self {
         bytes: 3,
         rgb: [0, 1, 2],
+        fourth: None,
     };
     pub const BGR: Self = Self {
         bytes: 3,
         rgb: [2, 1, 0],
+        fourth: None,
     };
 
     /// Bytes of a pixel: 3 or 4.
@@ -41,7 +51,7 @@ impl Layout {
 
     /// Where the byte lies that is neither red, green nor blue.
     pub(super) fn fourth(self) -> Option<usize> {
-        (self.bytes == 4).then_some(3)
+        self.fourth
     }
 }
 

@@ -2,8 +2,16 @@
 
 //! Pixel layouts as views over borrowed memory, and the way to the RGBx frames that graphs take and back.
 
+mod coding;
 mod convert;
 mod layout;
+mod picture;
+mod yuv;
 
+pub use coding::Coding;
 pub use convert::{Finish, Split, to_rgbx, write_restored};
 pub use layout::{Layout, LayoutError, View, ViewMut};
+pub use picture::{Picture, PictureMut};
+pub use yuv::{
+    Chroma, Depth, Plane, PlaneError, PlaneMut, YuvLayout, YuvView, YuvViewMut, write_restored_yuv, yuv_to_rgbx,
+};

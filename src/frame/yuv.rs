@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! YCbCr and grey frames: to RGBx for the graphs in one pass, and what the graphs changed back in another.
+//!
+//! On the way back the change of colours is added to the original numbers. What did not change keeps its bits, all ten of them where
+//! there are ten, and chroma is neither smoothed nor shifted by going to RGB and back.
+
+use super::{
+    Finish,
+    coding::{Coding, FRACTION, FromChange, HALF, ToRgb},
+};
+
+/// Where the colour differences are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chroma {
+    /// There are none: a grey picture.
+    None,
+    /// In planes of their own, of half the width and height.
+    Planar,
+    /// In one plane of pairs, of half the width and height.
+    Interleaved,
+}
+
+/// How a number is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    Eight,
+    /// In the lower bits of 16, little-endian.
+    Ten,
+    /// In the upper bits of 16, little-endian.
+    TenHigh,
+}
+
+/// A layout of planes of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct YuvLayout {
+    pub chroma: Chroma,
+    pub depth: Depth,
+}
+
+impl YuvLayout {
+    pub const GRAY8: Self = Self::new(Chroma::None, Depth::Eight);
+    pub const I420: Self = Self::new(Chroma::Planar, Depth::Eight);
+    pub const NV12: Self = Self::new(Chroma::Interleaved, Depth::Eight);
+    pub const I420_10LE: Self = Self::new(Chroma::Planar, Depth::Ten);
+    pub const P010_10LE: Self = Self::new(Chroma::Interleaved, Depth::TenHigh);
+
+    const fn new(chroma: Chroma, depth: Depth) -> Self {
+        Self { chroma, depth }
+    }
+
+    pub fn planes(self) -> usize {
+        match self.chroma {
+            Chroma::None => 1,
+            Chroma::Interleaved => 2,
+            Chroma::Planar => 3,
+        }
+    }
+
+    fn number(self) -> usize {
+        match self.depth {
+            Depth::Eight => 1,
+            Depth::Ten | Depth::TenHigh => 2,
+        }
+    }
+
+    fn bits(self) -> u32 {
+        match self.depth {
+            Depth::Eight => 8,
+            Depth::Ten | Depth::TenHigh => 10,
+        }
+    }
+
+    /// (bytes of a row, rows) of a plane of a frame.
+    fn plane(self, plane: usize, width: usize, height: usize) -> (usize, usize) {
+        let (pairs, rows) = (width.div_ceil(2), height.div_ceil(2));
+        match (plane, self.chroma) {
+            (0, _) => (width * self.number(), height),
+            (_, Chroma::Interleaved) => (2 * pairs * self.number(), rows),
+            _ => (pairs * self.number(), rows),
+        }
+    }
+}
+
+/// Why planes are not a frame.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("plane {plane} of a frame of {width}x{height} with rows of {stride} bytes does not fit into {length} bytes")]
+pub struct PlaneError {
+    plane: usize,
+    width: usize,
+    height: usize,
+    stride: usize,
+    length: usize,
+}
+
+/// Bytes of a plane, and from one row to the next.
+pub type Plane<'a> = (&'a [u8], usize);
+pub type PlaneMut<'a> = (&'a mut [u8], usize);
+
+/// A frame to read. Planes beyond those of the layout are ignored.
+#[derive(Debug, Clone, Copy)]
+pub struct YuvView<'a> {
+    planes: [Plane<'a>; 3],
+    layout: YuvLayout,
+    coding: Coding,
+    width: usize,
+    height: usize,
+}
+
+/// A frame to write, of the layout and coding of the one that it is made of.
+#[derive(Debug)]
+pub struct YuvViewMut<'a> {
+    planes: [PlaneMut<'a>; 3],
+    layout: YuvLayout,
+    width: usize,
+    height: usize,
+}
+
+fn check(planes: [(usize, usize); 3], layout: YuvLayout, width: usize, height: usize) -> Result<(), PlaneError> {
+    for (plane, (length, stride)) in planes.into_iter().take(layout.planes()).enumerate() {
+        let (row, rows) = layout.plane(plane, width, height);
+        let needed = rows.checked_sub(1).map_or(0, |rows| rows * stride + row);
+        if width == 0 || height == 0 || stride < row || length < needed {
+            return Err(PlaneError {
+                plane,
+                width,
+                height,
+                stride,
+                length,
+            });
+        }
+    }
+    Ok(())
+}
+
+impl<'a> YuvView<'a> {
+    /// # Errors
+    /// [`PlaneError`] when rows are shorter than their numbers or a plane shorter than its rows.
+    pub fn new(
+        planes: [Plane<'a>; 3],
+        layout: YuvLayout,
+        coding: Coding,
+        width: usize,
+        height: usize,
+    ) -> Result<Self, PlaneError> {
+        check(planes.map(|(data, stride)| (data.len(), stride)), layout, width, height)?;
+        Ok(Self {
+            planes,
+            layout,
+            coding,
+            width,
+            height,
+        })
+    }
+
+    /// A row of a plane, without padding.
+    fn row(&self, plane: usize, row: usize) -> &'a [u8] {
+        if plane >= self.layout.planes() {
+            return &[];
+        }
+        let (data, stride) = self.planes[plane];
+        let (bytes, _) = self.layout.plane(plane, self.width, self.height);
+        &data[row * stride..][..bytes]
+    }
+}
+
+impl<'a> YuvViewMut<'a> {
+    /// # Errors
+    /// As [`YuvView::new`].
+    pub fn new(planes: [PlaneMut<'a>; 3], layout: YuvLayout, width: usize, height: usize) -> Result<Self, PlaneError> {
+        let lengths = [0, 1, 2].map(|i| (planes[i].0.len(), planes[i].1));
+        check(lengths, layout, width, height)?;
+        Ok(Self {
+            planes,
+            layout,
+            width,
+            height,
+        })
+    }
+
+    fn row_mut(&mut self, plane: usize, row: usize) -> &mut [u8] {
+        if plane >= self.layout.planes() {
+            return &mut [];
+        }
+        let (bytes, _) = self.layout.plane(plane, self.width, self.height);
+        let (data, stride) = &mut self.planes[plane];
+        &mut data[row * *stride..][..bytes]
+    }
+
+    /// The original as it is.
+    pub fn copy(&mut self, original: &YuvView<'_>) {
+        for plane in 0..self.layout.planes() {
+            let (_, rows) = self.layout.plane(plane, self.width, self.height);
+            for row in 0..rows {
+                self.row_mut(plane, row).copy_from_slice(original.row(plane, row));
+            }
+        }
+    }
+}
+
+/// How numbers are read and written.
+trait Code {
+    const BYTES: usize;
+    const TOP: i32;
+    fn get(bytes: &[u8]) -> i32;
+    fn put(value: i32, bytes: &mut [u8]);
+}
+
+struct Eight;
+struct Ten;
+struct TenHigh;
+
+impl Code for Eight {
+    const BYTES: usize = 1;
+    const TOP: i32 = 255;
+
+    #[inline(always)]
+    fn get(bytes: &[u8]) -> i32 {
+        i32::from(bytes[0])
+    }
+
+    #[inline(always)]
+    fn put(value: i32, bytes: &mut [u8]) {
+        bytes[0] = value as u8;
+    }
+}
+
+impl Code for Ten {
+    const BYTES: usize = 2;
+    const TOP: i32 = 1023;
+
+    #[inline(always)]
+    fn get(bytes: &[u8]) -> i32 {
+        i32::from(u16::from_le_bytes([bytes[0], bytes[1]]) & 0x3ff)
+    }
+
+    #[inline(always)]
+    fn put(value: i32, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&(value as u16).to_le_bytes());
+    }
+}
+
+impl Code for TenHigh {
+    const BYTES: usize = 2;
+    const TOP: i32 = 1023;
+
+    #[inline(always)]
+    fn get(bytes: &[u8]) -> i32 {
+        i32::from(u16::from_le_bytes([bytes[0], bytes[1]]) >> 6)
+    }
+
+    #[inline(always)]
+    fn put(value: i32, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&((value as u16) << 6).to_le_bytes());
+    }
+}
+
+/// Pixels that are worked on at once: what lies between the steps then stays in registers and the nearest cache.
+const BLOCK: usize = 64;
+const PAIRS: usize = BLOCK / 2;
+
+/// Copies a frame into tight RGBx, 255 in the fourth byte. `rgbx` holds width x height x 4 bytes. Chroma is repeated for its pixels.
+pub fn yuv_to_rgbx(frame: &YuvView<'_>, rgbx: &mut [u8]) {
+    let arch = pulp::Arch::new();
+    match frame.layout.depth {
+        Depth::Eight => arch.dispatch(|| to_rgbx::<Eight>(frame, rgbx)),
+        Depth::Ten => arch.dispatch(|| to_rgbx::<Ten>(frame, rgbx)),
+        Depth::TenHigh => arch.dispatch(|| to_rgbx::<TenHigh>(frame, rgbx)),
+    }
+}
+
+#[inline(always)]
+fn to_rgbx<C: Code>(frame: &YuvView<'_>, rgbx: &mut [u8]) {
+    let to_rgb = ToRgb::new(frame.coding, frame.layout.bits());
+    for (row, target) in rgbx.chunks_exact_mut(frame.width * 4).enumerate() {
+        let luma = frame.row(0, row).chunks(BLOCK * C::BYTES);
+        for (block, (luma, target)) in luma.zip(target.chunks_mut(BLOCK * 4)).enumerate() {
+            let mut chroma = [[to_rgb.neutral; PAIRS]; 2];
+            read_chroma::<C>(frame, row / 2, block * PAIRS, &mut chroma);
+            let [red, green, blue] = added_by_chroma(&chroma, &to_rgb);
+            let mut pixels = [[0u8; 4]; BLOCK];
+            let mut lumas = [to_rgb.black; BLOCK];
+            for (value, bytes) in lumas.iter_mut().zip(luma.chunks_exact(C::BYTES)) {
+                *value = C::get(bytes);
+            }
+            for (pair, pixels) in pixels.chunks_exact_mut(2).enumerate() {
+                for (pixel, luma) in pixels.iter_mut().zip(&lumas[2 * pair..]) {
+                    let grey = (luma - to_rgb.black) * to_rgb.luma + HALF;
+                    let [r, g, b] = [red[pair], green[pair], blue[pair]]
+                        .map(|added| ((grey + added) >> FRACTION).clamp(0, 255) as u32);
+                    *pixel = (r | g << 8 | b << 16 | 255 << 24).to_le_bytes();
+                }
+            }
+            target.copy_from_slice(&pixels.as_flattened()[..target.len()]);
+        }
+    }
+}
+
+#[inline(always)]
+fn added_by_chroma(chroma: &[[i32; PAIRS]; 2], to_rgb: &ToRgb) -> [[i32; PAIRS]; 3] {
+    let mut added = [[0; PAIRS]; 3];
+    for pair in 0..PAIRS {
+        let (cb, cr) = (chroma[0][pair] - to_rgb.neutral, chroma[1][pair] - to_rgb.neutral);
+        added[0][pair] = to_rgb.red * cr;
+        added[1][pair] = to_rgb.green_of_cb * cb + to_rgb.green_of_cr * cr;
+        added[2][pair] = to_rgb.blue * cb;
+    }
+    added
+}
+
+/// Cb and Cr from chroma row `row` and pair `first` on; what lies beyond the frame keeps its value.
+#[inline(always)]
+fn read_chroma<C: Code>(frame: &YuvView<'_>, row: usize, first: usize, chroma: &mut [[i32; PAIRS]; 2]) {
+    match frame.layout.chroma {
+        Chroma::None => {}
+        Chroma::Planar => {
+            for (plane, values) in chroma.iter_mut().enumerate() {
+                let numbers = frame.row(1 + plane, row)[first * C::BYTES..].chunks_exact(C::BYTES);
+                values
+                    .iter_mut()
+                    .zip(numbers)
+                    .for_each(|(value, bytes)| *value = C::get(bytes));
+            }
+        }
+        Chroma::Interleaved => {
+            let pairs = frame.row(1, row)[2 * first * C::BYTES..].chunks_exact(2 * C::BYTES);
+            for (i, pair) in pairs.take(PAIRS).enumerate() {
+                chroma[0][i] = C::get(&pair[..C::BYTES]);
+                chroma[1][i] = C::get(&pair[C::BYTES..]);
+            }
+        }
+    }
+}
+
+/// Writes into `out`, which has the layout and size of `original`, the original with what the graphs changed: `rgbx` is what
+/// [`yuv_to_rgbx`] made of it and `restored` what they made of that. Strength scales the change; left of the split there is none.
+pub fn write_restored_yuv(
+    original: &YuvView<'_>,
+    rgbx: &[u8],
+    restored: &[u8],
+    finish: Finish,
+    out: &mut YuvViewMut<'_>,
+) {
+    let arch = pulp::Arch::new();
+    match original.layout.depth {
+        Depth::Eight => arch.dispatch(|| write_changes::<Eight>(original, rgbx, restored, finish.strength, out)),
+        Depth::Ten => arch.dispatch(|| write_changes::<Ten>(original, rgbx, restored, finish.strength, out)),
+        Depth::TenHigh => arch.dispatch(|| write_changes::<TenHigh>(original, rgbx, restored, finish.strength, out)),
+    }
+    if let Some(split) = finish.split {
+        match original.layout.depth {
+            Depth::Eight => write_split::<Eight>(original, split.columns(original.width), out),
+            Depth::Ten => write_split::<Ten>(original, split.columns(original.width), out),
+            Depth::TenHigh => write_split::<TenHigh>(original, split.columns(original.width), out),
+        }
+    }
+}
+
+/// The changes of red, green and blue of a block: one number for each pixel or, summed, for each pair.
+type Changes<const N: usize> = [[i32; N]; 3];
+
+#[inline(always)]
+fn write_changes<C: Code>(
+    original: &YuvView<'_>,
+    rgbx: &[u8],
+    restored: &[u8],
+    strength: f64,
+    out: &mut YuvViewMut<'_>,
+) {
+    let from_change = FromChange::new(original.coding, original.layout.bits(), strength);
+    let stride = original.width * 4;
+    let bands = rgbx.chunks(2 * stride).zip(restored.chunks(2 * stride));
+    for (band, (before, after)) in bands.enumerate() {
+        for block in 0..original.width.div_ceil(BLOCK) {
+            let first = block * BLOCK;
+            let mut sums: Changes<PAIRS> = [[0; PAIRS]; 3];
+            let rows = before.len() / stride;
+            for row in 0..rows {
+                let part = |frame: &'_ [u8]| -> std::ops::Range<usize> {
+                    let start = row * stride + first * 4;
+                    start..frame.len().min((row + 1) * stride).min(start + BLOCK * 4)
+                };
+                let changes = changes(&before[part(before)], &after[part(after)]);
+                let line = 2 * band + row;
+                write_luma::<C>(
+                    &original.row(0, line)[first * C::BYTES..],
+                    &changes,
+                    &from_change.luma,
+                    &mut out.row_mut(0, line)[first * C::BYTES..],
+                );
+                // A last row without a partner counts for both.
+                add_pairs(&changes, if rows == 1 { 2 } else { 1 }, &mut sums);
+            }
+            write_chroma::<C>(original, band, block * PAIRS, &sums, &from_change, out);
+        }
+    }
+}
+
+/// After less before, in grey levels. A frame that ends in the middle of a pair repeats its last pixel.
+#[inline(always)]
+fn changes(before: &[u8], after: &[u8]) -> Changes<BLOCK> {
+    let mut changes = [[0; BLOCK]; 3];
+    let pixels = before.as_chunks::<4>().0.iter().zip(after.as_chunks::<4>().0);
+    let count = before.len() / 4;
+    for (i, (&before, &after)) in pixels.take(BLOCK).enumerate() {
+        let (before, after) = (u32::from_le_bytes(before), u32::from_le_bytes(after));
+        for (channel, changes) in changes.iter_mut().enumerate() {
+            let level = |pixel: u32| (pixel >> (8 * channel) & 0xff) as i32;
+            changes[i] = level(after) - level(before);
+        }
+    }
+    if count % 2 == 1 {
+        changes
+            .iter_mut()
+            .for_each(|changes| changes[count] = changes[count - 1]);
+    }
+    changes
+}
+
+#[inline(always)]
+fn add_pairs(changes: &Changes<BLOCK>, weight: i32, sums: &mut Changes<PAIRS>) {
+    for (changes, sums) in changes.iter().zip(sums) {
+        for (pair, sum) in changes.as_chunks::<2>().0.iter().zip(sums) {
+            *sum += weight * (pair[0] + pair[1]);
+        }
+    }
+}
+
+#[inline(always)]
+fn write_luma<C: Code>(original: &[u8], changes: &Changes<BLOCK>, luma: &[i32; 3], out: &mut [u8]) {
+    let numbers = original.chunks_exact(C::BYTES).zip(out.chunks_exact_mut(C::BYTES));
+    for (i, (from, to)) in numbers.take(BLOCK).enumerate() {
+        let change = luma[0] * changes[0][i] + luma[1] * changes[1][i] + luma[2] * changes[2][i];
+        C::put((C::get(from) + ((change + HALF) >> FRACTION)).clamp(0, C::TOP), to);
+    }
+}
+
+/// `sums` are over four pixels.
+#[inline(always)]
+fn write_chroma<C: Code>(
+    original: &YuvView<'_>,
+    row: usize,
+    first: usize,
+    sums: &Changes<PAIRS>,
+    from_change: &FromChange,
+    out: &mut YuvViewMut<'_>,
+) {
+    let change = |of: &[i32; 3], pair: usize| {
+        let change = of[0] * sums[0][pair] + of[1] * sums[1][pair] + of[2] * sums[2][pair];
+        (change + 4 * HALF) >> (FRACTION + 2)
+    };
+    let of = [&from_change.cb, &from_change.cr];
+    match original.layout.chroma {
+        Chroma::None => {}
+        Chroma::Planar => {
+            for (plane, of) in of.into_iter().enumerate() {
+                let from = original.row(1 + plane, row)[first * C::BYTES..].chunks_exact(C::BYTES);
+                let to = out.row_mut(1 + plane, row)[first * C::BYTES..].chunks_exact_mut(C::BYTES);
+                for (pair, (from, to)) in from.zip(to).take(PAIRS).enumerate() {
+                    C::put((C::get(from) + change(of, pair)).clamp(0, C::TOP), to);
+                }
+            }
+        }
+        Chroma::Interleaved => {
+            let from = original.row(1, row)[2 * first * C::BYTES..].chunks_exact(2 * C::BYTES);
+            let to = out.row_mut(1, row)[2 * first * C::BYTES..].chunks_exact_mut(2 * C::BYTES);
+            for (pair, (from, to)) in from.zip(to).take(PAIRS).enumerate() {
+                for (number, of) in of.into_iter().enumerate() {
+                    let at = number * C::BYTES..(number + 1) * C::BYTES;
+                    let value = C::get(&from[at.clone()]) + change(of, pair);
+                    C::put(value.clamp(0, C::TOP), &mut to[at]);
+                }
+            }
+        }
+    }
+}
+
+/// The original left of the line, and the line itself in white. A chroma number goes with the first of its two pixels.
+fn write_split<C: Code>(original: &YuvView<'_>, (line, right): (usize, usize), out: &mut YuvViewMut<'_>) {
+    let scale = original.coding.scale(original.layout.bits());
+    let (white, neutral) = ((scale.black + scale.luma) as i32, scale.neutral as i32);
+    for plane in 0..original.layout.planes() {
+        let (numbers, halved, value) = match (plane, original.layout.chroma) {
+            (0, _) => (1, 1, white),
+            (_, Chroma::Interleaved) => (2, 2, neutral),
+            _ => (1, 2, neutral),
+        };
+        let at = |column: usize| column.div_ceil(halved) * numbers * C::BYTES;
+        let (_, rows) = original.layout.plane(plane, original.width, original.height);
+        for row in 0..rows {
+            let target = out.row_mut(plane, row);
+            target[..at(line)].copy_from_slice(&original.row(plane, row)[..at(line)]);
+            for number in target[at(line)..at(right)].chunks_exact_mut(C::BYTES) {
+                C::put(value, number);
+            }
+        }
+    }
+}
