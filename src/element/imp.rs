@@ -15,6 +15,7 @@ use gst_video::{prelude::*, subclass::prelude::*};
 use ort::logging::LogLevel;
 
 use super::{
+    deadline::{Arrival, Deadline, Fate},
     errors::to_message,
     formats::{FORMATS, FrameError, pictures},
     latency::Latency,
@@ -42,6 +43,9 @@ const TRIAL: FrameSize = FrameSize { width: 64, height: 64 };
 /// Flags of a frame that does not follow the last one.
 const CUT: gst::BufferFlags = gst::BufferFlags::DISCONT.union(gst::BufferFlags::RESYNC);
 
+/// Of a frame that was passed on as it came, in parts of a million, as QOS messages have it: it is seen, though blurred.
+const UNRESTORED_QUALITY: i32 = 500_000;
+
 /// What start() has found out: everything but the size.
 struct Loaded {
     bundle: Bundle,
@@ -60,6 +64,11 @@ pub struct BlurDm {
     provider: Mutex<Option<Provider>>,
     stats: Mutex<Stats>,
     latency: Mutex<Latency>,
+    deadline: Mutex<Deadline>,
+    /// Whether frames come when the clock says so; none before upstream was asked.
+    live: Mutex<Option<bool>>,
+    /// The frame in progress is to be dropped.
+    drop: AtomicBool,
     /// The next frame has nothing to do with the last one that was restored.
     cut: AtomicBool,
     /// Caps whose refusal is on the bus: the base class offers them again with every frame.
@@ -174,6 +183,8 @@ impl BaseTransformImpl for BlurDm {
         );
         *lock(&self.stats) = Stats::default();
         *lock(&self.latency) = Latency::default();
+        *lock(&self.deadline) = Deadline::default();
+        *lock(&self.live) = None;
         *lock(&self.provider) = Some(trial.provider());
         *lock(&self.loaded) = Some(Arc::new(loaded));
         self.announce(&trial);
@@ -198,12 +209,17 @@ impl BaseTransformImpl for BlurDm {
         {
             gst::debug!(CAT, imp = self, "no controlled value at {time}: {error}");
         }
-        let passthrough = lock(&self.settings).is_passthrough();
-        if passthrough {
+        let fate = if lock(&self.settings).is_passthrough() {
             lock(&self.stats).passed();
+            Fate::Passed
+        } else {
+            self.fate(inbuf)
+        };
+        if fate != Fate::Restored {
             self.cut.store(true, Ordering::Relaxed);
         }
-        obj.set_passthrough(passthrough);
+        self.drop.store(fate == Fate::Dropped, Ordering::Relaxed);
+        obj.set_passthrough(fate == Fate::Passed);
     }
 
     /// The geometry does not change, so that every meta stays true.
@@ -223,12 +239,27 @@ impl BaseTransformImpl for BlurDm {
                 if let Some(canceler) = &*lock(&self.canceler) {
                     canceler.resume();
                 }
+                lock(&self.deadline).flushed();
                 self.cut.store(true, Ordering::Relaxed);
             }
             gst::EventType::Segment | gst::EventType::StreamStart => self.cut.store(true, Ordering::Relaxed),
             _ => {}
         }
         BaseTransformImplExt::parent_sink_event(self, event)
+    }
+
+    fn src_event(&self, event: gst::Event) -> bool {
+        match event.view() {
+            gst::EventView::Qos(qos) => {
+                let (_, proportion, jitter, timestamp) = qos.get();
+                if let Some(timestamp) = timestamp {
+                    lock(&self.deadline).reported(proportion, jitter, timestamp);
+                }
+            }
+            gst::EventView::Latency(latency) => lock(&self.deadline).distributed(latency.latency()),
+            _ => {}
+        }
+        BaseTransformImplExt::parent_src_event(self, event)
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
@@ -301,6 +332,9 @@ impl VideoFilterImpl for BlurDm {
         inframe: &gst_video::VideoFrameRef<&gst::BufferRef>,
         outframe: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        if self.drop.swap(false, Ordering::Relaxed) {
+            return Ok(gst_base::BASE_TRANSFORM_FLOW_DROPPED);
+        }
         // A gap has nothing in it to restore.
         if inframe.buffer().flags().contains(gst::BufferFlags::GAP) {
             lock(&self.stats).passed();
@@ -354,6 +388,68 @@ impl BlurDm {
         if let Some(canceler) = &*lock(&self.canceler) {
             canceler.cancel();
         }
+    }
+
+    /// What becomes of a frame that is to be restored, if it is not too late for that.
+    fn fate(&self, inbuf: &gst::BufferRef) -> Fate {
+        let obj = self.obj();
+        let segment = obj.segment();
+        let Some(segment) = segment.downcast_ref::<gst::ClockTime>() else {
+            return Fate::Restored;
+        };
+        let Some(due) = inbuf.pts().and_then(|pts| segment.to_running_time(pts)) else {
+            return Fate::Restored;
+        };
+        let live = self.is_live();
+        let arrival = Arrival {
+            due,
+            now: obj.current_running_time(),
+            cost: lock(&self.stats).usual_cost(),
+            live,
+        };
+        let (lateness, proportion) = {
+            let deadline = lock(&self.deadline);
+            (deadline.lateness(arrival), deadline.proportion())
+        };
+        let Some(lateness) = lateness else {
+            return Fate::Restored;
+        };
+        let fate = lock(&self.settings).deadline.fate(live);
+        if fate == Fate::Restored {
+            return fate;
+        }
+        let (went_on, dropped) = {
+            let mut stats = lock(&self.stats);
+            stats.late(fate == Fate::Dropped);
+            stats.outcome()
+        };
+        gst::debug!(CAT, imp = self, "a frame of {due} is {lateness} too late: {fate:?}");
+        let quality = if fate == Fate::Dropped { 0 } else { UNRESTORED_QUALITY };
+        let message = gst::message::Qos::builder(live)
+            .src(&*obj)
+            .running_time(due)
+            .stream_time_if_some(inbuf.pts().and_then(|pts| segment.to_stream_time(pts)))
+            .timestamp_if_some(inbuf.pts())
+            .duration_if_some(inbuf.duration())
+            .values(lateness.nseconds() as i64, proportion, quality)
+            .stats(
+                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(went_on))),
+                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(dropped))),
+            )
+            .build();
+        self.post_message(message);
+        fate
+    }
+
+    /// Upstream is asked once.
+    fn is_live(&self) -> bool {
+        if let Some(live) = *lock(&self.live) {
+            return live;
+        }
+        let mut query = gst::query::Latency::new();
+        let live = self.obj().sink_pad().peer_query(&mut query) && query.result().0;
+        *lock(&self.live) = Some(live);
+        live
     }
 
     fn not_a_frame(&self, error: &FrameError) -> gst::FlowError {

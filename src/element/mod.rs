@@ -15,10 +15,12 @@
 //! seam: memory then grows with the tile and hardly with the frame. Each tile has a prior of its own, so that a frame comes out
 //! a little different than whole.
 //!
-//! Every frame is restored, however late: `GstVideoFilter` turns QoS on, under which a model slower than the frame rate would
-//! silently lose most frames, so `blurdm` turns it off again (`qos=true` brings it back). Instead the element answers the
-//! LATENCY query with what a frame has cost, and posts a Latency message when that changes.
+//! The element answers the LATENCY query with what a frame has cost, and posts a Latency message when that changes. A frame that
+//! would still come too late is restored all the same where the source is not live, and passed on as it came where it is;
+//! `deadline` says otherwise. `GstVideoFilter` turns QoS on, under which a model slower than the frame rate would silently lose
+//! most frames: `blurdm` turns it off again (`qos=true` brings it back).
 
+mod deadline;
 mod errors;
 mod formats;
 mod imp;
@@ -80,9 +82,29 @@ pub enum Compare {
     Split,
 }
 
+/// Values of the property `deadline`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstBlurDmLateFrame")]
+pub enum LateFrame {
+    #[default]
+    #[enum_value(
+        name = "The original in a live pipeline, else it is restored all the same",
+        nick = "auto"
+    )]
+    Auto,
+    #[enum_value(name = "It is restored, however late", nick = "process")]
+    Process,
+    #[enum_value(name = "It goes on as it came", nick = "passthrough")]
+    Passthrough,
+    #[enum_value(name = "It is dropped", nick = "drop")]
+    Drop,
+}
+
 /// Registers the element with a plugin.
 pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     ExecutionProvider::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    LateFrame::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     Compare::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     gst::Element::register(Some(plugin), "blurdm", gst::Rank::NONE, BlurDm::static_type())
 }

@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::LazyLock};
 
 use gst::{glib, prelude::*};
 
-use super::{Compare, ExecutionProvider};
+use super::{Compare, ExecutionProvider, LateFrame};
 use crate::{
     engine::{self, Options, Sampling, TemporalPolicy},
     frame::{Finish, Split},
@@ -39,6 +39,7 @@ pub(super) struct Settings {
     /// Below 0: the model's.
     pub prior_smoothing: f64,
     pub strength: f64,
+    pub deadline: LateFrame,
     pub compare: Compare,
     pub compare_position: f64,
 }
@@ -57,6 +58,7 @@ impl Default for Settings {
             prior_interval: 1,
             prior_smoothing: -1.0,
             strength: 1.0,
+            deadline: LateFrame::Auto,
             compare: Compare::Off,
             compare_position: 0.5,
         }
@@ -126,6 +128,7 @@ impl Settings {
             "prior-interval" => self.prior_interval.to_value(),
             "prior-smoothing" => self.prior_smoothing.to_value(),
             "strength" => self.strength.to_value(),
+            "deadline" => self.deadline.to_value(),
             "compare" => self.compare.to_value(),
             "compare-position" => self.compare_position.to_value(),
             _ => return None,
@@ -156,6 +159,7 @@ impl Settings {
             "prior-interval" => take(&mut self.prior_interval, value),
             "prior-smoothing" => take(&mut self.prior_smoothing, value),
             "strength" => take(&mut self.strength, value),
+            "deadline" => take(&mut self.deadline, value),
             "compare" => take(&mut self.compare, value),
             "compare-position" => take(&mut self.compare_position, value),
             _ => {}
@@ -243,6 +247,12 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
             .minimum(0.0)
             .maximum(1.0)
             .default_value(default.strength)
+            .mutable_playing()
+            .controllable()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("deadline", default.deadline)
+            .nick("Deadline")
+            .blurb("What becomes of a frame that would come too late")
             .mutable_playing()
             .controllable()
             .build(),

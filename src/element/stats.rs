@@ -48,6 +48,8 @@ impl Stage {
 pub(super) struct Stats {
     frames: u64,
     passed: u64,
+    late: u64,
+    dropped: u64,
     prior_age: u32,
     prior: Stage,
     backbone: Stage,
@@ -69,6 +71,26 @@ impl Stats {
         self.passed += 1;
     }
 
+    /// A frame came too late, and passed or was dropped.
+    pub fn late(&mut self, dropped: bool) {
+        if dropped {
+            self.dropped += 1;
+        } else {
+            self.late += 1;
+            self.passed += 1;
+        }
+    }
+
+    /// Frames that went on, restored or not, and frames that did not.
+    pub fn outcome(&self) -> (u64, u64) {
+        (self.frames + self.passed, self.dropped)
+    }
+
+    /// What a frame takes, as a rule.
+    pub fn usual_cost(&self) -> Duration {
+        self.total.percentiles([0.5])[0]
+    }
+
     /// The cost that nearly every one of the last frames stayed under.
     pub fn cost(&self) -> Duration {
         self.total.percentiles([0.95])[0]
@@ -78,6 +100,8 @@ impl Stats {
         let mut structure = gst::Structure::builder("blurdm-stats")
             .field("frames", self.frames)
             .field("passed", self.passed)
+            .field("late", self.late)
+            .field("dropped", self.dropped)
             .field("prior-age", self.prior_age);
         for (name, stage) in [
             ("prior", &self.prior),
