@@ -24,12 +24,12 @@ gst-inspect-1.0 nvarguscamerasrc >/dev/null 2>&1 ||
     fail "GStreamer does not find nvarguscamerasrc: this needs a Jetson with the package nvidia-l4t-gstreamer"
 
 # The camera's memory stays on the GPU up to the first nvvidconv, which scales and gives RGBA, the layout that blurdm takes
-# without conversion. The queue drops what is too old, so that the picture stays live.
+# without conversion. The queue drops what is too old, so that the picture stays live; what it lets through is restored.
 # shellcheck disable=SC2086 # the words of $BLURDM and $show are words of the pipeline
 exec gst-launch-1.0 -q -e \
     nvarguscamerasrc sensor-id="${SENSOR:-0}" ! \
     "video/x-raw(memory:NVMM),format=NV12,width=${WIDTH:-1280},height=${HEIGHT:-720},framerate=${FPS:-30}/1" ! \
     nvvidconv ! "video/x-raw,format=RGBA,width=${SCALED_WIDTH:-640},height=${SCALED_HEIGHT:-360}" ! \
     queue leaky=downstream max-size-buffers=1 ! \
-    blurdm ${BLURDM:-} ! \
+    blurdm deadline=process ${BLURDM:-} ! \
     nvvidconv ! "video/x-raw(memory:NVMM),format=NV12" ! $show

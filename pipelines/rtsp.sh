@@ -23,11 +23,11 @@ case $# in
 esac
 
 # -e: Ctrl-C ends the recording properly. The caps take the video and leave the sound. The queue drops what is too old, so
-# that the picture stays live with a model slower than the camera.
+# that the picture stays live with a model slower than the camera; what it lets through is restored.
 # shellcheck disable=SC2086 # the words of $BLURDM and $show are words of the pipeline
 exec gst-launch-1.0 -q -e \
     rtspsrc name=camera location="$(quoted "$1")" latency="${LATENCY:-200}" \
     camera. ! application/x-rtp,media=video ! decodebin ! \
     queue leaky=downstream max-size-buffers=1 ! videoconvert ! \
-    blurdm ${BLURDM:-} ! \
+    blurdm deadline=process ${BLURDM:-} ! \
     videoconvert ! $show
