@@ -283,6 +283,41 @@ fn more_steps_than_the_model_has_are_one_error_while_playing_and_fewer_play_on()
 }
 
 #[test]
+fn with_on_error_passthrough_frames_that_fail_go_on_as_they_came_after_one_warning() {
+    let (width, height) = (32, 32);
+    let blurdm = element();
+    blurdm.set_property_from_str("on-error", "passthrough");
+    let bus = gst::Bus::new();
+    blurdm.set_bus(Some(&bus));
+    let mut harness = harness(&blurdm, width, height);
+    let frame = picture(width, height, 1);
+    let expected = through(&mut harness, &frame, width, height);
+    for stretch in 1..=2 {
+        blurdm.set_property("steps", 6_u32);
+        for _ in 0..3 {
+            assert_eq!(through(&mut harness, &frame, width, height), frame);
+        }
+        let warnings: Vec<_> = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Warning])).collect();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let gst::MessageView::Warning(warning) = warnings[0].view() else {
+            unreachable!()
+        };
+        let text = warning.error().to_string();
+        assert!(
+            text.contains("between 1 and 5") && text.contains("go on as they came"),
+            "{text}"
+        );
+        blurdm.set_property("steps", 0_u32);
+        assert_eq!(through(&mut harness, &frame, width, height), expected);
+        assert_eq!(
+            (common::frames(&blurdm), common::passed(&blurdm)),
+            (1 + stretch, 3 * stretch)
+        );
+    }
+    assert!(errors_of(&bus, &blurdm).is_empty());
+}
+
+#[test]
 fn a_bundle_behind_a_link_is_read() {
     let bundle = Copy::new();
     let place = tempfile::tempdir().unwrap();

@@ -195,6 +195,7 @@ fn the_defaults_are_those_of_the_property_table() {
         ("prior-smoothing", "-1", true),
         ("strength", "1", true),
         ("deadline", "auto", true),
+        ("on-error", "fail", true),
         ("compare", "off", true),
         ("compare-position", "0.5", true),
         ("active-provider", "", false),

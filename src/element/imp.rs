@@ -1,82 +1,59 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 use gst_base::{prelude::*, subclass::prelude::*};
 use gst_video::{prelude::*, subclass::prelude::*};
-use ort::logging::LogLevel;
 
 use super::{
-    deadline::{Arrival, Deadline, Fate},
+    deadline::{Deadline, Fate},
     errors::to_message,
-    formats::{FORMATS, FrameError, pictures},
+    formats::{FORMATS, pictures},
     latency::Latency,
+    loading::Loaded,
+    messages::log_runtime,
     settings::{PROPERTIES, Settings},
     stats::Stats,
     worker::Worker,
 };
-use crate::engine::{self, Bundle, Canceler, Choice, Deblurrer, FrameSize, Options, Provider, Search};
+use crate::engine::{self, Canceler, Deblurrer, FrameSize, Provider};
 
-static CAT: LazyLock<gst::DebugCategory> =
+pub(super) static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("blurdm", gst::DebugColorFlags::empty(), Some("Motion deblurring")));
-
-static ORT_CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
-    gst::DebugCategory::new(
-        "blurdm-ort",
-        gst::DebugColorFlags::empty(),
-        Some("ONNX Runtime under blurdm"),
-    )
-});
-
-/// Graphs are tried out on a frame of this size before caps are known, so that a model or a provider that cannot be used is
-/// an error of the state change.
-const TRIAL: FrameSize = FrameSize { width: 64, height: 64 };
 
 /// Flags of a frame that does not follow the last one.
 const CUT: gst::BufferFlags = gst::BufferFlags::DISCONT.union(gst::BufferFlags::RESYNC);
 
-/// Of a frame that was passed on as it came, in parts of a million, as QOS messages have it: it is seen, though blurred.
-const UNRESTORED_QUALITY: i32 = 500_000;
-
-/// What start() has found out: everything but the size.
-struct Loaded {
-    bundle: Bundle,
-    options: Options,
-    search: Search,
-}
-
 #[derive(Default)]
 pub struct BlurDm {
-    settings: Mutex<Settings>,
-    loaded: Mutex<Option<Arc<Loaded>>>,
+    pub(super) settings: Mutex<Settings>,
+    pub(super) loaded: Mutex<Option<Arc<Loaded>>>,
     /// Taken out while a frame is restored, so that no lock is held then.
-    worker: Mutex<Option<Worker>>,
+    pub(super) worker: Mutex<Option<Worker>>,
     /// Ends what the worker runs.
-    canceler: Mutex<Option<Canceler>>,
-    provider: Mutex<Option<Provider>>,
-    stats: Mutex<Stats>,
-    latency: Mutex<Latency>,
-    deadline: Mutex<Deadline>,
+    pub(super) canceler: Mutex<Option<Canceler>>,
+    pub(super) provider: Mutex<Option<Provider>>,
+    pub(super) stats: Mutex<Stats>,
+    pub(super) latency: Mutex<Latency>,
+    pub(super) deadline: Mutex<Deadline>,
     /// Whether frames come when the clock says so; none before upstream was asked.
-    live: Mutex<Option<bool>>,
+    pub(super) live: Mutex<Option<bool>>,
     /// The frame in progress is to be dropped.
-    drop: AtomicBool,
+    pub(super) drop: AtomicBool,
+    /// The last frame could not be restored, and that was said.
+    pub(super) failing: AtomicBool,
     /// The next frame has nothing to do with the last one that was restored.
-    cut: AtomicBool,
+    pub(super) cut: AtomicBool,
     /// Caps whose refusal is on the bus: the base class offers them again with every frame.
-    refused: Mutex<Option<gst::Caps>>,
+    pub(super) refused: Mutex<Option<gst::Caps>>,
 }
 
 /// The data behind these locks is replaced whole, so what a panicking thread left is sound.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -335,48 +312,15 @@ impl VideoFilterImpl for BlurDm {
         if self.drop.swap(false, Ordering::Relaxed) {
             return Ok(gst_base::BASE_TRANSFORM_FLOW_DROPPED);
         }
+        let (original, mut out) = pictures(inframe, outframe).map_err(|error| self.not_a_frame(&error))?;
+        let flags = inframe.buffer().flags();
         // A gap has nothing in it to restore.
-        if inframe.buffer().flags().contains(gst::BufferFlags::GAP) {
+        if flags.contains(gst::BufferFlags::GAP) {
             lock(&self.stats).passed();
             self.cut.store(true, Ordering::Relaxed);
-            let (original, mut out) = pictures(inframe, outframe).map_err(|error| self.not_a_frame(&error))?;
             out.copy(&original);
-            return Ok(gst::FlowSuccess::Ok);
-        }
-        let started = Instant::now();
-        let (sampling, finish) = {
-            let smoothing = lock(&self.loaded)
-                .as_ref()
-                .map_or(0.0, |loaded| loaded.bundle.manifest().prior.smoothing);
-            let settings = lock(&self.settings);
-            (settings.sampling(smoothing), settings.finish())
-        };
-        let Some(mut worker) = lock(&self.worker).take() else {
-            gst::element_imp_error!(self, gst::CoreError::Negotiation, ("a frame came before its caps"));
-            return Err(gst::FlowError::NotNegotiated);
-        };
-        if self.cut.swap(false, Ordering::Relaxed) || inframe.buffer().flags().intersects(CUT) {
-            worker.forget();
-        }
-        let restored = pictures(inframe, outframe)
-            .map_err(|error| self.not_a_frame(&error))
-            .and_then(|(original, mut out)| {
-                worker
-                    .restore(&original, &mut out, sampling, finish)
-                    .map_err(|error| self.flow_error(&error))
-            });
-        let prior_age = worker.prior_age();
-        *lock(&self.worker) = Some(worker);
-        let timing = restored?;
-        let cost = {
-            let mut stats = lock(&self.stats);
-            stats.restored(timing, prior_age, started.elapsed());
-            stats.cost()
-        };
-        if lock(&self.latency).update(cost) {
-            gst::debug!(CAT, imp = self, "a frame now costs {cost:?}");
-            let message = gst::message::Latency::builder().src(&*self.obj()).build();
-            self.post_message(message);
+        } else {
+            self.restore(&original, &mut out, flags.intersects(CUT))?;
         }
         Ok(gst::FlowSuccess::Ok)
     }
@@ -384,174 +328,9 @@ impl VideoFilterImpl for BlurDm {
 
 impl BlurDm {
     /// Ends the run in progress, and lets none begin until a flush has stopped or caps have come.
-    fn cancel(&self) {
+    pub(super) fn cancel(&self) {
         if let Some(canceler) = &*lock(&self.canceler) {
             canceler.cancel();
         }
     }
-
-    /// What becomes of a frame that is to be restored, if it is not too late for that.
-    fn fate(&self, inbuf: &gst::BufferRef) -> Fate {
-        let obj = self.obj();
-        let segment = obj.segment();
-        let Some(segment) = segment.downcast_ref::<gst::ClockTime>() else {
-            return Fate::Restored;
-        };
-        let Some(due) = inbuf.pts().and_then(|pts| segment.to_running_time(pts)) else {
-            return Fate::Restored;
-        };
-        let live = self.is_live();
-        let arrival = Arrival {
-            due,
-            now: obj.current_running_time(),
-            cost: lock(&self.stats).usual_cost(),
-            live,
-        };
-        let (lateness, proportion) = {
-            let deadline = lock(&self.deadline);
-            (deadline.lateness(arrival), deadline.proportion())
-        };
-        let Some(lateness) = lateness else {
-            return Fate::Restored;
-        };
-        let fate = lock(&self.settings).deadline.fate(live);
-        if fate == Fate::Restored {
-            return fate;
-        }
-        let (went_on, dropped) = {
-            let mut stats = lock(&self.stats);
-            stats.late(fate == Fate::Dropped);
-            stats.outcome()
-        };
-        gst::debug!(CAT, imp = self, "a frame of {due} is {lateness} too late: {fate:?}");
-        let quality = if fate == Fate::Dropped { 0 } else { UNRESTORED_QUALITY };
-        let message = gst::message::Qos::builder(live)
-            .src(&*obj)
-            .running_time(due)
-            .stream_time_if_some(inbuf.pts().and_then(|pts| segment.to_stream_time(pts)))
-            .timestamp_if_some(inbuf.pts())
-            .duration_if_some(inbuf.duration())
-            .values(lateness.nseconds() as i64, proportion, quality)
-            .stats(
-                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(went_on))),
-                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(dropped))),
-            )
-            .build();
-        self.post_message(message);
-        fate
-    }
-
-    /// Upstream is asked once.
-    fn is_live(&self) -> bool {
-        if let Some(live) = *lock(&self.live) {
-            return live;
-        }
-        let mut query = gst::query::Latency::new();
-        let live = self.obj().sink_pad().peer_query(&mut query) && query.result().0;
-        *lock(&self.live) = Some(live);
-        live
-    }
-
-    fn not_a_frame(&self, error: &FrameError) -> gst::FlowError {
-        gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
-        gst::FlowError::Error
-    }
-
-    /// A frame that was given up is no error: whoever flushes or stops knows.
-    fn flow_error(&self, error: &engine::Error) -> gst::FlowError {
-        if matches!(error, engine::Error::Cancelled) {
-            self.cut.store(true, Ordering::Relaxed);
-            return gst::FlowError::Flushing;
-        }
-        self.post_error_message(to_message(error));
-        gst::FlowError::Error
-    }
-
-    /// Loads the bundle and tries it out on a small frame. The options then name the provider that ran.
-    fn load(&self, settings: &Settings) -> Result<(Loaded, Deblurrer), engine::Error> {
-        let bundle = match settings.model.as_str() {
-            "" => Bundle::builtin()?,
-            folder => Bundle::open(Path::new(folder))?,
-        };
-        let search = Search {
-            library: settings.library(),
-            beside: self.plugin_folder().into_iter().collect(),
-        };
-        let runtime = engine::runtime(&search)?;
-        gst::info!(
-            CAT,
-            imp = self,
-            "ONNX Runtime {} from {:?}",
-            runtime.version(),
-            runtime.path()
-        );
-        let mut options = settings.options();
-        let trial = Deblurrer::new(&bundle, &options, &search, TRIAL)?;
-        let steps = settings.steps as usize;
-        if steps > trial.max_steps() {
-            return Err(engine::Error::Steps {
-                steps,
-                max: trial.max_steps(),
-            });
-        }
-        options.provider = Choice::Only(trial.provider());
-        let loaded = Loaded {
-            bundle,
-            options,
-            search,
-        };
-        Ok((loaded, trial))
-    }
-
-    fn plugin_folder(&self) -> Option<PathBuf> {
-        let plugin = self.obj().factory()?.plugin()?;
-        plugin.filename()?.parent().map(Path::to_owned)
-    }
-
-    /// Says on the bus what runs, and why nothing better does.
-    fn announce(&self, deblurrer: &Deblurrer) {
-        let mut structure = gst::Structure::builder("blurdm-provider").field("provider", deblurrer.provider().nick());
-        for (provider, reason) in deblurrer.refused() {
-            gst::info!(CAT, imp = self, "{provider} cannot be used: {reason}");
-            structure = structure.field(format!("refused-{}", provider.nick()), reason);
-        }
-        let message = gst::message::Element::builder(structure.build())
-            .src(&*self.obj())
-            .build();
-        self.post_message(message);
-        self.obj().notify("active-provider");
-    }
-
-    /// Posts why caps are refused, once.
-    fn refuse(&self, caps: &gst::Caps, message: gst::ErrorMessage) {
-        let known = lock(&self.refused).replace(caps.clone());
-        if known.as_ref() != Some(caps) {
-            self.post_error_message(message);
-        }
-    }
-
-    fn post_progress(&self, kind: gst::ProgressType, text: &str) {
-        let message = gst::message::Progress::builder(kind, "load", text)
-            .src(&*self.obj())
-            .build();
-        self.post_message(message);
-    }
-
-    fn post_message(&self, message: gst::Message) {
-        if self.obj().post_message(message).is_err() {
-            gst::trace!(CAT, imp = self, "no bus to post on");
-        }
-    }
-}
-
-/// Both frames as views of their first and only plane.
-/// ONNX Runtime's own messages, into their own category. Called while graphs run: formats and returns.
-fn log_runtime(level: LogLevel, location: &str, message: &str) {
-    let level = match level {
-        LogLevel::Verbose => gst::DebugLevel::Log,
-        LogLevel::Info => gst::DebugLevel::Debug,
-        LogLevel::Warning => gst::DebugLevel::Info,
-        LogLevel::Error | LogLevel::Fatal => gst::DebugLevel::Warning,
-    };
-    gst::log_with_level!(*ORT_CAT, level, "{location}: {message}");
 }

@@ -25,6 +25,10 @@ mod errors;
 mod formats;
 mod imp;
 mod latency;
+mod lateness;
+mod loading;
+mod messages;
+mod restoring;
 mod settings;
 mod stats;
 mod worker;
@@ -101,9 +105,22 @@ pub enum LateFrame {
     Drop,
 }
 
+/// Values of the property `on-error`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstBlurDmOnError")]
+pub enum OnError {
+    #[default]
+    #[enum_value(name = "The stream ends with an error", nick = "fail")]
+    Fail,
+    #[enum_value(name = "Frames go on as they came, after a warning", nick = "passthrough")]
+    Passthrough,
+}
+
 /// Registers the element with a plugin.
 pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     ExecutionProvider::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    OnError::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     LateFrame::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     Compare::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     gst::Element::register(Some(plugin), "blurdm", gst::Rank::NONE, BlurDm::static_type())

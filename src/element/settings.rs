@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::LazyLock};
 
 use gst::{glib, prelude::*};
 
-use super::{Compare, ExecutionProvider, LateFrame};
+use super::{Compare, ExecutionProvider, LateFrame, OnError};
 use crate::{
     engine::{self, Options, Sampling, TemporalPolicy},
     frame::{Finish, Split},
@@ -40,6 +40,7 @@ pub(super) struct Settings {
     pub prior_smoothing: f64,
     pub strength: f64,
     pub deadline: LateFrame,
+    pub on_error: OnError,
     pub compare: Compare,
     pub compare_position: f64,
 }
@@ -59,6 +60,7 @@ impl Default for Settings {
             prior_smoothing: -1.0,
             strength: 1.0,
             deadline: LateFrame::Auto,
+            on_error: OnError::Fail,
             compare: Compare::Off,
             compare_position: 0.5,
         }
@@ -129,6 +131,7 @@ impl Settings {
             "prior-smoothing" => self.prior_smoothing.to_value(),
             "strength" => self.strength.to_value(),
             "deadline" => self.deadline.to_value(),
+            "on-error" => self.on_error.to_value(),
             "compare" => self.compare.to_value(),
             "compare-position" => self.compare_position.to_value(),
             _ => return None,
@@ -160,6 +163,7 @@ impl Settings {
             "prior-smoothing" => take(&mut self.prior_smoothing, value),
             "strength" => take(&mut self.strength, value),
             "deadline" => take(&mut self.deadline, value),
+            "on-error" => take(&mut self.on_error, value),
             "compare" => take(&mut self.compare, value),
             "compare-position" => take(&mut self.compare_position, value),
             _ => {}
@@ -253,6 +257,12 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         glib::ParamSpecEnum::builder_with_default("deadline", default.deadline)
             .nick("Deadline")
             .blurb("What becomes of a frame that would come too late")
+            .mutable_playing()
+            .controllable()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("on-error", default.on_error)
+            .nick("On error")
+            .blurb("What becomes of frames that cannot be restored")
             .mutable_playing()
             .controllable()
             .build(),

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Whether a frame is worth restoring still, by the element's clock and its neighbours.
+
+use gst::{prelude::*, subclass::prelude::*};
+use gst_base::prelude::*;
+
+use super::{
+    deadline::{Arrival, Fate},
+    imp::{BlurDm, CAT, lock},
+};
+
+/// Of a frame that was passed on as it came, in parts of a million, as QOS messages have it: it is seen, though blurred.
+const UNRESTORED_QUALITY: i32 = 500_000;
+
+impl BlurDm {
+    /// What becomes of a frame that is to be restored, if it is not too late for that.
+    pub(super) fn fate(&self, inbuf: &gst::BufferRef) -> Fate {
+        let obj = self.obj();
+        let segment = obj.segment();
+        let Some(segment) = segment.downcast_ref::<gst::ClockTime>() else {
+            return Fate::Restored;
+        };
+        let Some(due) = inbuf.pts().and_then(|pts| segment.to_running_time(pts)) else {
+            return Fate::Restored;
+        };
+        let live = self.is_live();
+        let arrival = Arrival {
+            due,
+            now: obj.current_running_time(),
+            cost: lock(&self.stats).usual_cost(),
+            live,
+        };
+        let (lateness, proportion) = {
+            let deadline = lock(&self.deadline);
+            (deadline.lateness(arrival), deadline.proportion())
+        };
+        let Some(lateness) = lateness else {
+            return Fate::Restored;
+        };
+        let fate = lock(&self.settings).deadline.fate(live);
+        if fate == Fate::Restored {
+            return fate;
+        }
+        let (went_on, dropped) = {
+            let mut stats = lock(&self.stats);
+            stats.late(fate == Fate::Dropped);
+            stats.outcome()
+        };
+        gst::debug!(CAT, imp = self, "a frame of {due} is {lateness} too late: {fate:?}");
+        let quality = if fate == Fate::Dropped { 0 } else { UNRESTORED_QUALITY };
+        let message = gst::message::Qos::builder(live)
+            .src(&*obj)
+            .running_time(due)
+            .stream_time_if_some(inbuf.pts().and_then(|pts| segment.to_stream_time(pts)))
+            .timestamp_if_some(inbuf.pts())
+            .duration_if_some(inbuf.duration())
+            .values(lateness.nseconds() as i64, proportion, quality)
+            .stats(
+                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(went_on))),
+                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(dropped))),
+            )
+            .build();
+        self.post_message(message);
+        fate
+    }
+
+    /// Upstream is asked once.
+    fn is_live(&self) -> bool {
+        if let Some(live) = *lock(&self.live) {
+            return live;
+        }
+        let mut query = gst::query::Latency::new();
+        let live = self.obj().sink_pad().peer_query(&mut query) && query.result().0;
+        *lock(&self.live) = Some(live);
+        live
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! One frame through the model, and what becomes of it when that fails.
+
+use std::{sync::atomic::Ordering, time::Instant};
+
+use gst::subclass::prelude::*;
+
+use super::{
+    OnError,
+    errors::to_message,
+    formats::FrameError,
+    imp::{BlurDm, CAT, lock},
+};
+use crate::{
+    engine,
+    frame::{Picture, PictureMut},
+};
+
+impl BlurDm {
+    /// Restores a frame into `out`. `cut`: it does not follow the last one.
+    pub(super) fn restore(
+        &self,
+        original: &Picture<'_>,
+        out: &mut PictureMut<'_>,
+        cut: bool,
+    ) -> Result<(), gst::FlowError> {
+        let started = Instant::now();
+        let smoothing = lock(&self.loaded)
+            .as_ref()
+            .map_or(0.0, |loaded| loaded.bundle.manifest().prior.smoothing);
+        let (sampling, finish) = {
+            let settings = lock(&self.settings);
+            (settings.sampling(smoothing), settings.finish())
+        };
+        let Some(mut worker) = lock(&self.worker).take() else {
+            gst::element_imp_error!(self, gst::CoreError::Negotiation, ("a frame came before its caps"));
+            return Err(gst::FlowError::NotNegotiated);
+        };
+        if self.cut.swap(false, Ordering::Relaxed) || cut {
+            worker.forget();
+        }
+        let restored = worker.restore(original, out, sampling, finish);
+        let prior_age = worker.prior_age();
+        *lock(&self.worker) = Some(worker);
+        match restored {
+            Ok(timing) => {
+                self.failing.store(false, Ordering::Relaxed);
+                lock(&self.stats).restored(timing, prior_age, started.elapsed());
+                self.tell_cost();
+                Ok(())
+            }
+            Err(error) => self.not_restored(&error, original, out),
+        }
+    }
+
+    fn not_restored(
+        &self,
+        error: &engine::Error,
+        original: &Picture<'_>,
+        out: &mut PictureMut<'_>,
+    ) -> Result<(), gst::FlowError> {
+        self.cut.store(true, Ordering::Relaxed);
+        // Whoever flushes or stops knows.
+        if matches!(error, engine::Error::Cancelled) {
+            return Err(gst::FlowError::Flushing);
+        }
+        let on_error = lock(&self.settings).on_error;
+        match on_error {
+            OnError::Fail => {
+                self.post_error_message(to_message(error));
+                Err(gst::FlowError::Error)
+            }
+            OnError::Passthrough => {
+                self.warn(error);
+                lock(&self.stats).passed();
+                out.copy(original);
+                Ok(())
+            }
+        }
+    }
+
+    /// One warning for a stretch of frames that fail.
+    fn warn(&self, error: &engine::Error) {
+        if self.failing.swap(true, Ordering::Relaxed) {
+            gst::debug!(CAT, imp = self, "{error}");
+        } else {
+            let text = error.to_string().replace('\0', "\u{FFFD}");
+            gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}; frames go on as they came"));
+        }
+    }
+
+    fn tell_cost(&self) {
+        let cost = lock(&self.stats).cost();
+        if lock(&self.latency).update(cost) {
+            gst::debug!(CAT, imp = self, "a frame now costs {cost:?}");
+            let message = gst::message::Latency::builder().src(&*self.obj()).build();
+            self.post_message(message);
+        }
+    }
+
+    pub(super) fn not_a_frame(&self, error: &FrameError) -> gst::FlowError {
+        gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
+        gst::FlowError::Error
+    }
+}
