@@ -233,3 +233,40 @@ fn the_defaults_are_those_of_the_property_table() {
         );
     }
 }
+
+/// How often the element has said that it loads a model.
+fn loads(bus: &gst::Bus) -> usize {
+    std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Progress]))
+        .filter(|message| match message.view() {
+            gst::MessageView::Progress(progress) => progress.get().0 == gst::ProgressType::Start,
+            _ => false,
+        })
+        .count()
+}
+
+#[test]
+fn a_model_is_loaded_once_for_all_starts_that_ask_for_the_same_and_given_up_in_null() {
+    let element = element();
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let mut harness = harness(&element, W, H);
+    for (size, expected) in [((W, H), 1), ((W, H), 0), ((W / 2, H), 0), ((W, H), 0)] {
+        let (width, height) = size;
+        element.set_state(gst::State::Playing).unwrap();
+        harness.set_src_caps(common::caps(VideoFormat::Rgbx, width as u32, height as u32));
+        let frame = picture(width, height, 1);
+        assert_eq!(
+            through(&mut harness, &frame, width, height),
+            restored(&frame, width, height, 0)
+        );
+        element.set_state(gst::State::Ready).unwrap();
+        assert_eq!(loads(&bus), expected, "{size:?}");
+    }
+    element.set_property("threads", 1u32);
+    element.set_state(gst::State::Paused).unwrap();
+    assert_eq!(loads(&bus), 1, "something else was asked for");
+    element.set_state(gst::State::Null).unwrap();
+    element.set_state(gst::State::Paused).unwrap();
+    assert_eq!(loads(&bus), 1, "nothing is kept in NULL");
+    element.set_state(gst::State::Null).unwrap();
+}

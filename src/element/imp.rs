@@ -14,7 +14,7 @@ use super::{
     errors::to_message,
     formats::{FORMATS, pictures},
     latency::Latency,
-    loading::Loaded,
+    loading::{Kept, Loaded},
     messages::log_runtime,
     settings::{PROPERTIES, Settings},
     stats::Stats,
@@ -34,6 +34,8 @@ pub struct BlurDm {
     pub(super) loaded: Mutex<Option<Arc<Loaded>>>,
     /// Taken out while a frame is restored, so that no lock is held then.
     pub(super) worker: Mutex<Option<Worker>>,
+    /// Of the last time, between stop and start.
+    pub(super) kept: Mutex<Option<Kept>>,
     /// Ends what the worker runs.
     pub(super) canceler: Mutex<Option<Canceler>>,
     pub(super) provider: Mutex<Option<Provider>>,
@@ -133,7 +135,11 @@ impl ElementImpl for BlurDm {
         if transition == gst::StateChange::PausedToReady {
             self.cancel();
         }
-        self.parent_change_state(transition)
+        let changed = self.parent_change_state(transition);
+        if transition == gst::StateChange::ReadyToNull {
+            *lock(&self.kept) = None;
+        }
+        changed
     }
 }
 
@@ -144,36 +150,21 @@ impl BaseTransformImpl for BlurDm {
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = lock(&self.settings).clone();
-        self.post_progress(gst::ProgressType::Start, "Loading the model");
-        let (loaded, trial) = self.load(&settings).map_err(|error| {
-            self.post_progress(gst::ProgressType::Error, "The model cannot be used");
-            to_message(&error)
-        })?;
-        self.post_progress(gst::ProgressType::Complete, "The model is loaded");
-        gst::info!(
-            CAT,
-            imp = self,
-            "model {} ({}) on {}",
-            loaded.bundle.manifest().name,
-            loaded.bundle.label(),
-            trial.provider()
-        );
+        let loaded = self.load(&settings).map_err(|error| to_message(&error))?;
         *lock(&self.stats) = Stats::default();
         *lock(&self.latency) = Latency::default();
         *lock(&self.deadline) = Deadline::default();
         *lock(&self.live) = None;
-        *lock(&self.provider) = Some(trial.provider());
+        self.announce(&loaded);
         *lock(&self.loaded) = Some(Arc::new(loaded));
-        self.announce(&trial);
         Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         *lock(&self.refused) = None;
-        *lock(&self.worker) = None;
         *lock(&self.canceler) = None;
-        *lock(&self.loaded) = None;
         *lock(&self.provider) = None;
+        self.keep();
         Ok(())
     }
 
@@ -264,7 +255,7 @@ impl VideoFilterImpl for BlurDm {
         _outcaps: &gst::Caps,
         _out_info: &gst_video::VideoInfo,
     ) -> Result<(), gst::LoggableError> {
-        *lock(&self.worker) = None;
+        let last = lock(&self.worker).take();
         if in_info.interlace_mode() != gst_video::VideoInterlaceMode::Progressive {
             let message = gst::error_msg!(
                 gst::CoreError::Negotiation,
@@ -280,28 +271,35 @@ impl VideoFilterImpl for BlurDm {
         let Some(loaded) = lock(&self.loaded).clone() else {
             return Err(gst::loggable_error!(CAT, "caps before start"));
         };
-        match Deblurrer::new(&loaded.bundle, &loaded.options, &loaded.search, size) {
-            Ok(deblurrer) => {
-                let window = deblurrer.tile().unwrap_or(size);
-                gst::debug!(
-                    CAT,
-                    imp = self,
-                    "{}x{} on {}, {}x{} at once",
-                    size.width,
-                    size.height,
-                    deblurrer.provider(),
-                    window.width,
-                    window.height
-                );
-                *lock(&self.canceler) = Some(deblurrer.canceler());
-                *lock(&self.worker) = Some(Worker::new(deblurrer));
-                Ok(())
+        let worker = match last {
+            Some(mut last) if last.deblurrer().size() == size => {
+                last.forget();
+                last
             }
-            Err(error) => {
-                self.refuse(incaps, to_message(&error));
-                Err(gst::loggable_error!(CAT, "{error}"))
-            }
-        }
+            _ => Worker::new(
+                Deblurrer::new(&loaded.bundle, &loaded.options, &loaded.search, size).map_err(|error| {
+                    self.refuse(incaps, to_message(&error));
+                    gst::loggable_error!(CAT, "{error}")
+                })?,
+            ),
+        };
+        let deblurrer = worker.deblurrer();
+        let window = deblurrer.tile().unwrap_or(size);
+        gst::debug!(
+            CAT,
+            imp = self,
+            "{}x{} on {}, {}x{} at once",
+            size.width,
+            size.height,
+            deblurrer.provider(),
+            window.width,
+            window.height
+        );
+        let canceler = deblurrer.canceler();
+        canceler.resume();
+        *lock(&self.canceler) = Some(canceler);
+        *lock(&self.worker) = Some(worker);
+        Ok(())
     }
 
     fn transform_frame(

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use gst::{prelude::*, subclass::prelude::*};
 
 use super::{
-    imp::{BlurDm, CAT},
+    imp::{BlurDm, CAT, lock},
     settings::Settings,
+    worker::Worker,
 };
 use crate::engine::{self, Bundle, Choice, Deblurrer, FrameSize, Options, Search};
 
@@ -19,13 +20,31 @@ const TRIAL: FrameSize = FrameSize { width: 64, height: 64 };
 /// What start() has found out: everything but the size.
 pub(super) struct Loaded {
     pub bundle: Bundle,
+    /// They name the provider that ran.
     pub options: Options,
     pub search: Search,
+    asked: Asked,
+}
+
+/// What decides which sessions are made.
+#[derive(Clone, PartialEq)]
+struct Asked {
+    model: String,
+    options: Options,
+    library: Option<PathBuf>,
+}
+
+/// Sessions that outlive PAUSED: the next start that asks for the same needs no loading.
+pub(super) struct Kept {
+    asked: Asked,
+    options: Options,
+    worker: Worker,
 }
 
 impl BlurDm {
-    /// Loads the bundle and tries it out on a small frame. The options then name the provider that ran.
-    pub(super) fn load(&self, settings: &Settings) -> Result<(Loaded, Deblurrer), engine::Error> {
+    /// Loads the bundle and tries it out on a small frame, or takes up what was kept of it; then the worker is in its place.
+    pub(super) fn load(&self, settings: &Settings) -> Result<Loaded, engine::Error> {
+        let kept = lock(&self.kept).take();
         let bundle = match settings.model.as_str() {
             "" => Bundle::builtin()?,
             folder => Bundle::open(Path::new(folder))?,
@@ -34,7 +53,40 @@ impl BlurDm {
             library: settings.library(),
             beside: self.plugin_folder().into_iter().collect(),
         };
-        let runtime = engine::runtime(&search)?;
+        let asked = Asked {
+            model: bundle.hash().to_owned(),
+            options: settings.options(),
+            library: search.library.clone(),
+        };
+        let (options, trial) = match kept {
+            Some(kept) if kept.asked == asked => (kept.options, kept.worker),
+            _ => {
+                let trial = self.try_out(&bundle, &asked.options, &search)?;
+                let provider = Choice::Only(trial.deblurrer().provider());
+                (
+                    Options {
+                        provider,
+                        ..asked.options
+                    },
+                    trial,
+                )
+            }
+        };
+        let (steps, max) = (settings.steps as usize, trial.deblurrer().max_steps());
+        if steps > max {
+            return Err(engine::Error::Steps { steps, max });
+        }
+        *lock(&self.worker) = Some(trial);
+        Ok(Loaded {
+            bundle,
+            options,
+            search,
+            asked,
+        })
+    }
+
+    fn try_out(&self, bundle: &Bundle, options: &Options, search: &Search) -> Result<Worker, engine::Error> {
+        let runtime = engine::runtime(search)?;
         gst::info!(
             CAT,
             imp = self,
@@ -42,22 +94,23 @@ impl BlurDm {
             runtime.version(),
             runtime.path()
         );
-        let mut options = settings.options();
-        let trial = Deblurrer::new(&bundle, &options, &search, TRIAL)?;
-        let steps = settings.steps as usize;
-        if steps > trial.max_steps() {
-            return Err(engine::Error::Steps {
-                steps,
-                max: trial.max_steps(),
-            });
+        self.post_progress(gst::ProgressType::Start, "Loading the model");
+        let trial = Deblurrer::new(bundle, options, search, TRIAL);
+        match &trial {
+            Ok(_) => self.post_progress(gst::ProgressType::Complete, "The model is loaded"),
+            Err(_) => self.post_progress(gst::ProgressType::Error, "The model cannot be used"),
         }
-        options.provider = Choice::Only(trial.provider());
-        let loaded = Loaded {
-            bundle,
-            options,
-            search,
-        };
-        Ok((loaded, trial))
+        trial.map(Worker::new)
+    }
+
+    /// Keeps the sessions for the next start.
+    pub(super) fn keep(&self) {
+        let (worker, loaded) = (lock(&self.worker).take(), lock(&self.loaded).take());
+        *lock(&self.kept) = worker.zip(loaded).map(|(worker, loaded)| Kept {
+            asked: loaded.asked.clone(),
+            options: loaded.options,
+            worker,
+        });
     }
 
     fn plugin_folder(&self) -> Option<PathBuf> {
@@ -65,13 +118,20 @@ impl BlurDm {
         plugin.filename()?.parent().map(Path::to_owned)
     }
 
-    /// Says on the bus what runs, and why nothing better does.
-    pub(super) fn announce(&self, deblurrer: &Deblurrer) {
-        let mut structure = gst::Structure::builder("blurdm-provider").field("provider", deblurrer.provider().nick());
-        for (provider, reason) in deblurrer.refused() {
+    /// Says on the bus and in the log what runs, and why nothing better does.
+    pub(super) fn announce(&self, loaded: &Loaded) {
+        let (provider, refused) = match &*lock(&self.worker) {
+            Some(worker) => (worker.deblurrer().provider(), worker.deblurrer().refused().to_vec()),
+            None => return,
+        };
+        let (name, label) = (&loaded.bundle.manifest().name, loaded.bundle.label());
+        gst::info!(CAT, imp = self, "model {name} ({label}) on {provider}");
+        let mut structure = gst::Structure::builder("blurdm-provider").field("provider", provider.nick());
+        for (provider, reason) in refused {
             gst::info!(CAT, imp = self, "{provider} cannot be used: {reason}");
             structure = structure.field(format!("refused-{}", provider.nick()), reason);
         }
+        *lock(&self.provider) = Some(provider);
         let message = gst::message::Element::builder(structure.build())
             .src(&*self.obj())
             .build();

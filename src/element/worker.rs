@@ -50,6 +50,10 @@ impl Worker {
         Ok(timing)
     }
 
+    pub fn deblurrer(&self) -> &Deblurrer {
+        &self.deblurrer
+    }
+
     /// The next frame has nothing to do with the last one.
     pub fn forget(&mut self) {
         self.deblurrer.forget();
