@@ -11,13 +11,13 @@ from .config import Config
 TEMPLATE = """# {name}
 
 Removes motion blur from 8-bit RGB video frames of any size from 16x16. A BlurDM model (He et al., NeurIPS 2025): a blur encoder and a latent
-diffusion that takes noise and blur residuals away give a sharp prior of {latent} numbers per frame, which is fused into every block of
-a thin U-Net. Trained from nothing for this project; no published weights were used.
+diffusion that takes noise and blur residuals away give a sharp prior of {latent} numbers per frame. A Wiener filter for the exposure that the prior
+describes begins the restoration, and the prior is fused into every block of the thin U-Net that finishes it. Trained from nothing for this project; no published weights were used.
 
 - Licence: MPL-2.0, weights included.
 - Backbone {backbone_kmac:.1f} kMAC per pixel, prior {prior_kmac:.2f} kMAC per pixel, no LayerNorm; T = 5, any of 1 to 5 steps, 1 by default.
-- Files: `prior_encoder.onnx`, `residuals.onnx`, `backbone.onnx` (ONNX opset 18), `weights.safetensors` (all parameters, the oracle encoder of stage 1 included),
-  `manifest.toml`, `reference/` (PyTorch's own outputs, for the parity tests).
+- Files: `prior_encoder.onnx`, `residuals.onnx`, `backbone.onnx` (ONNX opset 18), `weights.safetensors` (all parameters, the oracle of stage 1 included, large
+  matrices in half precision), `manifest.toml`, `reference/` (PyTorch's own outputs, for the parity tests).
 
 ## Scores
 
@@ -34,7 +34,7 @@ reference was at hand.
 
 ![training curve](curve.png)
 
-{stages}; seed {seed}; {minutes:.0f} minutes on {device}. Stage 1 trains the backbone with an embedding of the true exposure as its prior, stage 2 the blur
+{stages}; seed {seed}; {minutes:.0f} minutes on {device}. Stage 0 trains writing point spreads as priors and reading them back, stage 1 the backbone with an embedding of the true exposure as its prior, stage 2 the blur
 encoder and the estimators to find that prior in the blurred frame, stage 3 all of it on the image. The upper plot is the training loss, the lower one the PSNR
 gain over the blurred input on part of the validation exposures, which was looked at during training; the length of the stages, the mix of patches and the losses
 were chosen with it in view.
@@ -52,7 +52,8 @@ were chosen with it in view.
 ## Limits
 
 Blur is reduced, not removed, and least where it is short: see the table. The prior is one for the whole frame: where parts of it move differently, they are
-restored as the whole suggests. Faint echoes stand beside strong edges of long exposures. Fine texture that the exposure has mixed away, letters among it, is not
+restored as the whole suggests, and a sharp overlay on a blurred picture, such as a recorder's time stamp, gets faint ringing. Echoes stand beside strong edges of
+long exposures. Fine texture that the exposure has mixed away, letters among it, is not
 recovered, and nothing that this model draws is evidence of what stood there.
 """
 

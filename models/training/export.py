@@ -37,6 +37,9 @@ ALLOWED_DIFFERENCE = 1
 ALLOWED_SHARE = 1e-3
 """At most 1 grey level of difference on 99.9 % of the values."""
 
+LARGE = 1 << 16
+"""Numbers of a tensor from which on it is stored in half precision."""
+
 GRAPHS = ("prior_encoder", "residuals", "backbone")
 
 
@@ -178,6 +181,11 @@ def write_manifest(name: str, backbone: str, model: BlurDm, origin: Origin, out:
     (out / "manifest.toml").write_text("\n".join(lines))
 
 
+def _stored(value: torch.Tensor) -> torch.Tensor:
+    """Large matrices in half precision: what runs are the graphs, which hold them exactly, and these are to train on from."""
+    return (value.half() if value.is_floating_point() and value.numel() >= LARGE else value).contiguous()
+
+
 def write_bundle(name: str, backbone: str, model: BlurDm, origin: Origin, out: Path, tile: int = 0) -> None:
     """The whole bundle but its card: graphs, checked against the network, weights, reference outputs and manifest.
 
@@ -185,7 +193,7 @@ def write_bundle(name: str, backbone: str, model: BlurDm, origin: Origin, out: P
     out.mkdir(parents=True, exist_ok=True)
     export_graphs(model, out, tile)
     check_parity(model, out, tile)
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, out / "weights.safetensors")
+    save_file({name: _stored(value) for name, value in model.state_dict().items()}, out / "weights.safetensors")
     write_references(model, out, tile)
     write_manifest(name, backbone, model, origin, out, tile)
 

@@ -3,7 +3,8 @@
     prior ─ Linear ─ ReLU ─ Linear ─ softmax ─ point spread 25x25 ─ H
     luma ─ windows 64x64, every 32 px ─ DFT ─ x conj(H) (1 - H) / (|H|^2 + k) ─ inverse DFT, middle 32x32 ─ what to add to the luma
 
-k, the noise-to-signal ratio over the frequencies, comes from the prior as well. Where nothing is to be gained, at H near 1 and at
+k over the frequencies comes from the prior as well: the noise-to-signal ratio, and how little the prior knows of H there, for what is
+known of a blur is often its extent and not which way it bends. Where nothing is to be gained, at H near 1 and at
 H near 0, the filter adds nothing: a sharp frame stays as it is. A network of 3x3 convolutions approximates such a filter only for
 blurs it can tell apart by modulating channels; here every blur has its own filter for about 0.6 kMAC per pixel.
 """
@@ -51,13 +52,16 @@ class PriorDeconvolution(nn.Module):
         self.spread_hidden = nn.Linear(prior, hidden)
         self.spread_out = nn.Linear(hidden, (2 * radius + 1) ** 2)
         self.noise = nn.Linear(prior, BANDS)
+        self.doubt_hidden = nn.Linear(prior, hidden)
+        self.doubt_out = nn.Linear(hidden, 2 * FREQUENCIES**2)
         # At first the point spread is a narrow one, which the filter leaves alone.
         offset = np.arange(-radius, radius + 1)
         distance = offset[:, None] ** 2 + offset[None] ** 2
         nn.init.normal_(self.spread_out.weight, std=0.01)
         self.spread_out.bias.data = _constant(np.maximum(-distance / 2, -6).ravel())
-        nn.init.zeros_(self.noise.weight)
-        nn.init.zeros_(self.noise.bias)
+        for layer in (self.noise, self.doubt_out):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
         # Phases are counted from the window's middle: there the taper is symmetric, and a flat window has no sines.
         from_middle = np.arange(WINDOW) - (WINDOW - 1) / 2
@@ -90,8 +94,10 @@ class PriorDeconvolution(nn.Module):
         waves = self.transfer @ self.spread(prior) @ self.transfer.T
         c, s = slice(0, FREQUENCIES), slice(FREQUENCIES, None)
         cc, cs, sc, ss = waves[:, c, c], waves[:, c, s], waves[:, s, c], waves[:, s, s]
-        ratio = torch.exp(self.falling + (self.noise(prior) @ self.bands).reshape(-1, FREQUENCIES, FREQUENCIES))
-        return (*_half_wiener(cc - ss, sc + cs, ratio), *_half_wiener(cc + ss, cs - sc, ratio))
+        even = self.falling + (self.noise(prior) @ self.bands).reshape(-1, FREQUENCIES, FREQUENCIES)
+        doubt = self.doubt_out(torch.relu(self.doubt_hidden(prior))).reshape(-1, 2, FREQUENCIES, FREQUENCIES)
+        upper, lower = torch.exp((even[:, None] + doubt).clamp(-12, 12)).unbind(1)
+        return (*_half_wiener(cc - ss, sc + cs, upper), *_half_wiener(cc + ss, cs - sc, lower))
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         """What to add to every channel of the frame [B, 3, H, W], sides multiples of 16: [B, 1, H, W]."""

@@ -4,7 +4,7 @@ Motion along a path multiplies the picture's spectrum by the path's: dark bands 
 together the longer it was. Natural pictures differ in their spectra, but not in such bands, and the mean of the logarithms over
 many windows keeps the bands and averages the pictures away (Stockham, Cannon and Ingebretsen, Proc. IEEE 63(4), 1975).
 
-    luma ─ windows 64x64 ─ |DFT|^2 ─ log ─ mean over windows, by energy ─ convs over the spectrum ─ Linear ─ z_B
+    luma ─ windows 64x64 ─ |DFT|^2 ─ log ─ means over windows, by energy ─ convs over the spectrum ─ Linear ─ z_B
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ LUMA = (0.299, 0.587, 0.114)
 FLOOR = 1e-4
 """Added to the power before the logarithm: about what rounding to 8 bits puts into a window."""
 
-CALM = 0.3
-"""A window of this share of the mean energy weighs half: flat ones hold noise alone."""
+EVEN_FLOOR = 1e-5
+"""The same for windows brought to an energy of 1, spread over 2112 frequencies."""
+
+CALM = (0.3, 3.0)
+"""Windows of this share of the mean energy weigh half: flat ones hold noise alone. One mean over nearly all windows, one that the busiest make."""
+
+STATISTICS = len(CALM) + 1
 
 
 def _conv(channels: int, to: int, stride: int) -> nn.Sequential:
@@ -36,7 +41,7 @@ class SpectralEncoder(nn.Module):
 
     MULTIPLE = 1
 
-    def __init__(self, latent: int = 64, width: int = 16, hidden: int = 256):
+    def __init__(self, latent: int = 64, width: int = 24, hidden: int = 256):
         super().__init__()
         instant, frequency = torch.arange(WINDOW).float(), torch.arange(HALF_SPECTRUM).float()
         taper = torch.hann_window(WINDOW, periodic=False)
@@ -45,27 +50,36 @@ class SpectralEncoder(nn.Module):
         for name, matrix in (("cos_x", torch.cos(across).T * taper[:, None]), ("sin_x", -torch.sin(across).T * taper[:, None]),
                              ("cos_y", torch.cos(down) * taper), ("sin_y", -torch.sin(down) * taper)):
             self.register_buffer(name, matrix.contiguous(), persistent=False)
-        self.normalise = nn.BatchNorm2d(1, affine=False)
-        self.bands = nn.Sequential(_conv(1, width, 1), _conv(width, 2 * width, 2), _conv(2 * width, 2 * width, 1), _conv(2 * width, 4 * width, 2),
+        self.normalise = nn.BatchNorm2d(STATISTICS, affine=False)
+        self.bands = nn.Sequential(_conv(STATISTICS, width, 1), _conv(width, 2 * width, 2), _conv(2 * width, 2 * width, 1), _conv(2 * width, 4 * width, 2),
                                    _conv(4 * width, 4 * width, 1))
         self.linear1 = nn.Linear(4 * width * (WINDOW // 4) * ((HALF_SPECTRUM + 3) // 4), hidden)
         self.linear2 = nn.Linear(hidden, latent)
 
     def forward(self, frame: torch.Tensor) -> torch.Tensor:
-        spectrum = self.normalise(self.mean_log_spectrum(frame.float())[:, None])
-        return self.linear2(F.leaky_relu(self.linear1(self.bands(spectrum).flatten(1)), SLOPE))
+        spectra = self.normalise(self.mean_spectra(frame.float()))
+        return self.linear2(F.leaky_relu(self.linear1(self.bands(spectra).flatten(1)), SLOPE))
 
-    def mean_log_spectrum(self, frame: torch.Tensor) -> torch.Tensor:
-        """[B, 64, 33]: log power, vertical frequency -32..31 by horizontal frequency 0..32."""
+    def mean_spectra(self, frame: torch.Tensor) -> torch.Tensor:
+        """[B, 3, 64, 33], vertical frequency -32..31 by horizontal frequency 0..32: two means of log power, and the log of the mean power of
+        windows brought to equal energy."""
         power = self._power(_windows(_luma(frame)))
         energy = power.sum((2, 3), keepdim=True)
-        weight = energy / (energy + CALM * energy.mean(1, keepdim=True) + 1e-3)
-        return (torch.log(power + FLOOR) * weight).sum(1) / (weight.sum(1) + 1e-6)
+        log = torch.log(power + FLOOR)
+        shares = energy / (energy.mean(1, keepdim=True) + 1e-3)
+        means = [_mean(log, shares / (shares + calm)) for calm in CALM]
+        even = _mean(power / (energy + 1e-3), shares / (shares + CALM[0]))
+        return torch.stack([*means, torch.log(even + EVEN_FLOOR)], dim=1)
 
     def _power(self, windows: torch.Tensor) -> torch.Tensor:
         windows = windows - windows.mean((2, 3), keepdim=True)
         real, imaginary = windows @ self.cos_x, windows @ self.sin_x
         return (self.cos_y @ real - self.sin_y @ imaginary) ** 2 + (self.cos_y @ imaginary + self.sin_y @ real) ** 2
+
+
+def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """[B, windows, 64, 33] and [B, windows, 1, 1] to [B, 64, 33]."""
+    return (values * weights).sum(1) / (weights.sum(1) + 1e-6)
 
 
 def _luma(frame: torch.Tensor) -> torch.Tensor:
