@@ -1,4 +1,5 @@
-"""The reference outputs in golden/ (see its README): tensor lists, weights made by rule, inputs and the published implementation's outputs."""
+"""The reference outputs in golden/ (see its README): tensor lists, weights made by rule, inputs and the published implementation's outputs;
+and how a network is compared with them, in PyTorch and in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -7,7 +8,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import torch
+from torch import nn
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -36,3 +40,28 @@ def arrays(network: str) -> dict[str, torch.Tensor]:
     """The reference inputs and outputs, float32."""
     with np.load(FOLDER / f"{network}.npz") as stored:
         return {name: torch.from_numpy(stored[name]) for name in stored.files}
+
+
+def difference(got: torch.Tensor, want: torch.Tensor) -> float:
+    """Largest absolute difference, relative to the largest wanted value."""
+    assert got.shape == want.shape
+    return float((got - want).abs().max() / want.abs().max())
+
+
+def exported(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], dynamic: dict | None = None) -> onnx.ModelProto:
+    """For the oldest runtime that the product loads: opset 18, IR version 8."""
+    program = torch.onnx.export(module.eval(), kwargs=inputs, input_names=list(inputs), output_names=outputs, dynamic_shapes=dynamic,
+                                opset_version=18, dynamo=True, verbose=False)
+    model = program.model_proto
+    model.ir_version = 8
+    del model.functions[:]
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def run(session: onnxruntime.InferenceSession, inputs: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    return [torch.from_numpy(output) for output in session.run(None, {name: value.numpy() for name, value in inputs.items()})]

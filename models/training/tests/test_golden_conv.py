@@ -1,7 +1,6 @@
 """MIMO-UNet+, Stripformer and BlurDM's published latent networks compute what the published implementations compute."""
 
 import golden
-import onnx
 import onnxruntime
 import pytest
 import torch
@@ -19,12 +18,6 @@ TOLERANCE = 1e-5
 
 both_backbones = pytest.mark.parametrize("network", BACKBONES)
 both_small = pytest.mark.parametrize("backbone", SMALL)
-
-
-def _difference(got: torch.Tensor, want: torch.Tensor) -> float:
-    """Largest absolute difference, relative to the largest wanted value."""
-    assert got.shape == want.shape
-    return float((got - want).abs().max() / want.abs().max())
 
 
 def _parameters(module: nn.Module) -> int:
@@ -59,18 +52,7 @@ def latents() -> tuple[PublishedBlurEncoder, PublishedEstimators]:
 
 
 def _in_onnx_runtime(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], dynamic: dict) -> onnxruntime.InferenceSession:
-    """The module exported for the oldest runtime that the product loads: opset 18, IR version 8."""
-    program = torch.onnx.export(module.eval(), kwargs=inputs, input_names=list(inputs), output_names=outputs, dynamic_shapes=dynamic,
-                                opset_version=18, dynamo=True, verbose=False)
-    model = program.model_proto
-    model.ir_version = 8
-    del model.functions[:]
-    onnx.checker.check_model(model, full_check=True)
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-
-
-def _run(session: onnxruntime.InferenceSession, inputs: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-    return [torch.from_numpy(output) for output in session.run(None, {name: value.numpy() for name, value in inputs.items()})]
+    return golden.session(golden.exported(module, inputs, outputs, dynamic))
 
 
 def _sides(multiple: int) -> dict[int, object]:
@@ -87,14 +69,14 @@ def test_a_backbone_has_the_tensors_of_the_published_checkpoint(network):
 @both_backbones
 def test_a_backbone_restores_what_the_published_one_restores(network):
     reference = golden.arrays(network)
-    assert _difference(_published(network)(reference["image"], reference["prior"]), reference["restored"]) < TOLERANCE
+    assert golden.difference(_published(network)(reference["image"], reference["prior"]), reference["restored"]) < TOLERANCE
 
 
 def test_mimo_unet_restores_the_smaller_scales_too():
     reference = golden.arrays("mimo_unet_plus")
     pyramid = _published("mimo_unet_plus").pyramid(reference["image"], reference["prior"])
     for got, scale in zip(pyramid, ("quarter", "half", "restored"), strict=True):
-        assert _difference(got, reference[scale]) < TOLERANCE
+        assert golden.difference(got, reference[scale]) < TOLERANCE
 
 
 @both_backbones
@@ -102,29 +84,29 @@ def test_an_exported_backbone_restores_the_same_at_any_size(network):
     module, reference = _published(network), golden.arrays(network)
     image, prior = reference["image"], reference["prior"]
     session = _in_onnx_runtime(module, {"frame": image, "prior": prior}, ["restored"], {"frame": _sides(module.MULTIPLE), "prior": None})
-    assert _difference(_run(session, {"frame": image, "prior": prior})[0], reference["restored"]) < TOLERANCE
+    assert golden.difference(golden.run(session, {"frame": image, "prior": prior})[0], reference["restored"]) < TOLERANCE
     for size in ((128, 64), (64, 64), (32, 160)):
         other = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(1)) - 0.5
-        assert _difference(_run(session, {"frame": other, "prior": prior})[0], module(other, prior)) < TOLERANCE
+        assert golden.difference(golden.run(session, {"frame": other, "prior": prior})[0], module(other, prior)) < TOLERANCE
 
 
 def test_the_published_blur_encoder_gives_the_published_latent(latents):
     reference = golden.arrays("blurdm")
-    assert _difference(latents[0](reference["image"]), reference["z_blur"]) < TOLERANCE
+    assert golden.difference(latents[0](reference["image"]), reference["z_blur"]) < TOLERANCE
 
 
 def test_the_published_estimators_give_the_published_sharp_prior_in_five_steps(latents):
     encoder, estimators = latents
     reference, schedule = golden.arrays("blurdm"), Schedule.released()
     z_0 = sample(schedule, estimators, encoder(reference["image"]), reference["noise"], even_times(schedule.steps, schedule.steps))
-    assert _difference(z_0, reference["z_0"]) < TOLERANCE
+    assert golden.difference(z_0, reference["z_0"]) < TOLERANCE
 
 
 def test_the_exported_blur_encoder_gives_the_same_at_any_size(latents):
     encoder, image = latents[0], golden.arrays("blurdm")["image"]
     session = _in_onnx_runtime(_OfOnePicture(encoder), {"frame": image}, ["z_blur"], {"frame": _sides(encoder.MULTIPLE)})
     for frame in (image, torch.rand(1, 3, 44, 28, generator=torch.Generator().manual_seed(1)) - 0.5):
-        assert _difference(_run(session, {"frame": frame})[0], encoder(frame)) < TOLERANCE
+        assert golden.difference(golden.run(session, {"frame": frame})[0], encoder(frame)) < TOLERANCE
 
 
 def test_the_exported_estimators_give_the_same(latents):
@@ -132,8 +114,8 @@ def test_the_exported_estimators_give_the_same(latents):
     inputs = {"z_t": reference["z_0"], "z_blur": reference["z_blur"], "t": torch.tensor([4.0]), "s": torch.tensor([3.0])}
     session = _in_onnx_runtime(latents[1], inputs, ["blur_residual", "noise_residual"], dict.fromkeys(inputs))
     inputs["t"] = torch.tensor([2.0])
-    for got, want in zip(_run(session, inputs), latents[1](**inputs), strict=True):
-        assert _difference(got, want) < TOLERANCE
+    for got, want in zip(golden.run(session, inputs), latents[1](**inputs), strict=True):
+        assert golden.difference(got, want) < TOLERANCE
 
 
 @both_small
@@ -173,7 +155,7 @@ def test_mixed_precision_in_channels_last_stays_close(backbone):
     with torch.autocast("cpu", torch.bfloat16):
         restored = module(frame.to(memory_format=torch.channels_last), prior)
     restored.square().mean().backward()
-    assert restored.dtype == torch.float32 and _difference(restored.detach(), want) < 0.02
+    assert restored.dtype == torch.float32 and golden.difference(restored.detach(), want) < 0.02
     assert all(p.grad.isfinite().all() for p in module.parameters() if p.grad is not None)
 
 

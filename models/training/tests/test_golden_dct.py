@@ -3,7 +3,6 @@
 import golden
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import scipy.fft
 import torch
@@ -23,12 +22,6 @@ both_backbones = pytest.mark.parametrize("network", BACKBONES)
 both_small = pytest.mark.parametrize("backbone", SMALL)
 
 
-def _difference(got: torch.Tensor, want: torch.Tensor) -> float:
-    """Largest absolute difference, relative to the largest wanted value."""
-    assert got.shape == want.shape
-    return float((got - want).abs().max() / want.abs().max())
-
-
 def _random(*shape: int, seed: int = 1) -> torch.Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
@@ -42,19 +35,11 @@ def published() -> dict[str, nn.Module]:
 
 
 def _export(module: nn.Module, frame: torch.Tensor, prior: torch.Tensor, dynamic: dict | None = None) -> onnx.ModelProto:
-    """For the oldest runtime that the product loads: opset 18, IR version 8."""
-    program = torch.onnx.export(module.eval(), kwargs={"frame": frame, "prior": prior}, input_names=["frame", "prior"], output_names=["restored"],
-                                dynamic_shapes=dynamic, opset_version=18, dynamo=True, verbose=False)
-    model = program.model_proto
-    model.ir_version = 8
-    del model.functions[:]
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return golden.exported(module, {"frame": frame, "prior": prior}, ["restored"], dynamic)
 
 
 def _restored(model: onnx.ModelProto, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return torch.from_numpy(session.run(None, {"frame": frame.numpy(), "prior": prior.numpy()})[0])
+    return golden.run(golden.session(model), {"frame": frame, "prior": prior})[0]
 
 
 def _any_size(multiple: int) -> dict:
@@ -72,7 +57,7 @@ def test_a_backbone_has_the_tensors_of_the_published_checkpoint(network):
 @both_backbones
 def test_a_backbone_restores_what_the_published_one_restores(network, published):
     reference = golden.arrays(network)
-    assert _difference(published[network](reference["image"], reference["prior"]), reference["restored"]) < TOLERANCE
+    assert golden.difference(published[network](reference["image"], reference["prior"]), reference["restored"]) < TOLERANCE
 
 
 def test_an_exported_fftformer_restores_the_same_at_any_size(published):
@@ -80,16 +65,16 @@ def test_an_exported_fftformer_restores_the_same_at_any_size(published):
     image, prior = reference["image"], reference["prior"]
     model = _export(module, image, prior, _any_size(module.MULTIPLE))
     assert not {"DFT", "STFT"} & {node.op_type for node in model.graph.node}
-    assert _difference(_restored(model, image, prior), reference["restored"]) < TOLERANCE
+    assert golden.difference(_restored(model, image, prior), reference["restored"]) < TOLERANCE
     for size in ((96, 32), (32, 160)):
         frame = _random(1, 3, *size)
-        assert _difference(_restored(model, frame, prior), module(frame, prior)) < TOLERANCE
+        assert golden.difference(_restored(model, frame, prior), module(frame, prior)) < TOLERANCE
 
 
 def test_an_exported_loformer_restores_the_same_at_its_size(published):
     reference = golden.arrays("loformer_s")
     image, prior = reference["image"], reference["prior"]
-    assert _difference(_restored(_export(published["loformer_s"], image, prior), image, prior), reference["restored"]) < TOLERANCE
+    assert golden.difference(_restored(_export(published["loformer_s"], image, prior), image, prior), reference["restored"]) < TOLERANCE
 
 
 @pytest.mark.parametrize("size", ((8, 40), (72, 64)))
@@ -97,7 +82,7 @@ def test_an_exported_loformer_reflects_what_windows_do_not_divide(size):
     torch.manual_seed(0)
     module = LoFormer(16, **SMALL[LoFormer]).requires_grad_(False)
     frame, prior = _random(1, 3, *size), torch.randn(1, 16)
-    assert _difference(_restored(_export(module, frame, prior), frame, prior), module(frame, prior)) < TOLERANCE
+    assert golden.difference(_restored(_export(module, frame, prior), frame, prior), module(frame, prior)) < TOLERANCE
 
 
 def test_patches_hold_8x8_neighbours_and_go_back_where_they_were():
@@ -111,20 +96,20 @@ def test_a_mask_filters_patches_as_between_rfft2_and_irfft2():
     spectra, patches, half = PatchSpectra(), torch.randn(5, 7, 64), torch.randn(5, 8, 5)
     want = torch.fft.irfft2(torch.fft.rfft2(patches.unflatten(-1, (8, 8))) * half[:, None], s=(8, 8)).flatten(-2)
     got = spectra.transform(spectra.mask(half.flatten(1))[:, None] * spectra.transform(patches))
-    assert _difference(got, want) < TOLERANCE
+    assert golden.difference(got, want) < TOLERANCE
 
 
 def test_spectra_are_multiplied_as_between_rfft2_and_irfft2():
     first, second = torch.randn(7, 64), torch.randn(7, 64)
     product = torch.fft.rfft2(first.unflatten(-1, (8, 8))) * torch.fft.rfft2(second.unflatten(-1, (8, 8)))
-    assert _difference(PatchSpectra().multiply(first, second), torch.fft.irfft2(product, s=(8, 8)).flatten(-2)) < TOLERANCE
+    assert golden.difference(PatchSpectra().multiply(first, second), torch.fft.irfft2(product, s=(8, 8)).flatten(-2)) < TOLERANCE
 
 
 def test_the_cosine_transform_is_the_orthonormal_dct():
     x = torch.randn(2, 3, 12, 20)
     transform = CosineTransform(12, 20, x.device)
-    assert _difference(transform.forward(x), torch.from_numpy(scipy.fft.dctn(x.numpy(), axes=(2, 3), norm="ortho").astype(np.float32))) < TOLERANCE
-    assert _difference(transform.inverse(transform.forward(x)), x) < TOLERANCE
+    assert golden.difference(transform.forward(x), torch.from_numpy(scipy.fft.dctn(x.numpy(), axes=(2, 3), norm="ortho").astype(np.float32))) < TOLERANCE
+    assert golden.difference(transform.inverse(transform.forward(x)), x) < TOLERANCE
 
 
 @both_small
@@ -155,7 +140,7 @@ def test_mixed_precision_in_channels_last_stays_close(backbone):
     with torch.autocast("cpu", torch.bfloat16):
         restored = module(frame.to(memory_format=torch.channels_last), prior)
     restored.square().mean().backward()
-    assert restored.dtype == torch.float32 and _difference(restored.detach(), want) < 0.02
+    assert restored.dtype == torch.float32 and golden.difference(restored.detach(), want) < 0.02
     assert all(p.grad.isfinite().all() for p in module.parameters() if p.grad is not None)
 
 
