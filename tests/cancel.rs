@@ -86,6 +86,7 @@ fn stopping_ends_the_run_without_an_error_and_the_element_starts_again() {
     let (element, bus, pushing) = restoring();
     element.set_state(gst::State::Ready).unwrap();
     assert!(pushing.join().unwrap().is_err());
+    assert_eq!(frames(&element), 1, "the second frame was restored to its end");
     assert!(errors_of(&bus, &element).is_empty());
     element.set_state(gst::State::Paused).unwrap();
     element.set_state(gst::State::Null).unwrap();

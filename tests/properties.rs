@@ -250,7 +250,8 @@ fn a_model_is_loaded_once_for_all_starts_that_ask_for_the_same_and_given_up_in_n
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
     let mut harness = harness(&element, W, H);
-    for (size, expected) in [((W, H), 1), ((W, H), 0), ((W / 2, H), 0), ((W, H), 0)] {
+    // Once to try the model out and once for the size; then only for another size.
+    for (size, expected) in [((W, H), 2), ((W, H), 0), ((W / 2, H), 1), ((W / 2, H), 0), ((W, H), 1)] {
         let (width, height) = size;
         element.set_state(gst::State::Playing).unwrap();
         harness.set_src_caps(common::caps(VideoFormat::Rgbx, width as u32, height as u32));
@@ -262,6 +263,13 @@ fn a_model_is_loaded_once_for_all_starts_that_ask_for_the_same_and_given_up_in_n
         element.set_state(gst::State::Ready).unwrap();
         assert_eq!(loads(&bus), expected, "{size:?}");
     }
+    element.set_state(gst::State::Playing).unwrap();
+    for format in [VideoFormat::Rgbx, VideoFormat::Bgrx] {
+        harness.set_src_caps(common::caps(format, W as u32, H as u32));
+        harness.push_and_pull(buffer(&picture(W, H, 2), format, W, H)).unwrap();
+    }
+    assert_eq!(loads(&bus), 0, "another format of the same size");
+    element.set_state(gst::State::Ready).unwrap();
     element.set_property("threads", 1u32);
     element.set_state(gst::State::Paused).unwrap();
     assert_eq!(loads(&bus), 1, "something else was asked for");

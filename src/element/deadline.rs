@@ -32,12 +32,11 @@ pub(super) struct Deadline {
 /// What is known about time when a frame comes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrival {
-    /// When the frame is to be seen, and the time now; both in running time.
+    /// When the frame is to be seen, and the time now if the source is live; both in running time.
     pub due: gst::ClockTime,
     pub now: Option<gst::ClockTime>,
     /// What restoring it will take.
     pub cost: Duration,
-    pub live: bool,
 }
 
 impl Deadline {
@@ -72,8 +71,8 @@ impl Deadline {
     pub fn lateness(&self, arrival: Arrival) -> Option<gst::ClockTime> {
         let by_sink = self.earliest.and_then(|earliest| earliest.checked_sub(arrival.due));
         // Without a live source the clock does not decide when frames come.
-        let by_clock = match (arrival.live, arrival.now, self.latency) {
-            (true, Some(now), Some(latency)) => {
+        let by_clock = match (arrival.now, self.latency) {
+            (Some(now), Some(latency)) => {
                 let cost = gst::ClockTime::try_from(arrival.cost).unwrap_or(gst::ClockTime::ZERO);
                 (now + cost).checked_sub(arrival.due + latency + SLACK)
             }

@@ -4,10 +4,14 @@
 
 use crate::engine::Error;
 
+/// The engine's text. GLib's strings end at a NUL, which what a bundle says may hold.
+pub(super) fn text(error: &Error) -> String {
+    error.to_string().replace('\0', "\u{FFFD}")
+}
+
 /// The error with the code that applications tell errors apart by. The text is the engine's: thing, reason, what to do.
 pub(super) fn to_message(error: &Error) -> gst::ErrorMessage {
-    // GLib's strings end at a NUL, which what a bundle says may hold.
-    let text = error.to_string().replace('\0', "\u{FFFD}");
+    let text = text(error);
     match error {
         Error::RuntimeMissing { .. } | Error::RuntimeUnusable { .. } => {
             gst::error_msg!(gst::LibraryError::Init, ("{text}"))

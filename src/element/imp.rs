@@ -20,7 +20,7 @@ use super::{
     stats::Stats,
     worker::Worker,
 };
-use crate::engine::{self, Canceler, Deblurrer, FrameSize, Provider};
+use crate::engine::{self, Canceler, FrameSize, Provider};
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("blurdm", gst::DebugColorFlags::empty(), Some("Motion deblurring")));
@@ -276,12 +276,12 @@ impl VideoFilterImpl for BlurDm {
                 last.forget();
                 last
             }
-            _ => Worker::new(
-                Deblurrer::new(&loaded.bundle, &loaded.options, &loaded.search, size).map_err(|error| {
+            _ => self
+                .sessions(&loaded.bundle, &loaded.options, &loaded.search, size)
+                .map_err(|error| {
                     self.refuse(incaps, to_message(&error));
                     gst::loggable_error!(CAT, "{error}")
                 })?,
-            ),
         };
         let deblurrer = worker.deblurrer();
         let window = deblurrer.tile().unwrap_or(size);

@@ -2,6 +2,8 @@
 
 //! Whether a frame is worth restoring still, by the element's clock and its neighbours.
 
+use std::time::Duration;
+
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 
@@ -27,9 +29,13 @@ impl BlurDm {
         let live = self.is_live();
         let arrival = Arrival {
             due,
-            now: obj.current_running_time(),
-            cost: lock(&self.stats).usual_cost(),
-            live,
+            // Where the source is not live the clock is not asked, and neither is what it would be compared with.
+            now: live.then(|| obj.current_running_time()).flatten(),
+            cost: if live {
+                lock(&self.stats).usual_cost()
+            } else {
+                Duration::ZERO
+            },
         };
         let (lateness, proportion) = {
             let deadline = lock(&self.deadline);

@@ -94,13 +94,24 @@ impl BlurDm {
             runtime.version(),
             runtime.path()
         );
+        self.sessions(bundle, options, search, TRIAL)
+    }
+
+    /// Makes the sessions for frames of a size, which takes seconds, and says so.
+    pub(super) fn sessions(
+        &self,
+        bundle: &Bundle,
+        options: &Options,
+        search: &Search,
+        size: FrameSize,
+    ) -> Result<Worker, engine::Error> {
         self.post_progress(gst::ProgressType::Start, "Loading the model");
-        let trial = Deblurrer::new(bundle, options, search, TRIAL);
-        match &trial {
+        let deblurrer = Deblurrer::new(bundle, options, search, size);
+        match &deblurrer {
             Ok(_) => self.post_progress(gst::ProgressType::Complete, "The model is loaded"),
             Err(_) => self.post_progress(gst::ProgressType::Error, "The model cannot be used"),
         }
-        trial.map(Worker::new)
+        deblurrer.map(Worker::new)
     }
 
     /// Keeps the sessions for the next start.

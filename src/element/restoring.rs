@@ -8,7 +8,7 @@ use gst::subclass::prelude::*;
 
 use super::{
     OnError,
-    errors::to_message,
+    errors::{text, to_message},
     formats::FrameError,
     imp::{BlurDm, CAT, lock},
 };
@@ -85,7 +85,7 @@ impl BlurDm {
         if self.failing.swap(true, Ordering::Relaxed) {
             gst::debug!(CAT, imp = self, "{error}");
         } else {
-            let text = error.to_string().replace('\0', "\u{FFFD}");
+            let text = text(error);
             gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}; frames go on as they came"));
         }
     }

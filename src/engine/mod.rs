@@ -146,8 +146,8 @@ impl Deblurrer {
         let backbone = &bundle.manifest().backbone;
         let window = tile::window(size, backbone, options)?;
         let runtime = runtime(search)?;
-        let canceler = Canceler::new().map_err(|error| Error::Inference {
-            graph: "backbone",
+        let canceler = Canceler::new().map_err(|error| Error::RuntimeUnusable {
+            path: runtime.path().to_owned(),
             reason: error.message().to_owned(),
         })?;
         let context = Context {
