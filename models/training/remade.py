@@ -6,11 +6,13 @@ patches have those), in linear light, with a sensor's noise, in a few millisecon
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .exposure import Camera, point_spread, random_motion, to_linear, to_srgb
+from .exposure import Camera, develop, point_spread, random_motion, to_linear
 from .networks import ExposureOracle
 from .patches import random_length
 
@@ -49,8 +51,6 @@ def blur_anew(sharp: np.ndarray, spread: np.ndarray, camera: Camera, rng: np.ran
     kernel[: 2 * RADIUS + 1, : 2 * RADIUS + 1] = torch.from_numpy(spread)
     # The exposure gathers what lies at each displacement: a correlation, hence the conjugate.
     transfer = torch.fft.rfft2(kernel.roll((-RADIUS, -RADIUS), (0, 1))).conj()
-    light = torch.fft.irfft2(torch.fft.rfft2(light) * transfer, s=sides)[:, RADIUS:-RADIUS, RADIUS:-RADIUS].clamp(0, 1)
-    if camera.shot or camera.read:
-        noise = torch.from_numpy(rng.standard_normal(light.shape, np.float32))
-        light = (light + (camera.shot * light + camera.read**2).sqrt() * noise).clamp(0, 1)
-    return (to_srgb(light) * 255).round().byte().permute(1, 2, 0).numpy()
+    light = torch.fft.irfft2(torch.fft.rfft2(light) * transfer, s=sides)[:, RADIUS:-RADIUS, RADIUS:-RADIUS]
+    # The stored picture has gone through gain and encoder already.
+    return develop(light, replace(camera, gain=1.0, crf=None), rng)

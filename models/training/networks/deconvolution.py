@@ -16,19 +16,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .transforms import constant, luma
+
 WINDOW = 64
 HOP = 32
 MARGIN = (WINDOW - HOP) // 2
 FREQUENCIES = WINDOW // 2
 """0..31 in either direction. The highest, 32, holds nothing that could be restored."""
 
-LUMA = (0.299, 0.587, 0.114)
 BANDS = 6
 """Coefficients of ln k over the frequency's distance from 0: Gaussians of a width of their spacing."""
-
-
-def _constant(matrix: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(matrix, np.float32))
 
 
 def _waves(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +55,7 @@ class PriorDeconvolution(nn.Module):
         offset = np.arange(-radius, radius + 1)
         distance = offset[:, None] ** 2 + offset[None] ** 2
         nn.init.normal_(self.spread_out.weight, std=0.01)
-        self.spread_out.bias.data = _constant(np.maximum(-distance / 2, -6).ravel())
+        self.spread_out.bias.data = constant(np.maximum(-distance / 2, -6).ravel())
         for layer in (self.noise, self.doubt_out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -67,16 +64,16 @@ class PriorDeconvolution(nn.Module):
         from_middle = np.arange(WINDOW) - (WINDOW - 1) / 2
         weight = np.where(np.arange(FREQUENCIES) == 0, 1, 2)[:, None] / WINDOW
         for name, wave in zip(("cosines", "sines"), _waves(from_middle)):
-            self.register_buffer(name, _constant(wave * _taper()), persistent=False)
-            self.register_buffer(f"inverse_{name}", _constant((wave * weight)[:, MARGIN : MARGIN + HOP]), persistent=False)
+            self.register_buffer(name, constant(wave * _taper()), persistent=False)
+            self.register_buffer(f"inverse_{name}", constant((wave * weight)[:, MARGIN : MARGIN + HOP]), persistent=False)
         flat = self.cosines.sum(1)
         self.flat = nn.Buffer(torch.outer(flat, flat)[:, None], persistent=False)
-        self.transfer = nn.Buffer(_constant(np.concatenate(_waves(offset))), persistent=False)
+        self.transfer = nn.Buffer(constant(np.concatenate(_waves(offset))), persistent=False)
         frequency = np.hypot(*np.meshgrid(np.arange(FREQUENCIES), np.arange(FREQUENCIES))) / WINDOW
         centres = np.linspace(0, 0.6, BANDS)
-        self.bands = nn.Buffer(_constant(np.exp(-(((frequency[..., None] - centres) / centres[1]) ** 2)).reshape(-1, BANDS).T), persistent=False)
+        self.bands = nn.Buffer(constant(np.exp(-(((frequency[..., None] - centres) / centres[1]) ** 2)).reshape(-1, BANDS).T), persistent=False)
         # Natural pictures have a power of 1/f^2, sensors noise of the same power everywhere.
-        self.falling = nn.Buffer(_constant(np.log(3 * frequency**2 + 1e-3)), persistent=False)
+        self.falling = nn.Buffer(constant(np.log(3 * frequency**2 + 1e-3)), persistent=False)
 
     def spread(self, prior: torch.Tensor) -> torch.Tensor:
         """[B, 25, 25], sum 1: how much of the scene at each displacement the exposure gathered, as the prior [B, D] has it."""
@@ -102,8 +99,7 @@ class PriorDeconvolution(nn.Module):
     def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         """What to add to every channel of the frame [B, 3, H, W], sides multiples of 16: [B, 1, H, W]."""
         height, width = frame.shape[2:]
-        luma = LUMA[0] * frame[:, :1] + LUMA[1] * frame[:, 1:2] + LUMA[2] * frame[:, 2:]
-        tiles = _tiles(luma)
+        tiles = _tiles(luma(frame))
         cc, cs, sc, ss = self._transform(tiles)
         cc = cc - self._means(tiles)[:, :, None, :, None] * self.flat
         cc, cs, sc, ss = _filtered(cc, cs, sc, ss, self.filters(prior))
@@ -129,13 +125,13 @@ class PriorDeconvolution(nn.Module):
         return (mean[:, :, :-1] + mean[:, :, 1:]) / 4
 
 
-def _tiles(luma: torch.Tensor) -> torch.Tensor:
+def _tiles(grey: torch.Tensor) -> torch.Tensor:
     """[B, 1, H, W], sides multiples of 16, to [B, (rows + 1) x 32, columns + 1, 32]: with margins of half a tile, and at the right and at
     the bottom up to whole tiles."""
-    height, width = luma.shape[2:]
-    luma = F.pad(luma, (MARGIN - 1,) * 4, mode="reflect")
-    luma = F.pad(luma, (1, 1 + width % HOP, 1, 1 + height % HOP), mode="replicate")
-    return luma.reshape(luma.shape[0], luma.shape[2], luma.shape[3] // HOP, HOP)
+    height, width = grey.shape[2:]
+    grey = F.pad(grey, (MARGIN - 1,) * 4, mode="reflect")
+    grey = F.pad(grey, (1, 1 + width % HOP, 1, 1 + height % HOP), mode="replicate")
+    return grey.reshape(grey.shape[0], grey.shape[2], grey.shape[3] // HOP, HOP)
 
 
 def _filtered(cc: torch.Tensor, cs: torch.Tensor, sc: torch.Tensor, ss: torch.Tensor, filters: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

@@ -15,10 +15,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .transforms import luma
+
 SLOPE = 0.1
 WINDOW = 64
 HALF_SPECTRUM = WINDOW // 2 + 1
-LUMA = (0.299, 0.587, 0.114)
 FLOOR = 1e-4
 """Added to the power before the logarithm: about what rounding to 8 bits puts into a window."""
 
@@ -63,7 +64,7 @@ class SpectralEncoder(nn.Module):
     def mean_spectra(self, frame: torch.Tensor) -> torch.Tensor:
         """[B, 3, 64, 33], vertical frequency -32..31 by horizontal frequency 0..32: two means of log power, and the log of the mean power of
         windows brought to equal energy."""
-        power = self._power(_windows(_luma(frame)))
+        power = self._power(_windows(luma(frame)[:, 0]))
         energy = power.sum((2, 3), keepdim=True)
         log = torch.log(power + FLOOR)
         shares = energy / (energy.mean(1, keepdim=True) + 1e-3)
@@ -82,21 +83,16 @@ def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return (values * weights).sum(1) / (weights.sum(1) + 1e-6)
 
 
-def _luma(frame: torch.Tensor) -> torch.Tensor:
-    red, green, blue = frame[:, 0], frame[:, 1], frame[:, 2]
-    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
-
-
-def _windows(luma: torch.Tensor) -> torch.Tensor:
+def _windows(grey: torch.Tensor) -> torch.Tensor:
     """[B, H, W] to [B, count, 64, 64]: a grid of windows, and the same grid shifted by half a window both ways, whose windows meet where
     the taper of the first leaves little. What does not fill a window is left out; frames under 96 px are repeated at their edges."""
-    h, w = luma.shape[1], luma.shape[2]
+    h, w = grey.shape[1], grey.shape[2]
     shortest = WINDOW + WINDOW // 2
-    luma = F.pad(luma[:, None], (0, torch.sym_max(shortest - w, 0), 0, torch.sym_max(shortest - h, 0)), mode="replicate")[:, 0]
-    return torch.cat([_grid(luma), _grid(luma[:, WINDOW // 2 :, WINDOW // 2 :])], dim=1)
+    grey = F.pad(grey[:, None], (0, torch.sym_max(shortest - w, 0), 0, torch.sym_max(shortest - h, 0)), mode="replicate")[:, 0]
+    return torch.cat([_grid(grey), _grid(grey[:, WINDOW // 2 :, WINDOW // 2 :])], dim=1)
 
 
-def _grid(luma: torch.Tensor) -> torch.Tensor:
-    rows, columns = luma.shape[1] // WINDOW, luma.shape[2] // WINDOW
-    tiles = luma[:, : rows * WINDOW, : columns * WINDOW].reshape(luma.shape[0], rows, WINDOW, columns, WINDOW)
-    return tiles.transpose(2, 3).reshape(luma.shape[0], rows * columns, WINDOW, WINDOW)
+def _grid(grey: torch.Tensor) -> torch.Tensor:
+    rows, columns = grey.shape[1] // WINDOW, grey.shape[2] // WINDOW
+    tiles = grey[:, : rows * WINDOW, : columns * WINDOW].reshape(grey.shape[0], rows, WINDOW, columns, WINDOW)
+    return tiles.transpose(2, 3).reshape(grey.shape[0], rows * columns, WINDOW, WINDOW)

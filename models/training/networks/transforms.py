@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+LUMA = (0.299, 0.587, 0.114)
+
 PATCH = 8
 """Side of the patches whose spectra FFTformer works on."""
 
@@ -20,8 +22,13 @@ def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return a @ b
 
 
-def _constant(matrix: np.ndarray) -> torch.Tensor:
+def constant(matrix: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(matrix, np.float32))
+
+
+def luma(frame: torch.Tensor) -> torch.Tensor:
+    """[B, 3, H, W] to [B, 1, H, W]."""
+    return LUMA[0] * frame[:, :1] + LUMA[1] * frame[:, 1:2] + LUMA[2] * frame[:, 2:]
 
 
 def to_patches(x: torch.Tensor) -> torch.Tensor:
@@ -55,7 +62,7 @@ class PatchSpectra(nn.Module):
         conjugate = -u % PATCH * PATCH + -v % PATCH
         angle = 2 * np.pi / PATCH * (np.outer(u, u) + np.outer(v, v))
         re, im = np.cos(angle), -np.sin(angle)
-        self.hartley = nn.Buffer(_constant((re - im) / PATCH), persistent=False)
+        self.hartley = nn.Buffer(constant((re - im) / PATCH), persistent=False)
 
         # A half spectrum has the columns up to this one. Its real inverse takes the others for their conjugates, and of a column that holds
         # both of a conjugate pair it sees the mean.
@@ -63,13 +70,13 @@ class PatchSpectra(nn.Module):
         mean = np.zeros((PATCH**2, PATCH**2))
         for partner, other in ((index, conjugate), (conjugate, index)):
             mean[np.where(v[partner] <= last, partner, other), index] += 0.5
-        self.from_half = nn.Buffer(_constant(mean[v <= last]), persistent=False)
+        self.from_half = nn.Buffer(constant(mean[v <= last]), persistent=False)
 
         own, pairs = index[index == conjugate], index[index < conjugate]
-        self.left = nn.Buffer(_constant(np.concatenate([re[own], re[pairs], im[pairs] - re[pairs], re[pairs] + im[pairs]]).T), persistent=False)
-        self.right = nn.Buffer(_constant(np.concatenate([re[own], re[pairs] + im[pairs], re[pairs], im[pairs]]).T), persistent=False)
+        self.left = nn.Buffer(constant(np.concatenate([re[own], re[pairs], im[pairs] - re[pairs], re[pairs] + im[pairs]]).T), persistent=False)
+        self.right = nn.Buffer(constant(np.concatenate([re[own], re[pairs] + im[pairs], re[pairs], im[pairs]]).T), persistent=False)
         inverse = np.concatenate([re[own], 2 * (re[pairs] + im[pairs]), 2 * im[pairs], -2 * re[pairs]]) / PATCH**2
-        self.inverse = nn.Buffer(_constant(inverse), persistent=False)
+        self.inverse = nn.Buffer(constant(inverse), persistent=False)
 
     def transform(self, patches: torch.Tensor) -> torch.Tensor:
         """Patches to their Hartley transforms, and back."""
@@ -88,7 +95,7 @@ class CosineTransform:
     """The orthonormal two-dimensional DCT-II of whole pictures of one size [..., height, width], and its inverse."""
 
     def __init__(self, height: int, width: int, device: torch.device):
-        self.rows, self.columns = (_constant(_cosines(side)).to(device) for side in (height, width))
+        self.rows, self.columns = (constant(_cosines(side)).to(device) for side in (height, width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return _product(self.rows, _product(x, self.columns.T))
