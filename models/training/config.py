@@ -24,7 +24,9 @@ class Stage:
     telling_share of the examples are drawn from the visibly blurred patches, the rest from all, sharp ones included.
     prior_weight (stage 3): how much of the stage 2 loss is kept beside the image loss; the paper keeps none.
     spread_weight: how much the point spread in the prior counts, for backbones that deconvolve. remade_share: of the examples, how
-    many are blurred anew (see remade.py) instead of taken as stored."""
+    many are blurred anew (see remade.py) instead of taken as stored.
+    kept (stage 2, spectral encoder): how many patches' mean spectra are kept and learnt from again and again (see spectra.py); 0 for
+    patches as they come."""
 
     number: int
     steps: int
@@ -37,6 +39,7 @@ class Stage:
     prior_weight: float = 0.0
     spread_weight: float = 0.0
     remade_share: float = 0.0
+    kept: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ def _check_network(where: str, table: dict, registry: dict) -> None:
 def _check_stage(path: Path, stage: Stage) -> None:
     if stage.number not in range(4):
         raise ConfigError(f"{path}: stage number {stage.number} is not one of 0, 1, 2, 3")
+    if stage.kept and stage.number != 2:
+        raise ConfigError(f"{path}: 'kept' is for stage 2, not for stage {stage.number}")
     losses = {0: ("spread",), 2: ("latent",)}.get(stage.number, tuple(IMAGE_LOSSES))
     if stage.loss not in losses:
         raise ConfigError(f"{path}: stage {stage.number} cannot use loss '{stage.loss}' (choose: {', '.join(losses)})")
@@ -117,6 +122,8 @@ def read_config(table: dict, path: Path) -> Config:
         raise ConfigError(f"{path} [model]: missing key 'oracle', which stage 1 trains")
     for stage in config.stage:
         _check_stage(path, stage)
+        if stage.kept and (config.model.encoder["network"] != "spectral" or (config.model.oracle or {}).get("network") != "exposure"):
+            raise ConfigError(f"{path}: 'kept' keeps spectra and point spreads: it needs encoder 'spectral' and oracle 'exposure'")
     return config
 
 

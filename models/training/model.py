@@ -72,7 +72,10 @@ class BlurDm(nn.Module):
 
     def prior(self, frame: torch.Tensor, times: list[int], noise: torch.Tensor | None = None) -> torch.Tensor:
         """The sharp prior z_0 of blurred frames; noise defaults to zero, as in the product. An mlp has neither times nor noise."""
-        z_blur = self.encode(frame)
+        return self.prior_of(self.encode(frame), times, noise)
+
+    def prior_of(self, z_blur: torch.Tensor, times: list[int], noise: torch.Tensor | None = None) -> torch.Tensor:
+        """The sharp prior z_0, given z_B."""
         if self.kind == "mlp":
             return self.mapping(z_blur)
         return sample(self.schedule, self.residuals, z_blur, torch.zeros_like(z_blur) if noise is None else noise, times)

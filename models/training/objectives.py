@@ -38,11 +38,19 @@ class Objective:
         if stage.number == 1 or kind == "oracle":
             prior = self.model.oracle_prior(example)
             return self._image(stage, example, prior) + self._spread(stage, example, prior)
-        prior = self.model.prior(example.context, self._times(), self._noise(example))
+        prior = self.model.prior(example.context, self._times(), self._noise(example.blurred))
         if stage.number == 2:
             return self._latent(example, prior) + self._spread(stage, example, prior)
         loss = self._image(stage, example, prior) + self._spread(stage, example, prior)
         return loss + stage.prior_weight * self._latent(example, prior) if stage.prior_weight else loss
+
+    def spectra(self, stage: Stage, spectra: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+        """Stage 2, of mean spectra [B, 3, 64, 33] and the point spreads of their pictures [B, 25, 25]."""
+        z_blur = self.model.encoder.read(spectra)
+        prior = self.model.prior_of(z_blur, self._times(), self._noise(z_blur))
+        with torch.no_grad():
+            target = self.model.oracle(spread)
+        return charbonnier(prior, target) + stage.spread_weight * self.model.backbone.deconvolution.distance(prior, spread)
 
     def _image(self, stage: Stage, example: Example, prior: torch.Tensor | None) -> torch.Tensor:
         return IMAGE_LOSSES[stage.loss](self.model.restore(example.blurred, prior), example.sharp)
@@ -61,7 +69,7 @@ class Objective:
         total = self.model.schedule.steps
         return random_times(total, self.rng) if self.config.model.random_schedules else even_times(total, total)
 
-    def _noise(self, example: Example) -> torch.Tensor:
+    def _noise(self, batch: torch.Tensor) -> torch.Tensor:
         """Half of the time none, as the product samples; half of the time drawn, so that the noise estimator has something to learn."""
-        shape = (example.blurred.shape[0], self.config.model.latent)
+        shape = (batch.shape[0], self.config.model.latent)
         return torch.randn(shape, device=self.device) if self.rng.random() < 0.5 else torch.zeros(shape, device=self.device)

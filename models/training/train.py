@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from .batches import Batches
 from .config import Config, ConfigError, Stage, load_config
@@ -30,6 +32,7 @@ from .networks import ExposureOracle
 from .objectives import Objective
 from .patches import unpack_motion
 from .remade import POOL, SpreadPool
+from .spectra import SpectraPool
 
 CHECKPOINT_EVERY_S = 120
 VALIDATE_EVERY = 1000
@@ -72,7 +75,8 @@ def _psnr(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 class Trainer:
-    """Trains `config` in `out`. start: weights of parts trained before, which the model begins with where it has them."""
+    """Trains `config` in `out`. start: weights of parts trained before, which the model begins with where it has tensors of
+    their names and shapes."""
 
     def __init__(self, config: Config, patches: Path, validation: Path | None, out: Path, device: torch.device, start: dict | None = None):
         torch.manual_seed(config.seed)
@@ -81,7 +85,8 @@ class Trainer:
         self.model = torch.nn.utils.convert_conv2d_weight_memory_format(BlurDm(config.model).to(device), torch.channels_last)
         if start is not None:
             own = self.model.state_dict()
-            self.model.load_state_dict({name: start.get(name, value) for name, value in own.items()})
+            fitting = lambda name, value: name in start and start[name].shape == value.shape
+            self.model.load_state_dict({name: start[name] if fitting(name, value) else value for name, value in own.items()})
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         self.batches = Batches(patches, config.whole_patch_prior)
         self.objective = Objective(config, self.model, device)
@@ -171,6 +176,8 @@ class Trainer:
     def _loss(self, stage: Stage) -> torch.Tensor:
         if stage.number == 0:
             return self.objective.exposures(self._spreads(stage).next(stage.batch, self.batches.rng).to(self.device))
+        if stage.kept:
+            return self.objective.spectra(stage, *(part.to(self.device) for part in self._kept_spectra(stage).next(stage.batch, self.batches.rng)))
         example = self.batches.next(stage, self.device)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
             return self.objective(stage, example)
@@ -181,6 +188,13 @@ class Trainer:
         return self._pool
 
     _pool: SpreadPool | None = None
+
+    def _kept_spectra(self, stage: Stage) -> SpectraPool:
+        if self._spectra is None:
+            self._spectra = SpectraPool(self.out / "spectra", self.batches, stage)
+        return self._spectra
+
+    _spectra: SpectraPool | None = None
 
     @torch.no_grad()
     def _average(self, keep: float) -> None:
@@ -211,12 +225,14 @@ def main() -> None:
     parser.add_argument("--patches", type=Path, required=True)
     parser.add_argument("--validation", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="a bundle's weights.safetensors to begin with instead of random numbers")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     try:
-        Trainer(load_config(args.config), args.patches, args.validation, args.out, torch.device(args.device)).run()
-    except ConfigError as error:
+        start = {name: value.float() if value.is_floating_point() else value for name, value in load_file(args.start).items()} if args.start else None
+        Trainer(load_config(args.config), args.patches, args.validation, args.out, torch.device(args.device), start).run()
+    except (ConfigError, OSError, SafetensorError) as error:
         raise SystemExit(f"error: {error}") from error
 
 

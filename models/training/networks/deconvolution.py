@@ -3,6 +3,11 @@
     prior ─ Linear ─ ReLU ─ Linear ─ softmax ─ point spread 25x25 ─ H
     luma ─ windows 64x64, every 32 px ─ DFT ─ x conj(H) (1 - H) / (|H|^2 + k) ─ inverse DFT, middle 32x32 ─ what to add to the luma
 
+A frame's power spectrum, which the prior is found in, is the same for a path and for that path turned by half a circle about the middle
+of the exposure: conj(H) instead of H. The prior therefore holds one of the two without saying which, and the frame decides: of both
+restorations the true one is the less rough, for a sharp picture has few gradients and steep ones. Given the spread of the middle that
+was so on 75 of 86 validation exposures.
+
 k over the frequencies comes from the prior as well: the noise-to-signal ratio, and how little the prior knows of H there, for what is
 known of a blur is often its extent and not which way it bends. Where nothing is to be gained, at H near 1 and at
 H near 0, the filter adds nothing: a sharp frame stays as it is. A network of 3x3 convolutions approximates such a filter only for
@@ -10,6 +15,8 @@ blurs it can tell apart by modulating channels; here every blur has its own filt
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -20,6 +27,7 @@ from .transforms import constant, luma
 
 WINDOW = 64
 HOP = 32
+GREY = 1 / 255
 MARGIN = (WINDOW - HOP) // 2
 FREQUENCIES = WINDOW // 2
 """0..31 in either direction. The highest, 32, holds nothing that could be restored."""
@@ -55,6 +63,7 @@ class PriorDeconvolution(nn.Module):
         offset = np.arange(-radius, radius + 1)
         distance = offset[:, None] ** 2 + offset[None] ** 2
         nn.init.normal_(self.spread_out.weight, std=0.01)
+        self.certainty = nn.Parameter(torch.tensor(math.log(500.0)))
         self.spread_out.bias.data = constant(np.maximum(-distance / 2, -6).ravel())
         for layer in (self.noise, self.doubt_out):
             nn.init.zeros_(layer.weight)
@@ -81,10 +90,15 @@ class PriorDeconvolution(nn.Module):
         return self.spread_out(torch.relu(self.spread_hidden(prior))).softmax(1).reshape(-1, side, side)
 
     def distance(self, prior: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
-        """How far the point spread in the prior is from the true one: the difference in light (0 to 2) plus 4 times the mean one in H."""
-        difference = self.spread(prior).float() - spread
+        """How far the point spread in the prior is from the true one or from that turned by half a circle, whichever is nearer: the
+        difference in light (0 to 2) plus 4 times the mean one in H."""
+        own = self.spread(prior).float()
+        return torch.minimum(self._distances(own, spread), self._distances(own, spread.flip(1, 2))).mean()
+
+    def _distances(self, own: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+        difference = own - spread
         waves = self.transfer @ difference @ self.transfer.T
-        return difference.abs().sum((1, 2)).mean() + 4 * (waves**2 + 1e-6).sqrt().mean()
+        return difference.abs().sum((1, 2)) + 4 * (waves**2 + 1e-6).sqrt().mean((1, 2))
 
     def filters(self, prior: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Half the filter at frequencies (u, v) and (-u, v), u and v from 0: real and imaginary parts, each [B, 32, 32]."""
@@ -100,14 +114,26 @@ class PriorDeconvolution(nn.Module):
         """What to add to every channel of the frame [B, 3, H, W], sides multiples of 16: [B, 1, H, W]."""
         height, width = frame.shape[2:]
         tiles = _tiles(luma(frame))
-        cc, cs, sc, ss = self._transform(tiles)
-        cc = cc - self._means(tiles)[:, :, None, :, None] * self.flat
-        cc, cs, sc, ss = _filtered(cc, cs, sc, ss, self.filters(prior))
+        waves = self._transform(tiles)
+        waves = (waves[0] - self._means(tiles)[:, :, None, :, None] * self.flat, *waves[1:])
+        p, q, r, s = self.filters(prior)
+        none = torch.zeros_like(p)
+        even, odd = (self._inverse(_filtered(waves, parts)) for parts in ((p, none, r, none), (none, q, none, s)))
+        lines = even + self.way(_middles(tiles).flatten(3) + even, odd) * odd
+        return lines.flatten(1, 2)[:, None, :height, :width]
+
+    def way(self, even: torch.Tensor, odd: torch.Tensor) -> torch.Tensor:
+        """[B, 1, 1, 1]: 1 where the frame was exposed along the path in the prior, -1 along that path turned by half a circle, between them
+        where the frame does not tell. even + odd, even - odd [B, rows, 32, columns x 32]: the lines of windows restored for either."""
+        along, against = _roughness(even + odd), _roughness(even - odd)
+        return torch.tanh(torch.exp(self.certainty) * (against - along) / (against + along))
+
+    def _inverse(self, waves: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """Waves of windows to their middles: [B, rows, 32, columns x 32], lines of windows, side by side as they lie in the frame."""
+        cc, cs, sc, ss = waves
         upper = cc @ self.inverse_cosines + cs @ self.inverse_sines
         lower = sc @ self.inverse_cosines + ss @ self.inverse_sines
-        # [B, rows, 32, columns x 32]: lines of windows, side by side as they lie in the frame.
-        lines = self.inverse_cosines.T @ upper.flatten(3) + self.inverse_sines.T @ lower.flatten(3)
-        return lines.flatten(1, 2)[:, None, :height, :width]
+        return self.inverse_cosines.T @ upper.flatten(3) + self.inverse_sines.T @ lower.flatten(3)
 
     def _transform(self, tiles: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Lines of tiles [B, (rows + 1) x 32, columns + 1, 32] to the waves of windows two tiles wide and high, first of the vertical then of
@@ -134,8 +160,22 @@ def _tiles(grey: torch.Tensor) -> torch.Tensor:
     return grey.reshape(grey.shape[0], grey.shape[2], grey.shape[3] // HOP, HOP)
 
 
-def _filtered(cc: torch.Tensor, cs: torch.Tensor, sc: torch.Tensor, ss: torch.Tensor, filters: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def _middles(tiles: torch.Tensor) -> torch.Tensor:
+    """Tiles [B, (rows + 1) x 32, columns + 1, 32] to the middles of windows two tiles wide and high [B, rows, 32, columns, 32]."""
+    across = torch.cat([tiles[:, :, :-1, MARGIN:], tiles[:, :, 1:, :MARGIN]], dim=3)
+    return across[:, MARGIN:-MARGIN].unflatten(1, (-1, HOP))
+
+
+def _roughness(lines: torch.Tensor) -> torch.Tensor:
+    """Mean root of the differences between neighbours of lines of windows [B, rows, 32, width]: [B, 1, 1, 1]. The root, since a sharp
+    picture has few and steep ones."""
+    down, across = lines[:, :, 1:] - lines[:, :, :-1], lines[..., 1:] - lines[..., :-1]
+    return sum((x * x + GREY**2).sqrt().sqrt().mean((1, 2, 3), keepdim=True) for x in (down, across))
+
+
+def _filtered(waves: tuple[torch.Tensor, ...], filters: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     """The waves of windows [B, rows, 32, columns, 32], times the filter."""
+    cc, cs, sc, ss = waves
     # The DFT at (u, v) is (cc - ss) - i (cs + sc), at (-u, v) it is (cc + ss) + i (sc - cs).
     p, q, r, s = (part[:, None, :, None] for part in filters)
     a, b, c, d = cc - ss, cs + sc, cc + ss, sc - cs

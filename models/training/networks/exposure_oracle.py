@@ -2,7 +2,8 @@
 
 The published oracle sees the blurred and the sharp picture and must find the blur between them by itself. Exposures that are made
 know theirs: how much of the scene at each displacement they gathered. An embedding of that teaches the backbone within minutes
-to use a prior.
+to use a prior. A path and the same path turned by half a circle get one embedding: no power spectrum, which is what the blur encoder
+has, tells them apart, and an encoder that must would learn the mean of both.
 """
 
 from __future__ import annotations
@@ -26,4 +27,5 @@ class ExposureOracle(nn.Module):
 
     def forward(self, spread: torch.Tensor) -> torch.Tensor:
         # Spreads of long paths are small everywhere: bring the numbers near 1.
-        return self.embedding(spread.flatten(1) * (2 * self.RADIUS))
+        spread = spread.flatten(1) * (2 * self.RADIUS)
+        return (self.embedding(spread) + self.embedding(spread.flip(1))) / 2

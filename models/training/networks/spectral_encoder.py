@@ -58,7 +58,11 @@ class SpectralEncoder(nn.Module):
         self.linear2 = nn.Linear(hidden, latent)
 
     def forward(self, frame: torch.Tensor) -> torch.Tensor:
-        spectra = self.normalise(self.mean_spectra(frame.float()))
+        return self.read(self.mean_spectra(frame.float()))
+
+    def read(self, spectra: torch.Tensor) -> torch.Tensor:
+        """z_B [B, latent] of mean spectra [B, 3, 64, 33]."""
+        spectra = self.normalise(spectra)
         return self.linear2(F.leaky_relu(self.linear1(self.bands(spectra).flatten(1)), SLOPE))
 
     def mean_spectra(self, frame: torch.Tensor) -> torch.Tensor:

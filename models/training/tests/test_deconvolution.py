@@ -56,11 +56,32 @@ def test_a_frame_that_the_prior_calls_sharp_stays_as_it_is():
     assert _knowing(sharp)(frame, torch.zeros(1, 4)).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("length", (8, 14))
+def test_the_frame_tells_which_way_its_path_ran(length):
+    right = []
+    for seed in range(8):
+        blurred, sharp, spread = _exposed(length, seed)
+        true, turned = (_knowing(np.ascontiguousarray(way))(blurred, torch.zeros(1, 4)) for way in (spread, spread[::-1, ::-1]))
+        assert torch.allclose(true, turned, atol=1e-5), "a path and that path turned by half a circle are one to the prior"
+        wrong = _knowing(np.ascontiguousarray(spread[::-1, ::-1]))
+        wrong.way = lambda *_: 1.0
+        right.append(_psnr(blurred + true, sharp) > _psnr(blurred + wrong(blurred, torch.zeros(1, 4)), sharp))
+    assert sum(right) >= 7
+
+
+def test_a_spread_turned_by_half_a_circle_is_as_near():
+    _, _, spread = _exposed(9, 5)
+    turned = torch.from_numpy(np.ascontiguousarray(spread[::-1, ::-1]))[None]
+    assert _knowing(spread).distance(torch.zeros(1, 4), turned) < 1e-2 < _knowing(spread).distance(torch.zeros(1, 4), turned.transpose(1, 2))
+
+
 @pytest.mark.parametrize("size", ((16, 16), (32, 48), (64, 80), (112, 128)))
 def test_every_window_is_filtered_as_the_fourier_transform_would(size):
     _, _, spread = _exposed(9, 5)
     frame = torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(3)).expand(1, 3, *size)
-    got = _knowing(spread)(frame, torch.zeros(1, 4))[0, 0].numpy()
+    deconvolution = _knowing(spread)
+    deconvolution.way = lambda *_: 1.0
+    got = deconvolution(frame, torch.zeros(1, 4))[0, 0].numpy()
 
     kernel = np.zeros((64, 64))
     kernel[:25, :25] = spread[::-1, ::-1]
