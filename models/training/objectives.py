@@ -24,6 +24,8 @@ class Objective:
 
     def __init__(self, config: Config, model: BlurDm, device: torch.device):
         self.config, self.model, self.device = config, model, device
+        # For products of bfloat16 matrices.
+        self.matrix_units = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
         self.rng = np.random.default_rng()
 
     def exposures(self, spread: torch.Tensor) -> torch.Tensor:
@@ -53,7 +55,9 @@ class Objective:
         return charbonnier(prior, target) + stage.spread_weight * self.model.backbone.deconvolution.distance(prior, spread)
 
     def _image(self, stage: Stage, example: Example, prior: torch.Tensor | None) -> torch.Tensor:
-        return IMAGE_LOSSES[stage.loss](self.model.restore(example.blurred, prior), example.sharp)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.matrix_units):
+            restored = self.model.restore(example.blurred, prior)
+        return IMAGE_LOSSES[stage.loss](restored.float(), example.sharp)
 
     def _spread(self, stage: Stage, example: Example, prior: torch.Tensor) -> torch.Tensor | float:
         if not stage.spread_weight:

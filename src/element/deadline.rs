@@ -27,6 +27,8 @@ pub(super) struct Deadline {
     earliest: Option<gst::ClockTime>,
     /// The sink's last proportion: how much too slow what comes before it is.
     proportion: f64,
+    /// The last frame that the sink has told of came late there.
+    late: bool,
 }
 
 /// What is known about time when a frame comes.
@@ -45,6 +47,7 @@ impl Deadline {
     /// As in GstBaseTransform, a late sink is given twice its lateness to catch up.
     pub fn reported(&mut self, proportion: f64, jitter: gst::ClockTimeDiff, timestamp: gst::ClockTime) {
         self.proportion = proportion;
+        self.late = jitter > 0;
         let by = gst::ClockTime::from_nseconds(jitter.unsigned_abs());
         self.earliest = match jitter {
             0.. => timestamp.checked_add(by + by),
@@ -61,6 +64,17 @@ impl Deadline {
     pub fn flushed(&mut self) {
         self.earliest = None;
         self.proportion = 1.0;
+        self.late = false;
+    }
+
+    /// Whether there is a sink that shows frames by the clock and tells how that goes.
+    pub fn is_told(&self) -> bool {
+        self.earliest.is_some()
+    }
+
+    /// By how much everything before the sink is too slow, if frames come late there.
+    pub fn behind(&self) -> Option<f64> {
+        self.late.then_some(self.proportion)
     }
 
     pub fn proportion(&self) -> f64 {

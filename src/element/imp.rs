@@ -16,6 +16,7 @@ use super::{
     latency::Latency,
     loading::{Kept, Loaded},
     messages::log_runtime,
+    pace::Pace,
     settings::{PROPERTIES, Settings},
     stats::Stats,
     worker::Worker,
@@ -42,6 +43,7 @@ pub struct BlurDm {
     pub(super) stats: Mutex<Stats>,
     pub(super) latency: Mutex<Latency>,
     pub(super) deadline: Mutex<Deadline>,
+    pub(super) pace: Mutex<Pace>,
     /// Whether frames come when the clock says so; none before upstream was asked.
     pub(super) live: Mutex<Option<bool>>,
     /// The frame in progress is to be dropped.
@@ -155,12 +157,14 @@ impl BaseTransformImpl for BlurDm {
         *lock(&self.latency) = Latency::default();
         *lock(&self.deadline) = Deadline::default();
         *lock(&self.live) = None;
+        *lock(&self.pace) = Pace::default();
         self.announce(&loaded);
         *lock(&self.loaded) = Some(Arc::new(loaded));
         Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.end_building();
         *lock(&self.refused) = None;
         *lock(&self.canceler) = None;
         *lock(&self.provider) = None;
@@ -181,6 +185,7 @@ impl BaseTransformImpl for BlurDm {
             lock(&self.stats).passed();
             Fate::Passed
         } else {
+            self.adapt(inbuf);
             self.fate(inbuf)
         };
         if fate != Fate::Restored {
@@ -271,7 +276,7 @@ impl VideoFilterImpl for BlurDm {
         let Some(loaded) = lock(&self.loaded).clone() else {
             return Err(gst::loggable_error!(CAT, "caps before start"));
         };
-        let worker = match last {
+        let mut worker = match last {
             Some(mut last) if last.deblurrer().size() == size => {
                 last.forget();
                 last
@@ -283,6 +288,11 @@ impl VideoFilterImpl for BlurDm {
                     gst::loggable_error!(CAT, "{error}")
                 })?,
         };
+        worker.deblurrer().canceler().resume();
+        self.begin_pace(&loaded, &mut worker, in_info.fps()).map_err(|error| {
+            self.refuse(incaps, to_message(&error));
+            gst::loggable_error!(CAT, "{error}")
+        })?;
         let deblurrer = worker.deblurrer();
         let window = deblurrer.tile().unwrap_or(size);
         gst::debug!(
@@ -295,9 +305,7 @@ impl VideoFilterImpl for BlurDm {
             window.width,
             window.height
         );
-        let canceler = deblurrer.canceler();
-        canceler.resume();
-        *lock(&self.canceler) = Some(canceler);
+        *lock(&self.canceler) = Some(deblurrer.canceler());
         *lock(&self.worker) = Some(worker);
         Ok(())
     }

@@ -72,7 +72,7 @@ impl BlurDm {
     }
 
     /// Upstream is asked once.
-    fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         if let Some(live) = *lock(&self.live) {
             return live;
         }

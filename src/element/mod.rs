@@ -20,6 +20,7 @@
 //! `deadline` says otherwise. `GstVideoFilter` turns QoS on, under which a model slower than the frame rate would silently lose
 //! most frames: `blurdm` turns it off again (`qos=true` brings it back).
 
+mod adaptive;
 mod deadline;
 mod errors;
 mod formats;
@@ -28,6 +29,7 @@ mod latency;
 mod lateness;
 mod loading;
 mod messages;
+mod pace;
 mod restoring;
 mod settings;
 mod stats;

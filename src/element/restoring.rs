@@ -40,13 +40,14 @@ impl BlurDm {
         if self.cut.swap(false, Ordering::Relaxed) || cut {
             worker.forget();
         }
-        let restored = worker.restore(original, out, sampling, finish);
+        let level = self.level();
+        let restored = worker.restore(original, out, level.sampling(sampling), finish, level.reduction);
         let prior_age = worker.prior_age();
         *lock(&self.worker) = Some(worker);
         match restored {
             Ok(timing) => {
                 self.failing.store(false, Ordering::Relaxed);
-                lock(&self.stats).restored(timing, prior_age, started.elapsed());
+                lock(&self.stats).restored(timing, level.reduction, prior_age, started.elapsed());
                 self.tell_cost();
                 Ok(())
             }
@@ -90,7 +91,7 @@ impl BlurDm {
         }
     }
 
-    fn tell_cost(&self) {
+    pub(super) fn tell_cost(&self) {
         let cost = lock(&self.stats).cost();
         if lock(&self.latency).update(cost) {
             gst::debug!(CAT, imp = self, "a frame now costs {cost:?}");

@@ -40,6 +40,7 @@ pub(super) struct Settings {
     pub prior_smoothing: f64,
     pub strength: f64,
     pub deadline: LateFrame,
+    pub adaptive: bool,
     pub on_error: OnError,
     pub compare: Compare,
     pub compare_position: f64,
@@ -60,6 +61,7 @@ impl Default for Settings {
             prior_smoothing: -1.0,
             strength: 1.0,
             deadline: LateFrame::Auto,
+            adaptive: true,
             on_error: OnError::Fail,
             compare: Compare::Off,
             compare_position: 0.5,
@@ -77,6 +79,7 @@ impl Settings {
             },
             tile_size: self.tile_size as usize,
             tile_overlap: self.tile_overlap as usize,
+            reduction: 1,
         }
     }
 
@@ -131,6 +134,7 @@ impl Settings {
             "prior-smoothing" => self.prior_smoothing.to_value(),
             "strength" => self.strength.to_value(),
             "deadline" => self.deadline.to_value(),
+            "adaptive" => self.adaptive.to_value(),
             "on-error" => self.on_error.to_value(),
             "compare" => self.compare.to_value(),
             "compare-position" => self.compare_position.to_value(),
@@ -163,6 +167,7 @@ impl Settings {
             "prior-smoothing" => take(&mut self.prior_smoothing, value),
             "strength" => take(&mut self.strength, value),
             "deadline" => take(&mut self.deadline, value),
+            "adaptive" => take(&mut self.adaptive, value),
             "on-error" => take(&mut self.on_error, value),
             "compare" => take(&mut self.compare, value),
             "compare-position" => take(&mut self.compare_position, value),
@@ -257,6 +262,13 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
         glib::ParamSpecEnum::builder_with_default("deadline", default.deadline)
             .nick("Deadline")
             .blurb("What becomes of a frame that would come too late")
+            .mutable_playing()
+            .controllable()
+            .build(),
+        glib::ParamSpecBoolean::builder("adaptive")
+            .nick("Adaptive")
+            .blurb("Work on a smaller scale, with fewer steps and priors, where there is not enough time for every frame")
+            .default_value(default.adaptive)
             .mutable_playing()
             .controllable()
             .build(),

@@ -24,6 +24,7 @@ mod in_place;
 pub mod log;
 mod network;
 mod provider;
+mod reduced;
 mod runtime;
 mod stretch;
 mod tile;
@@ -32,7 +33,7 @@ use std::{ops::AddAssign, time::Duration};
 
 use ndarray::Array1;
 
-pub use crate::diffusion::TemporalPolicy;
+pub use crate::{diffusion::TemporalPolicy, frame::REDUCTIONS};
 
 pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
 pub use cancel::Canceler;
@@ -44,6 +45,7 @@ pub use tile::{DEFAULT_TILE_OVERLAP, TILE_SIDES};
 
 use graph::Context;
 use network::Network;
+use reduced::Reduced;
 use stretch::Stretch;
 use tile::{Tiles, Tiling};
 
@@ -63,6 +65,9 @@ pub struct Options {
     pub tile_size: usize,
     /// The least number of pixels by which neighbouring tiles overlap, less than the side of a tile.
     pub tile_overlap: usize,
+    /// What both sides of a frame are divided by before it is restored: 1, or one of [`REDUCTIONS`]. What changed is enlarged and added to
+    /// the frame; it costs less and reaches less fine detail.
+    pub reduction: usize,
 }
 
 impl Default for Options {
@@ -72,6 +77,7 @@ impl Default for Options {
             settings: Settings::default(),
             tile_size: 0,
             tile_overlap: DEFAULT_TILE_OVERLAP,
+            reduction: 1,
         }
     }
 }
@@ -117,6 +123,8 @@ impl AddAssign for Timing {
 /// that this takes grows with the size of a tile, and with the frame only by twelve bytes for each pixel of one row of tiles.
 pub struct Deblurrer {
     network: Network,
+    /// None for frames that are restored at their own scale.
+    reduced: Option<Reduced>,
     tiles: Option<Tiles>,
     /// What each tile has seen so far, in their order; one for frames that run whole.
     stretches: Vec<Stretch>,
@@ -131,10 +139,29 @@ impl Deblurrer {
     /// first frame is then not slow, and a model that computes nonsense is found out here.
     ///
     /// # Errors
-    /// The runtime's ([`runtime()`]), [`Error::Size`] outside 16x16 to 16384x16384, [`Error::Tile`] for tiles that this bundle
+    /// The runtime's ([`runtime()`]), [`Error::Size`] outside 16x16 to 16384x16384 and for a reduction that cannot be had, [`Error::Tile`] for tiles that this bundle
     /// cannot have, [`Error::Provider`] when the named provider (or, for auto, every one) cannot be had,
     /// [`Error::BundleInvalid`] for graphs that break the contract, [`Error::NotAPicture`].
     pub fn new(bundle: &Bundle, options: &Options, search: &Search, size: FrameSize) -> Result<Self, Error> {
+        let runtime = runtime(search)?;
+        let canceler = Canceler::new().map_err(|error| Error::RuntimeUnusable {
+            path: runtime.path().to_owned(),
+            reason: error.message().to_owned(),
+        })?;
+        Self::with_canceler(bundle, options, search, size, canceler)
+    }
+
+    /// As [`Deblurrer::new`], to be ended by the canceler of another one.
+    ///
+    /// # Errors
+    /// As [`Deblurrer::new`], and [`Error::Cancelled`].
+    pub fn with_canceler(
+        bundle: &Bundle,
+        options: &Options,
+        search: &Search,
+        size: FrameSize,
+        canceler: Canceler,
+    ) -> Result<Self, Error> {
         let sides = MINIMUM_SIDE..=MAXIMUM_SIDE;
         if !sides.contains(&size.width) || !sides.contains(&size.height) {
             return Err(Error::Size {
@@ -143,13 +170,18 @@ impl Deblurrer {
                 reason: format!("a side must have {MINIMUM_SIDE} to {MAXIMUM_SIDE} pixels"),
             });
         }
+        if let Some(reason) = reduced::refusal(size, options.reduction) {
+            return Err(Error::Size {
+                width: size.width,
+                height: size.height,
+                reason,
+            });
+        }
+        let reduced = (options.reduction > 1).then(|| Reduced::new(size, options.reduction));
+        let working = reduced::size(size, options.reduction);
         let backbone = &bundle.manifest().backbone;
-        let window = tile::window(size, backbone, options)?;
+        let window = tile::window(working, backbone, options)?;
         let runtime = runtime(search)?;
-        let canceler = Canceler::new().map_err(|error| Error::RuntimeUnusable {
-            path: runtime.path().to_owned(),
-            reason: error.message().to_owned(),
-        })?;
         let context = Context {
             canceler: &canceler,
             runtime,
@@ -158,10 +190,11 @@ impl Deblurrer {
             tile: backbone.tile,
         };
         let (network, provider, refused) = load(bundle, context, options.provider, window)?;
-        let tiles = (window != size).then(|| Tiles::new(Tiling::new(size, window, options.tile_overlap)));
+        let tiles = (window != working).then(|| Tiles::new(Tiling::new(working, window, options.tile_overlap)));
         let stretches = vec![Stretch::new(network.dim()); tiles.as_ref().map_or(1, Tiles::count)];
         Ok(Self {
             network,
+            reduced,
             tiles,
             stretches,
             canceler,
@@ -189,19 +222,18 @@ impl Deblurrer {
         }
         let Self {
             network,
+            reduced,
             tiles,
             stretches,
             ..
         } = self;
-        let Some(tiles) = tiles else {
-            return stretches[0].restore(network, frame, restored, sampling);
+        let mut restore = |frame: &[u8], restored: &mut [u8]| {
+            restore_whole(network, tiles.as_mut(), stretches, frame, restored, sampling)
         };
-        let mut timing = Timing::default();
-        tiles.restore(frame, restored, |number, tile, restored| -> Result<(), Error> {
-            timing += stretches[number].restore(network, tile, restored, sampling)?;
-            Ok(())
-        })?;
-        Ok(timing)
+        match reduced {
+            Some(reduced) => reduced.restore(frame, restored, restore),
+            None => restore(frame, restored),
+        }
     }
 
     /// Ends runs from another thread.
@@ -220,7 +252,8 @@ impl Deblurrer {
     }
 
     /// The sharp prior z_0 (D long) of what the graphs see at once, which [`Deblurrer::restore`] fuses into the backbone. `frame`
-    /// is as there; where frames run in tiles it is one tile, of the size that [`Deblurrer::tile`] tells.
+    /// is as there; where frames run reduced it is a reduced one, and where they run in tiles one tile, of the size that
+    /// [`Deblurrer::tile`] tells.
     ///
     /// # Errors
     /// As [`Deblurrer::restore`].
@@ -252,6 +285,26 @@ impl Deblurrer {
     pub fn max_steps(&self) -> usize {
         self.network.max_steps()
     }
+}
+
+/// A frame of the working scale, in one go or in tiles.
+fn restore_whole(
+    network: &mut Network,
+    tiles: Option<&mut Tiles>,
+    stretches: &mut [Stretch],
+    frame: &[u8],
+    restored: &mut [u8],
+    sampling: Sampling,
+) -> Result<Timing, Error> {
+    let Some(tiles) = tiles else {
+        return stretches[0].restore(network, frame, restored, sampling);
+    };
+    let mut timing = Timing::default();
+    tiles.restore(frame, restored, |number, tile, restored| -> Result<(), Error> {
+        timing += stretches[number].restore(network, tile, restored, sampling)?;
+        Ok(())
+    })?;
+    Ok(timing)
 }
 
 fn check_length(bytes: usize, size: FrameSize) -> Result<(), Error> {

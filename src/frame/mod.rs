@@ -6,12 +6,14 @@ mod coding;
 mod convert;
 mod layout;
 mod picture;
+mod scale;
 mod yuv;
 
 pub use coding::Coding;
 pub use convert::{Finish, Split, to_rgbx, write_restored};
 pub use layout::{Layout, LayoutError, View, ViewMut};
 pub use picture::{Picture, PictureMut};
+pub use scale::{REDUCTIONS, add_change, reduce, reduced_side};
 pub use yuv::{
     Chroma, Depth, Plane, PlaneError, PlaneMut, YuvLayout, YuvView, YuvViewMut, write_restored_yuv, yuv_to_rgbx,
 };

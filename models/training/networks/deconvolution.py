@@ -112,6 +112,11 @@ class PriorDeconvolution(nn.Module):
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         """What to add to every channel of the frame [B, 3, H, W], sides multiples of 16: [B, 1, H, W]."""
+        # Half precision would lose what the filter brings back.
+        with torch.autocast(frame.device.type, enabled=False):
+            return self._restored(frame.float(), prior.float())
+
+    def _restored(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         height, width = frame.shape[2:]
         tiles = _tiles(luma(frame))
         waves = self._transform(tiles)

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Keeping up: what a frame may cost, the level that fits, and the sessions for it.
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+
+use super::{
+    adaptive::{Adaptive, LEVELS, Level, Load},
+    errors::text,
+    imp::{BlurDm, CAT, lock},
+    loading::Loaded,
+    worker::Worker,
+};
+use crate::engine::{Deblurrer, Error, FrameSize, Options};
+
+/// Of a frame restored with all the work, in parts of a million, as QOS messages have it. What is passed on as it came has half of it
+/// (see lateness), and what is done in part lies between.
+const WHOLE_QUALITY: i32 = 1_000_000;
+
+#[derive(Default)]
+pub(super) struct Pace {
+    adaptive: Adaptive,
+    /// From frame to frame, as the caps have it.
+    interval: Option<Duration>,
+    building: Option<Building>,
+}
+
+/// Sessions for a cheaper level, being made while frames go on.
+struct Building {
+    level: usize,
+    size: FrameSize,
+    thread: JoinHandle<Result<Deblurrer, Error>>,
+}
+
+impl BlurDm {
+    /// The level at which the next frame is restored.
+    pub(super) fn level(&self) -> &'static Level {
+        if lock(&self.settings).adaptive {
+            lock(&self.pace).adaptive.level()
+        } else {
+            &LEVELS[0]
+        }
+    }
+
+    /// New caps: with a live source the level that fits is found before the first frame comes.
+    pub(super) fn begin_pace(&self, loaded: &Loaded, worker: &mut Worker, fps: gst::Fraction) -> Result<(), Error> {
+        self.end_building();
+        let interval =
+            (fps.numer() > 0).then(|| Duration::from_secs_f64(f64::from(fps.denom()) / f64::from(fps.numer())));
+        let mut adaptive = Adaptive::for_frames(worker.deblurrer().size());
+        if lock(&self.settings).adaptive && interval.is_some() && self.is_live() {
+            let mut cost = worker.rehearse(1)?;
+            let load = |cost| Load {
+                cost,
+                interval,
+                proportion: None,
+            };
+            while let Some(level) = adaptive.too_dear(load(cost)) {
+                let reduction = LEVELS[level].reduction;
+                if !worker.can_reduce(reduction) {
+                    let options = reduced(loaded, reduction);
+                    let canceler = worker.deblurrer().canceler();
+                    match Deblurrer::with_canceler(
+                        &loaded.bundle,
+                        &options,
+                        &loaded.search,
+                        worker.deblurrer().size(),
+                        canceler,
+                    ) {
+                        Ok(deblurrer) => worker.add(reduction, deblurrer),
+                        Err(error) => {
+                            self.rule_out(&mut adaptive, level, &error);
+                            break;
+                        }
+                    }
+                }
+                adaptive.set(level);
+                cost = worker.rehearse(reduction)?;
+            }
+            gst::debug!(
+                CAT,
+                imp = self,
+                "a frame takes {cost:?} of {interval:?} at {:?}",
+                adaptive.level()
+            );
+            lock(&self.stats).rehearsed(cost);
+            self.tell_cost();
+        }
+        *lock(&self.pace) = Pace {
+            adaptive,
+            interval,
+            building: None,
+        };
+        Ok(())
+    }
+
+    /// Before every frame: takes note of the load so far, and changes the level if that is called for and can be done.
+    pub(super) fn adapt(&self, inbuf: &gst::BufferRef) {
+        if !lock(&self.settings).adaptive {
+            return;
+        }
+        self.take_up_built();
+        let load = self.load_on(inbuf);
+        let (wanted, building) = {
+            let mut pace = lock(&self.pace);
+            (pace.adaptive.observe(load), pace.building.is_some())
+        };
+        let Some(level) = wanted else {
+            return;
+        };
+        let ready = lock(&self.worker)
+            .as_ref()
+            .is_some_and(|worker| worker.can_reduce(LEVELS[level].reduction));
+        if ready {
+            self.change_level(level, inbuf, load);
+        } else if !building {
+            self.build(level);
+        }
+    }
+
+    /// The sessions being made are of no use any more. Waits for them, since they cannot be given up half-way.
+    pub(super) fn end_building(&self) {
+        let building = lock(&self.pace).building.take();
+        if let Some(building) = building
+            && building.thread.join().is_err()
+        {
+            gst::warning!(CAT, imp = self, "the thread that made sessions panicked");
+        }
+    }
+
+    fn load_on(&self, inbuf: &gst::BufferRef) -> Load {
+        let live = self.is_live();
+        let (behind, synchronised) = {
+            let deadline = lock(&self.deadline);
+            (deadline.behind(), deadline.is_told())
+        };
+        let rate = self.obj().segment().rate().abs().max(f64::MIN_POSITIVE);
+        let interval = lock(&self.pace)
+            .interval
+            .or_else(|| inbuf.duration().map(Duration::from))
+            .filter(|interval| (live || synchronised) && !interval.is_zero());
+        Load {
+            cost: lock(&self.stats).usual_cost(),
+            interval: interval.map(|interval| interval.div_f64(rate)),
+            proportion: behind,
+        }
+    }
+
+    fn build(&self, level: usize) {
+        let Some(loaded) = lock(&self.loaded).clone() else {
+            return;
+        };
+        let Some((size, canceler)) = lock(&self.worker)
+            .as_ref()
+            .map(|worker| (worker.deblurrer().size(), worker.deblurrer().canceler()))
+        else {
+            return;
+        };
+        let reduction = LEVELS[level].reduction;
+        gst::debug!(CAT, imp = self, "making sessions for frames reduced by {reduction}");
+        let make = move |loaded: Arc<Loaded>| {
+            let options = reduced(&loaded, reduction);
+            Deblurrer::with_canceler(&loaded.bundle, &options, &loaded.search, size, canceler)
+        };
+        match thread::Builder::new()
+            .name("blurdm-level".into())
+            .spawn(move || make(loaded))
+        {
+            Ok(thread) => lock(&self.pace).building = Some(Building { level, size, thread }),
+            Err(error) => {
+                gst::warning!(CAT, imp = self, "no thread to make sessions: {error}");
+                lock(&self.pace).adaptive.rule_out(level);
+            }
+        }
+    }
+
+    /// Sessions that are made by now are ready for the next frame.
+    fn take_up_built(&self) {
+        let Some(Building { level, size, thread }) = lock(&self.pace)
+            .building
+            .take_if(|building| building.thread.is_finished())
+        else {
+            return;
+        };
+        match thread.join() {
+            Ok(Ok(deblurrer)) => {
+                if let Some(worker) = lock(&self.worker)
+                    .as_mut()
+                    .filter(|worker| worker.deblurrer().size() == size)
+                {
+                    worker.add(LEVELS[level].reduction, deblurrer);
+                }
+            }
+            // A flush came in between; it is asked for again if it is still wanted.
+            Ok(Err(Error::Cancelled)) => {}
+            Ok(Err(error)) => {
+                let mut adaptive = std::mem::take(&mut lock(&self.pace).adaptive);
+                self.rule_out(&mut adaptive, level, &error);
+                lock(&self.pace).adaptive = adaptive;
+            }
+            Err(_) => lock(&self.pace).adaptive.rule_out(level),
+        }
+    }
+
+    fn rule_out(&self, adaptive: &mut Adaptive, level: usize, error: &Error) {
+        adaptive.rule_out(level);
+        let text = text(error);
+        gst::element_imp_warning!(
+            self,
+            gst::StreamError::Failed,
+            ("{text}; frames are restored at their own scale, or go on as they came")
+        );
+    }
+
+    fn change_level(&self, level: usize, inbuf: &gst::BufferRef, load: Load) {
+        lock(&self.pace).adaptive.set(level);
+        lock(&self.stats).begin_level();
+        let Level { reduction, .. } = LEVELS[level];
+        gst::info!(
+            CAT,
+            imp = self,
+            "a frame takes {:?} of {:?}: now {:?}",
+            load.cost,
+            load.interval,
+            LEVELS[level]
+        );
+        let over = load
+            .interval
+            .map_or(0, |interval| load.cost.as_nanos() as i64 - interval.as_nanos() as i64);
+        let (went_on, dropped) = lock(&self.stats).outcome();
+        let segment = self.obj().segment();
+        let time = segment.downcast_ref::<gst::ClockTime>();
+        let message = gst::message::Qos::builder(self.is_live())
+            .src(&*self.obj())
+            .running_time_if_some(time.and_then(|segment| segment.to_running_time(inbuf.pts()?)))
+            .stream_time_if_some(time.and_then(|segment| segment.to_stream_time(inbuf.pts()?)))
+            .timestamp_if_some(inbuf.pts())
+            .duration_if_some(inbuf.duration())
+            .values(over, load.proportion.unwrap_or(1.0), quality(reduction))
+            .stats(
+                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(went_on))),
+                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(dropped))),
+            )
+            .build();
+        self.post_message(message);
+    }
+}
+
+fn reduced(loaded: &Loaded, reduction: usize) -> Options {
+    Options {
+        reduction,
+        ..loaded.options
+    }
+}
+
+/// The share of the pixels that are worked on, counted from what a frame that was not restored has.
+fn quality(reduction: usize) -> i32 {
+    let half = WHOLE_QUALITY / 2;
+    half + half / (reduction * reduction) as i32
+}

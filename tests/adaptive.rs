@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Too little time for all the work: the element does less of it, says so, and does all of it again when there is time.
+
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::{buffer, element, frames, info, passed, picture, play_to_end, stat};
+use gst::prelude::*;
+use gst_check::Harness;
+use gst_video::VideoFormat;
+
+const W: usize = 128;
+const H: usize = 96;
+
+/// No machine restores frames at this rate.
+const TOO_FAST: i32 = 1_000_000;
+const SLOW: i32 = 1;
+
+fn caps(fps: i32) -> gst::Caps {
+    let info = info(VideoFormat::Rgbx, W as u32, H as u32);
+    let mut caps = info.to_caps().unwrap();
+    caps.make_mut().set("framerate", gst::Fraction::new(fps, 1));
+    caps
+}
+
+/// An element that gets frames of that rate, from a source that is live or not.
+fn clocked(live: bool, fps: i32) -> (gst::Element, gst::Bus, Harness) {
+    let element = element();
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    element.set_property_from_str("deadline", "process");
+    let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
+    harness.use_testclock();
+    harness.set_live(live);
+    harness.set_src_caps(caps(fps));
+    (element, bus, harness)
+}
+
+fn push(harness: &mut Harness, number: u32) -> gst::Buffer {
+    let mut input = buffer(&picture(W, H, number), VideoFormat::Rgbx, W, H);
+    input.make_mut().set_pts(due(number));
+    harness.push_and_pull(input).unwrap()
+}
+
+/// Later than any jitter.
+fn due(number: u32) -> gst::ClockTime {
+    gst::ClockTime::from_seconds(10) + gst::ClockTime::from_mseconds(u64::from(number))
+}
+
+fn scale(element: &gst::Element) -> f64 {
+    stat(element, "working-scale")
+}
+
+/// Jitter and quality of the QOS messages so far.
+fn told(bus: &gst::Bus) -> Vec<(i64, i32)> {
+    std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Qos]))
+        .map(|message| match message.view() {
+            gst::MessageView::Qos(qos) => (qos.values().0, qos.values().2),
+            _ => unreachable!(),
+        })
+        .collect()
+}
+
+#[test]
+fn a_live_stream_that_is_too_fast_is_restored_at_a_smaller_scale_from_the_first_frame() {
+    let (element, _, mut harness) = clocked(true, TOO_FAST);
+    let out = push(&mut harness, 0);
+    assert_eq!(scale(&element), 0.25);
+    let original = picture(W, H, 0);
+    let out = out.map_readable().unwrap();
+    assert_ne!(out.as_slice(), original);
+    assert!(
+        out.chunks_exact(4)
+            .zip(original.chunks_exact(4))
+            .all(|(a, b)| a[3] == b[3])
+    );
+    for number in 1..10 {
+        push(&mut harness, number);
+    }
+    assert_eq!(
+        (frames(&element), stat::<u64>(&element, "reduced"), passed(&element)),
+        (10, 10, 0)
+    );
+}
+
+#[test]
+fn all_the_work_is_done_where_there_is_time_and_where_no_clock_decides() {
+    for (live, fps) in [(true, SLOW), (false, SLOW), (false, TOO_FAST)] {
+        let (element, bus, mut harness) = clocked(live, fps);
+        for number in 0..40 {
+            push(&mut harness, number);
+        }
+        assert_eq!(
+            (scale(&element), stat::<u64>(&element, "reduced")),
+            (1.0, 0),
+            "live: {live}, {fps} fps"
+        );
+        assert!(told(&bus).is_empty());
+    }
+}
+
+#[test]
+fn adaptive_false_is_kept_to() {
+    let (element, _, mut harness) = clocked(true, SLOW);
+    element.set_property("adaptive", false);
+    harness.set_src_caps(caps(TOO_FAST));
+    for number in 0..40 {
+        push(&mut harness, number);
+    }
+    assert_eq!(scale(&element), 1.0);
+    // It may be changed while frames come; then sessions for it are made beside.
+    element.set_property("adaptive", true);
+    let adapted = (40..20_000).any(|number| {
+        push(&mut harness, number);
+        scale(&element) < 1.0
+    });
+    assert!(adapted);
+    element.set_property("adaptive", false);
+    push(&mut harness, 0);
+    assert_eq!(scale(&element), 1.0);
+}
+
+#[test]
+fn a_sink_that_falls_behind_makes_the_element_do_less_and_it_says_so() {
+    let (element, bus, mut harness) = clocked(false, SLOW);
+    let mut number = 0;
+    let adapted = (0..20_000).any(|_| {
+        number += 1;
+        push(&mut harness, number);
+        harness.push_upstream_event(gst::event::Qos::new(
+            gst::QOSType::Underflow,
+            3.5,
+            60_000_000,
+            due(number),
+        ));
+        scale(&element) < 1.0
+    });
+    assert!(adapted);
+    let told = told(&bus);
+    // Less than a whole frame, more than one that was not restored.
+    assert!(told.len() == 1 && (500_001..1_000_000).contains(&told[0].1), "{told:?}");
+    // And when it has caught up, the element does all of it again.
+    let rose = (0..400).any(|_| {
+        number += 1;
+        push(&mut harness, number);
+        harness.push_upstream_event(gst::event::Qos::new(
+            gst::QOSType::Overflow,
+            0.1,
+            -60_000_000,
+            due(number),
+        ));
+        scale(&element) == 1.0
+    });
+    assert!(rose);
+}
+
+#[test]
+fn new_caps_begin_anew() {
+    let (element, _, mut harness) = clocked(true, TOO_FAST);
+    push(&mut harness, 0);
+    assert!(scale(&element) < 1.0);
+    harness.set_src_caps(caps(SLOW));
+    push(&mut harness, 1);
+    assert_eq!(scale(&element), 1.0);
+    harness.set_src_caps(caps(TOO_FAST));
+    push(&mut harness, 2);
+    assert!(scale(&element) < 1.0);
+}
+
+#[test]
+fn frames_too_small_to_be_reduced_are_restored_as_they_are() {
+    let element = element();
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    element.set_property_from_str("deadline", "process");
+    let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
+    harness.set_live(true);
+    let mut caps = info(VideoFormat::Rgbx, 24, 24).to_caps().unwrap();
+    caps.make_mut().set("framerate", gst::Fraction::new(TOO_FAST, 1));
+    harness.set_src_caps(caps);
+    for number in 0..40 {
+        harness
+            .push_and_pull(buffer(&picture(24, 24, number), VideoFormat::Rgbx, 24, 24))
+            .unwrap();
+    }
+    assert_eq!((frames(&element), scale(&element)), (40, 1.0));
+    let warnings = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Warning])).count();
+    assert_eq!(warnings, 0, "a small frame is no fault");
+}
+
+#[test]
+fn stopping_while_sessions_are_made_is_no_crash() {
+    let (pipeline, _) = common::pipeline(&format!(
+        "videotestsrc is-live=true num-buffers=30 ! video/x-raw,format=RGBx,width=320,height=240,framerate=30/1 ! \
+         blurdm name=b execution-provider=cpu adaptive=true ! fakesink sync=true qos=true"
+    ));
+    for _ in 0..3 {
+        pipeline.set_state(gst::State::Playing).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        pipeline.set_state(gst::State::Null).unwrap();
+    }
+    play_to_end(&pipeline);
+    pipeline.set_state(gst::State::Null).unwrap();
+}
