@@ -7,6 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from .model import BlurDm
+from .networks import NanoBackbone
+from .networks.nano_bytes import NanoBytes
 
 
 SMALLEST_SIDE = 16
@@ -19,6 +21,12 @@ def _pad_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
         return F.pad(frame, (0, (multiple - w % multiple) % multiple, 0, (multiple - h % multiple) % multiple), mode="reflect")
     # A side may have just as much missing as there is of it, which the padding operator refuses to reflect.
     return frame.index_select(2, _reflected(h, multiple)).index_select(3, _reflected(w, multiple))
+
+
+def _pad_pixels_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
+    """As `_pad_to`, of pixels [1, H, W, 4], for a multiple of 16 at most."""
+    h, w = frame.shape[1], frame.shape[2]
+    return F.pad(frame[None], (0, 0, 0, (multiple - w % multiple) % multiple, 0, (multiple - h % multiple) % multiple), mode="reflect")[0]
 
 
 def _reflected(side: int, multiple: int) -> torch.Tensor:
@@ -61,9 +69,13 @@ class BackboneGraph(nn.Module):
     def __init__(self, model: BlurDm):
         super().__init__()
         self.model = model
+        self.bytes = NanoBytes(model.backbone) if isinstance(model.backbone, NanoBackbone) else None
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         h, w = frame.shape[1], frame.shape[2]
+        if self.bytes is not None:
+            numbers = _pad_pixels_to(frame.to(torch.float32), self.model.backbone.MULTIPLE)
+            return self.bytes(numbers, prior)[:, :h, :w].to(torch.uint8)
         restored = self.model.restore(_pad_to(_picture(frame), self.model.backbone.MULTIPLE), prior)[:, :, :h, :w]
         # A cast to bytes truncates: round first.
         restored = (restored * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

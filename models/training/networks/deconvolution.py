@@ -114,11 +114,12 @@ class PriorDeconvolution(nn.Module):
         """What to add to every channel of the frame [B, 3, H, W], sides multiples of 16: [B, 1, H, W]."""
         # Half precision would lose what the filter brings back.
         with torch.autocast(frame.device.type, enabled=False):
-            return self._restored(frame.float(), prior.float())
+            return self.of_luma(luma(frame.float()), prior.float())
 
-    def _restored(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
-        height, width = frame.shape[2:]
-        tiles = _tiles(luma(frame))
+    def of_luma(self, grey: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+        """As forward, given luma [B, 1, H, W]."""
+        height, width = grey.shape[2:]
+        tiles = _tiles(grey)
         waves = self._transform(tiles)
         waves = (waves[0] - self._means(tiles)[:, :, None, :, None] * self.flat, *waves[1:])
         p, q, r, s = self.filters(prior)

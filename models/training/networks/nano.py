@@ -68,8 +68,12 @@ class NanoBackbone(nn.Module):
         return frame + linear + self._network(torch.cat([frame - 0.5, linear], dim=1), prior)
 
     def _network(self, x: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
-        x1 = self.level1(self.stem(x), prior)
+        return self.shuffle(self.head(self.features(self.stem(x), prior))).float()
+
+    def features(self, stem: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
+        """What the head makes the change from, given what the stem made of the frame; both [B, channels[0], H / 4, W / 4]."""
+        x1 = self.level1(stem, prior)
         x2 = self.level2(self.down1(x1), prior)
         x = x2 + self.up2(self.level3(self.down2(x2), prior))
         x = x1 + self.up1(self.decoder2(x, prior))
-        return self.shuffle(self.head(self.decoder1(x, prior))).float()
+        return self.decoder1(x, prior)
