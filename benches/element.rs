@@ -3,7 +3,8 @@
 //! The element beside the bare `run` of the same graphs, in one process and one run.
 //!
 //! `cargo bench` prints criterion's figures and then a table of medians with their ratio. `BLURDM_BENCH_PROVIDER` picks the
-//! execution provider (cpu, openvino; cpu by default).
+//! execution provider (cpu, openvino; cpu by default), `BLURDM_BENCH_PRECISION` the numbers of the backbone (fp32, int8, and bf16 with
+//! openvino; fp32 by default). The bare graphs get RGBx whatever the element gets.
 
 use std::{
     cell::RefCell,
@@ -18,7 +19,7 @@ use std::{
 use criterion::{BenchmarkId, Criterion};
 use gst_check::Harness;
 use ort::{
-    ep,
+    ep::{self, ArbitrarilyConfigurableExecutionProvider},
     session::{Session, builder::GraphOptimizationLevel},
     value::TensorRef,
 };
@@ -32,7 +33,9 @@ const SIZES: [(usize, usize); 2] = [(640, 360), (1280, 720)];
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/blurdm-nano");
 
 const BARE: &str = "bare";
-const ELEMENT: &str = "element";
+
+/// The formats of the frames that the element gets.
+const FORMATS: [&str; 2] = ["RGBx", "NV12"];
 
 type Failure = Box<dyn Error>;
 
@@ -80,9 +83,9 @@ impl ResidualEstimator for BareResiduals<'_> {
 }
 
 impl Bare {
-    fn new(provider: &str, width: usize, height: usize) -> Result<Self, Failure> {
+    fn new(provider: &str, precision: &str, width: usize, height: usize) -> Result<Self, Failure> {
         let runtime = runtime(&Search::default())?;
-        let session = |file: &str, provider: &str| -> Result<Session, Failure> {
+        let session = |file: &str, provider: &str, precision: &str| -> Result<Session, Failure> {
             let mut builder = Session::builder(runtime.environment())?
                 .with_optimization_level(GraphOptimizationLevel::All)?
                 .with_inter_threads(1)?
@@ -91,16 +94,24 @@ impl Bare {
                 .with_dimension_override("height", height as i64)?
                 .with_dimension_override("width", width as i64)?;
             if provider == "openvino" {
-                let openvino = ep::OpenVINO::default().with_device_type("CPU").build();
-                builder = builder.with_execution_providers([openvino.error_on_failure()])?;
+                let mut openvino = ep::OpenVINO::default().with_device_type("CPU");
+                if precision == "bf16" {
+                    let hint = r#"{"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}}"#;
+                    openvino = openvino.with_arbitrary_config("load_config", hint);
+                }
+                builder = builder.with_execution_providers([openvino.build().error_on_failure()])?;
             }
             Ok(builder.commit_from_memory(&fs::read(Path::new(BUNDLE).join(file))?)?)
         };
         let bundle = Bundle::open(Path::new(BUNDLE))?;
+        let backbone = match precision {
+            "int8" => "backbone.int8.onnx",
+            _ => "backbone.onnx",
+        };
         Ok(Self {
-            encoder: session("prior_encoder.onnx", provider)?,
-            residuals: session("residuals.onnx", "cpu")?,
-            backbone: session("backbone.onnx", provider)?,
+            encoder: session("prior_encoder.onnx", provider, "fp32")?,
+            residuals: session("residuals.onnx", "cpu", "fp32")?,
+            backbone: session(backbone, provider, precision)?,
             sampler: Sampler::new(bundle.schedule().clone(), bundle.manifest().prior.dim),
             shape: [1, height, width, 4],
         })
@@ -126,15 +137,18 @@ impl Bare {
     }
 }
 
-/// A harness around the element that takes frames of one size.
-fn element(provider: &str, width: usize, height: usize) -> Result<Harness, Failure> {
+/// A harness around the element that takes frames of one size and format. It does all the work, however slow that is.
+fn element(provider: &str, precision: &str, format: &str, width: usize, height: usize) -> Result<Harness, Failure> {
     let element = gst::ElementFactory::make("blurdm")
         .property_from_str("execution-provider", provider)
         .property("model", BUNDLE)
+        .property_from_str("precision", precision)
+        .property("adaptive", false)
+        .property_from_str("deadline", "process")
         .property("steps", 1u32)
         .build()?;
     let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
-    let caps = format!("video/x-raw,format=RGBx,width={width},height={height},framerate=30/1");
+    let caps = format!("video/x-raw,format={format},width={width},height={height},framerate=30/1");
     harness.set_src_caps_str(&caps);
     harness.set_sink_caps_str(&caps);
     Ok(harness)
@@ -154,30 +168,41 @@ fn frame(width: usize, height: usize, seed: u32) -> Vec<u8> {
 /// Every frame's time by frame height and contestant, filled while criterion measures.
 type Times = RefCell<BTreeMap<(usize, &'static str), Vec<Duration>>>;
 
-/// Runs both contestants in turn, so that whatever else the machine does meets both, and returns the total of one.
+/// Runs all contestants in turn, so that whatever else the machine does meets each of them, and returns the total of one.
 fn in_turn(
     times: &Times,
     height: usize,
     iterations: u64,
-    wanted: &'static str,
-    bare: &mut dyn FnMut(),
-    element: &mut dyn FnMut(),
+    wanted: &str,
+    contestants: &mut [Contestant<'_>],
 ) -> Duration {
     let mut total = Duration::ZERO;
-    let mut clock = |name: &'static str, once: &mut dyn FnMut()| {
-        let started = Instant::now();
-        once();
-        let spent = started.elapsed();
-        times.borrow_mut().entry((height, name)).or_default().push(spent);
-        if name == wanted {
-            total += spent;
-        }
-    };
     for _ in 0..iterations {
-        clock(BARE, bare);
-        clock(ELEMENT, element);
+        for (name, run) in contestants.iter_mut() {
+            let started = Instant::now();
+            run();
+            let spent = started.elapsed();
+            times.borrow_mut().entry((height, *name)).or_default().push(spent);
+            if *name == wanted {
+                total += spent;
+            }
+        }
     }
     total
+}
+
+type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
+
+/// The element, given two frames in turn: it spares a repeated one its prior, and the bare side does not.
+fn contestant(mut harness: Harness, frames: [Vec<u8>; 2]) -> impl FnMut() {
+    let mut buffers = frames.map(gst::Buffer::from_slice).into_iter().cycle();
+    move || {
+        if let Some(buffer) = buffers.next()
+            && let Err(error) = harness.push_and_pull(buffer)
+        {
+            panic!("the element failed: {error}");
+        }
+    }
 }
 
 fn median(times: &[Duration]) -> Duration {
@@ -190,54 +215,57 @@ fn main() -> Result<(), Failure> {
     gst::init()?;
     gstblurdm::plugin_register_static()?;
     let provider = env::var("BLURDM_BENCH_PROVIDER").unwrap_or_else(|_| "cpu".into());
+    let precision = env::var("BLURDM_BENCH_PRECISION").unwrap_or_else(|_| "fp32".into());
     let times = Times::default();
     let mut criterion = Criterion::default().sample_size(20).configure_from_args();
     for (width, height) in SIZES {
-        // Two in turn: the element spares a repeated frame its prior, and the bare side does not.
-        let data = [1, 2].map(|seed| frame(width, height, seed));
-        let mut bare = Bare::new(&provider, width, height)?;
-        let mut harness = element(&provider, width, height)?;
-        let buffers = data.clone().map(gst::Buffer::from_slice);
-        bare.run(&data[0])?;
-        let mut group = criterion.benchmark_group(format!("{width}x{height} {provider}"));
-        let (mut bare_turns, mut element_turns) = ((0..=1).cycle(), (0..=1).cycle());
+        let mut data = [1, 2].map(|seed| frame(width, height, seed)).into_iter().cycle();
+        let mut bare = Bare::new(&provider, &precision, width, height)?;
         let mut run_bare = || {
-            if let Some(turn) = bare_turns.next()
-                && let Err(error) = bare.run(&data[turn])
+            if let Some(frame) = data.next()
+                && let Err(error) = bare.run(&frame)
             {
                 panic!("the bare graphs failed: {error}");
             }
         };
-        let mut run_element = || {
-            if let Some(turn) = element_turns.next()
-                && let Err(error) = harness.push_and_pull(buffers[turn].clone())
-            {
-                panic!("the element failed: {error}");
-            }
-        };
-        for name in [BARE, ELEMENT] {
+        run_bare();
+        let mut contestants: Vec<Contestant<'_>> = vec![(BARE, Box::new(run_bare))];
+        for format in FORMATS {
+            let info = gst_video::VideoInfo::builder(format.parse()?, width as u32, height as u32).build()?;
+            let frames = [1, 2].map(|seed| {
+                let mut frame = frame(width, height, seed);
+                frame.truncate(info.size());
+                frame
+            });
+            let harness = element(&provider, &precision, format, width, height)?;
+            contestants.push((format, Box::new(contestant(harness, frames))));
+        }
+        let mut group = criterion.benchmark_group(format!("{width}x{height} {provider} {precision}"));
+        for name in [BARE].into_iter().chain(FORMATS) {
             group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-                bencher.iter_custom(|n| in_turn(&times, height, n, name, &mut run_bare, &mut run_element));
+                bencher.iter_custom(|n| in_turn(&times, height, n, name, &mut contestants));
             });
         }
         group.finish();
     }
-    print_table(&times.borrow(), &provider);
+    print_table(&times.borrow(), &provider, &precision);
     Ok(())
 }
 
-fn print_table(times: &BTreeMap<(usize, &'static str), Vec<Duration>>, provider: &str) {
-    println!("\n| size | provider | bare run, fps | element, fps | element / bare, time |");
-    println!("|---|---|---|---|---|");
+fn print_table(times: &BTreeMap<(usize, &'static str), Vec<Duration>>, provider: &str, precision: &str) {
+    println!(
+        "\n| size | provider | precision | bare run, fps | element, RGBx, fps | RGBx / bare, time | NV12 / bare, time |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     for (width, height) in SIZES {
-        if let (Some(bare), Some(element)) = (times.get(&(height, BARE)), times.get(&(height, ELEMENT))) {
-            let (bare, element) = (median(bare), median(element));
-            let fps = |d: Duration| 1.0 / d.as_secs_f64();
-            let ratio = element.as_secs_f64() / bare.as_secs_f64();
+        let spent = |name| times.get(&(height, name)).map(|times| median(times).as_secs_f64());
+        if let (Some(bare), Some(rgbx), Some(nv12)) = (spent(BARE), spent(FORMATS[0]), spent(FORMATS[1])) {
             println!(
-                "| {width}x{height} | {provider} | {:.1} | {:.1} | {ratio:.3} |",
-                fps(bare),
-                fps(element)
+                "| {width}x{height} | {provider} | {precision} | {:.1} | {:.1} | {:.3} | {:.3} |",
+                1.0 / bare,
+                1.0 / rgbx,
+                rgbx / bare,
+                nv12 / bare
             );
         }
     }

@@ -29,6 +29,7 @@ fn caps(fps: i32) -> gst::Caps {
 /// An element that gets frames of that rate, from a source that is live or not.
 fn clocked(live: bool, fps: i32) -> (gst::Element, gst::Bus, Harness) {
     let element = element();
+    element.set_property("adaptive", true);
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
     element.set_property_from_str("deadline", "process");
@@ -173,6 +174,7 @@ fn new_caps_begin_anew() {
 #[test]
 fn frames_too_small_to_be_reduced_are_restored_as_they_are() {
     let element = element();
+    element.set_property("adaptive", true);
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
     element.set_property_from_str("deadline", "process");
@@ -193,10 +195,10 @@ fn frames_too_small_to_be_reduced_are_restored_as_they_are() {
 
 #[test]
 fn stopping_while_sessions_are_made_is_no_crash() {
-    let (pipeline, _) = common::pipeline(&format!(
+    let (pipeline, _) = common::pipeline(
         "videotestsrc is-live=true num-buffers=30 ! video/x-raw,format=RGBx,width=320,height=240,framerate=30/1 ! \
-         blurdm name=b execution-provider=cpu adaptive=true ! fakesink sync=true qos=true"
-    ));
+         blurdm name=b execution-provider=cpu adaptive=true ! fakesink sync=true qos=true",
+    );
     for _ in 0..3 {
         pipeline.set_state(gst::State::Playing).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(300));

@@ -147,7 +147,7 @@ fn threads_do_not_change_the_picture() {
                 threads,
                 ..Settings::default()
             },
-            ..Options::default()
+            ..options(Provider::Cpu)
         };
         the_runtime();
         let bundle = Bundle::builtin().unwrap();
@@ -242,7 +242,7 @@ fn the_runtime_is_new_enough_and_is_loaded_once() {
 
 #[test]
 fn a_bundle_in_a_folder_is_the_built_in_one_when_its_files_are_the_same() {
-    let copy = bundle::Copy::new();
+    let copy = bundle::Copy::with_variants();
     let (opened, builtin) = (Bundle::open(copy.path()).unwrap(), Bundle::builtin().unwrap());
     assert_eq!(opened.hash(), builtin.hash());
     assert_eq!(opened.label(), copy.text());

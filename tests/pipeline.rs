@@ -14,7 +14,7 @@ use gst::prelude::*;
 use gst_video::VideoFormat;
 
 const SIZE: &str = "video/x-raw,format=RGBx,width=32,height=32,framerate=25/1";
-const BLURDM: &str = "blurdm execution-provider=cpu";
+const BLURDM: &str = "blurdm execution-provider=cpu precision=fp32";
 
 fn frames(element: &gst::Element) -> u64 {
     stat(element, "frames")

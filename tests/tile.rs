@@ -13,10 +13,10 @@ use common::{
     bundle::{BACKBONE, Copy, ENCODER, MANIFEST, half_mean, shift},
     element,
     faults::{assert_names, one_error},
-    frames, harness, milliseconds, picture, pipeline, play_to_end, size, the_runtime, through,
+    frames, harness, milliseconds, options, picture, pipeline, play_to_end, size, the_runtime, through,
 };
 use gst::prelude::*;
-use gstblurdm::engine::{Bundle, Choice, Deblurrer, Error, FrameSize, Options, Provider, Search};
+use gstblurdm::engine::{Bundle, Deblurrer, Error, FrameSize, Options, Provider, Search};
 
 /// The side of the tiles of the bundles of fixed size.
 const TILE: usize = 128;
@@ -40,10 +40,9 @@ const SIZES: [(usize, usize); 11] = [
 
 fn tiled(tile_size: usize, tile_overlap: usize) -> Options {
     Options {
-        provider: Choice::Only(Provider::Cpu),
         tile_size,
         tile_overlap,
-        ..Options::default()
+        ..options(Provider::Cpu)
     }
 }
 

@@ -9,7 +9,7 @@ import argparse
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,8 @@ from .config import Config, ConfigError, load_config
 from .diffusion import even_times, sample
 from .graphs import BackboneGraph, PriorEncoderGraph, ResidualsGraph
 from .model import BlurDm
+from .networks import SpectralEncoder
+from .quantise import Calibration, quantise
 
 OPSET = 18
 IR_VERSION = 8
@@ -37,8 +39,17 @@ ALLOWED_DIFFERENCE = 1
 ALLOWED_SHARE = 1e-3
 """At most 1 grey level of difference on 99.9 % of the values."""
 
+LATENT_DIFFERENCE = 1e-4
+SPECTRAL_DIFFERENCE = 1e-3
+"""Relative to the largest number. Logarithms of the near nothing that smooth frames have at high frequencies enlarge what rounding does."""
+
+ALLOWED_ROUNDING = 4.0
+"""Grey levels, root mean square, between the int8 variant and fp32 on a frame unlike any it was calibrated on: what loses its sense loses more."""
+
 LARGE = 1 << 16
 """Numbers of a tensor from which on it is stored in half precision."""
+
+INT8 = "backbone.int8.onnx"
 
 GRAPHS = ("prior_encoder", "residuals", "backbone")
 
@@ -131,11 +142,12 @@ def check_parity(model: BlurDm, out: Path, tile: int = 0) -> None:
         frame = _reference_frame(size, rng)[None]
         tensor = torch.from_numpy(frame)
         z_blur = PriorEncoderGraph(model)(tensor)
-        _close("prior_encoder", sessions["prior_encoder"].run(None, {"frame": frame})[0], z_blur.numpy())
+        allowed = SPECTRAL_DIFFERENCE if isinstance(model.encoder, SpectralEncoder) else LATENT_DIFFERENCE
+        _close("prior_encoder", sessions["prior_encoder"].run(None, {"frame": frame})[0], z_blur.numpy(), allowed)
         latent = {"z_t": torch.randn(1, model.latent), "z_blur": z_blur, "t": torch.tensor([5.0]), "s": torch.tensor([2.0])}
         outputs = sessions["residuals"].run(None, {k: v.numpy() for k, v in latent.items()})
         for got, want in zip(outputs, ResidualsGraph(model)(**latent)):
-            _close("residuals", got, want.numpy())
+            _close("residuals", got, want.numpy(), LATENT_DIFFERENCE)
         prior = sample(model.schedule, model.residuals, z_blur, torch.randn(1, model.latent), even_times(model.schedule.steps, 1))
         got = sessions["backbone"].run(None, {"frame": frame, "prior": prior.numpy()})[0]
         want = BackboneGraph(model)(tensor, prior).numpy()
@@ -144,9 +156,19 @@ def check_parity(model: BlurDm, out: Path, tile: int = 0) -> None:
             raise ExportError(f"backbone at {size}: {off:.2%} of the values differ by more than {ALLOWED_DIFFERENCE} grey level")
 
 
-def _close(name: str, got: np.ndarray, want: np.ndarray) -> None:
+def check_quantised(out: Path) -> None:
+    """Compares the int8 variant with the graph that it is made of, on a blurred-looking frame. Raises ExportError."""
+    frame = _reference_frame((180, 320), np.random.default_rng(3))[None]
+    exact, rounded = (onnxruntime.InferenceSession(out / file, providers=["CPUExecutionProvider"]) for file in ("backbone.onnx", INT8))
+    feeds = {"frame": frame, "prior": np.zeros([1, exact.get_inputs()[1].shape[1]], np.float32)}
+    difference = exact.run(None, feeds)[0].astype(float) - rounded.run(None, feeds)[0]
+    if np.sqrt(np.mean(difference[..., :3] ** 2)) > ALLOWED_ROUNDING or difference[..., 3].any():
+        raise ExportError(f"{INT8}: {np.sqrt(np.mean(difference**2)):.2f} grey levels (root mean square) away from backbone.onnx")
+
+
+def _close(name: str, got: np.ndarray, want: np.ndarray, allowed: float) -> None:
     error = np.abs(got - want).max() / max(np.abs(want).max(), 1e-6)
-    if not error < 1e-4:
+    if not error < allowed:
         raise ExportError(f"{name}: relative difference {error:.2e} between ONNX Runtime and PyTorch")
 
 
@@ -159,13 +181,15 @@ class Origin:
     data: tuple[str, ...]
     seeds: tuple[int, ...]
     scores: dict[str, float]
+    losses: dict[str, float] = field(default_factory=dict)
 
 
 OWN_DATA = ("Udacity CarND stills (MIT)", "DNIT road frames (MIT)", "Debian lomiri-wallpapers (CC0, CC-BY, CC-BY-SA)")
 
 
 def write_manifest(name: str, backbone: str, model: BlurDm, origin: Origin, out: Path, tile: int = 0) -> None:
-    files = sorted([*(f"{g}.onnx" for g in GRAPHS), "weights.safetensors"])
+    variants = {"fp32": "backbone.onnx"} | ({"int8": INT8} if (out / INT8).is_file() else {})
+    files = sorted([*(f"{g}.onnx" for g in GRAPHS), "weights.safetensors", *(file for file in variants.values() if file == INT8)])
     listed = lambda values: "[" + ", ".join(json.dumps(v) for v in values) + "]"
     lines = [
         "format = 1", f"name = {json.dumps(name)}", f"version = {json.dumps(origin.version)}", f"licence = {json.dumps(origin.licence)}", "",
@@ -174,7 +198,8 @@ def write_manifest(name: str, backbone: str, model: BlurDm, origin: Origin, out:
         "[prior]", f"dim = {model.latent}", f"max_steps = {model.schedule.steps}", f"default_steps = {DEFAULT_STEPS}", 'encoder_input = "frame"',
         'encoder = "prior_encoder.onnx"', 'residuals = "residuals.onnx"', "",
         "[backbone]", f'name = "{backbone}"', f"multiple = {model.backbone.MULTIPLE}", *([f"tile = {tile}"] if tile else []), "",
-        "[backbone.variants]", 'fp32 = "backbone.onnx"', "",
+        "[backbone.variants]", *(f'{precision} = "{file}"' for precision, file in variants.items()), "",
+        *(["[backbone.losses]", *(f"{precision} = {loss:.3f}" for precision, loss in origin.losses.items()), ""] if origin.losses else []),
         "[training]", f"data = {listed(origin.data)}", f"seeds = {listed(origin.seeds)}", "",
         "[training.scores]", *(f'"{key}" = {value:.3f}' for key, value in origin.scores.items()), "",
     ]
@@ -186,13 +211,18 @@ def _stored(value: torch.Tensor) -> torch.Tensor:
     return (value.half() if value.is_floating_point() and value.numel() >= LARGE else value).contiguous()
 
 
-def write_bundle(name: str, backbone: str, model: BlurDm, origin: Origin, out: Path, tile: int = 0) -> None:
-    """The whole bundle but its card: graphs, checked against the network, weights, reference outputs and manifest.
+def write_bundle(name: str, backbone: str, model: BlurDm, origin: Origin, out: Path, tile: int = 0, patches: Path | None = None) -> None:
+    """The whole bundle but its card: graphs, checked against the network, weights, reference outputs and manifest; with patches to calibrate
+    on, an int8 variant of the backbone as well.
 
     Raises ExportError when a graph does not compute what the network computes."""
     out.mkdir(parents=True, exist_ok=True)
     export_graphs(model, out, tile)
     check_parity(model, out, tile)
+    (out / INT8).unlink(missing_ok=True)
+    if patches is not None:
+        quantise(out / "backbone.onnx", Calibration(model, patches), out / INT8)
+        check_quantised(out)
     save_file({name: _stored(value) for name, value in model.state_dict().items()}, out / "weights.safetensors")
     write_references(model, out, tile)
     write_manifest(name, backbone, model, origin, out, tile)
@@ -208,13 +238,15 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--patches", type=Path, help="patch store to calibrate an int8 variant on; without it there is none")
+    parser.add_argument("--losses", type=Path, help="losses.json that training.precision wrote, for the manifest")
     parser.add_argument("--scores", type=Path, help="scores.json that training.evaluate wrote, for the manifest")
     args = parser.parse_args()
     try:
         config = load_config(args.config)
         model = load_model(config, args.checkpoint)
-        origin = Origin(args.version, "MPL-2.0", OWN_DATA, (config.seed,), read_scores(args.scores))
-        write_bundle(config.name, config.model.backbone["network"], model, origin, args.out, config.model.tile)
+        origin = Origin(args.version, "MPL-2.0", OWN_DATA, (config.seed,), read_scores(args.scores), read_scores(args.losses))
+        write_bundle(config.name, config.model.backbone["network"], model, origin, args.out, config.model.tile, args.patches)
     except (ConfigError, ExportError) as error:
         raise SystemExit(f"error: {error}") from error
     print(f"{args.out}: exported and equal to PyTorch in ONNX Runtime {onnxruntime.__version__}")

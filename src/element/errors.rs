@@ -16,7 +16,7 @@ pub(super) fn to_message(error: &Error) -> gst::ErrorMessage {
         Error::RuntimeMissing { .. } | Error::RuntimeUnusable { .. } => {
             gst::error_msg!(gst::LibraryError::Init, ("{text}"))
         }
-        Error::Provider { .. } => gst::error_msg!(gst::LibraryError::Settings, ("{text}")),
+        Error::Provider { .. } | Error::Precision { .. } => gst::error_msg!(gst::LibraryError::Settings, ("{text}")),
         Error::BundleMissing { .. } => gst::error_msg!(gst::ResourceError::NotFound, ("{text}")),
         Error::BundleInvalid { .. } | Error::Schedule { .. } => gst::error_msg!(gst::ResourceError::Read, ("{text}")),
         Error::Size { .. } => gst::error_msg!(gst::CoreError::Negotiation, ("{text}")),

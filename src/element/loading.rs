@@ -62,10 +62,11 @@ impl BlurDm {
             Some(kept) if kept.asked == asked => (kept.options, kept.worker),
             _ => {
                 let trial = self.try_out(&bundle, &asked.options, &search)?;
-                let provider = Choice::Only(trial.deblurrer().provider());
+                let (provider, precision) = (trial.deblurrer().provider(), trial.deblurrer().precision());
                 (
                     Options {
-                        provider,
+                        provider: Choice::Only(provider),
+                        precision: Some(precision),
                         ..asked.options
                     },
                     trial,
@@ -131,13 +132,22 @@ impl BlurDm {
 
     /// Says on the bus and in the log what runs, and why nothing better does.
     pub(super) fn announce(&self, loaded: &Loaded) {
-        let (provider, refused) = match &*lock(&self.worker) {
-            Some(worker) => (worker.deblurrer().provider(), worker.deblurrer().refused().to_vec()),
+        let (provider, precision, refused) = match &*lock(&self.worker) {
+            Some(worker) => {
+                let deblurrer = worker.deblurrer();
+                (
+                    deblurrer.provider(),
+                    deblurrer.precision(),
+                    deblurrer.refused().to_vec(),
+                )
+            }
             None => return,
         };
         let (name, label) = (&loaded.bundle.manifest().name, loaded.bundle.label());
-        gst::info!(CAT, imp = self, "model {name} ({label}) on {provider}");
-        let mut structure = gst::Structure::builder("blurdm-provider").field("provider", provider.nick());
+        gst::info!(CAT, imp = self, "model {name} ({label}) on {provider} in {precision}");
+        let mut structure = gst::Structure::builder("blurdm-provider")
+            .field("provider", provider.nick())
+            .field("precision", precision.nick());
         for (provider, reason) in refused {
             gst::info!(CAT, imp = self, "{provider} cannot be used: {reason}");
             structure = structure.field(format!("refused-{}", provider.nick()), reason);

@@ -76,6 +76,39 @@ impl From<ExecutionProvider> for engine::Choice {
     }
 }
 
+/// Values of the property `precision`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstBlurDmPrecision")]
+pub enum Precision {
+    #[default]
+    #[enum_value(
+        name = "The fastest that loses less than 0.1 dB, by the model's own figures",
+        nick = "auto"
+    )]
+    Auto,
+    #[enum_value(name = "32-bit floats, as trained", nick = "fp32")]
+    Fp32,
+    #[enum_value(name = "bfloat16, with openvino on CPUs that have units for it", nick = "bf16")]
+    Bf16,
+    #[enum_value(name = "16-bit floats, if the model has such a variant", nick = "fp16")]
+    Fp16,
+    #[enum_value(name = "8-bit integers, if the model has such a variant", nick = "int8")]
+    Int8,
+}
+
+impl From<Precision> for Option<engine::Precision> {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Auto => None,
+            Precision::Fp32 => Some(engine::Precision::Fp32),
+            Precision::Bf16 => Some(engine::Precision::Bf16),
+            Precision::Fp16 => Some(engine::Precision::Fp16),
+            Precision::Int8 => Some(engine::Precision::Int8),
+        }
+    }
+}
+
 /// Values of the property `compare`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, glib::Enum)]
 #[repr(i32)]
@@ -122,6 +155,7 @@ pub enum OnError {
 /// Registers the element with a plugin.
 pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     ExecutionProvider::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    Precision::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     OnError::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     LateFrame::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     Compare::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());

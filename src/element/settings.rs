@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::LazyLock};
 
 use gst::{glib, prelude::*};
 
-use super::{Compare, ExecutionProvider, LateFrame, OnError};
+use super::{Compare, ExecutionProvider, LateFrame, OnError, Precision};
 use crate::{
     engine::{self, Options, Sampling, TemporalPolicy},
     frame::{Finish, Split},
@@ -31,6 +31,7 @@ pub(super) struct Settings {
     pub library_path: String,
     pub execution_provider: ExecutionProvider,
     pub device_id: i32,
+    pub precision: Precision,
     pub threads: u32,
     pub tile_size: u32,
     pub tile_overlap: u32,
@@ -53,6 +54,7 @@ impl Default for Settings {
             library_path: String::new(),
             execution_provider: ExecutionProvider::Auto,
             device_id: 0,
+            precision: Precision::Auto,
             threads: 0,
             tile_size: 0,
             tile_overlap: engine::DEFAULT_TILE_OVERLAP as u32,
@@ -77,6 +79,7 @@ impl Settings {
                 device_id: self.device_id,
                 threads: self.threads as usize,
             },
+            precision: self.precision.into(),
             tile_size: self.tile_size as usize,
             tile_overlap: self.tile_overlap as usize,
             reduction: 1,
@@ -126,6 +129,7 @@ impl Settings {
             "library-path" => self.library_path.to_value(),
             "execution-provider" => self.execution_provider.to_value(),
             "device-id" => self.device_id.to_value(),
+            "precision" => self.precision.to_value(),
             "threads" => self.threads.to_value(),
             "tile-size" => self.tile_size.to_value(),
             "tile-overlap" => self.tile_overlap.to_value(),
@@ -159,6 +163,7 @@ impl Settings {
             "library-path" => self.library_path = text(),
             "execution-provider" => take(&mut self.execution_provider, value),
             "device-id" => take(&mut self.device_id, value),
+            "precision" => take(&mut self.precision, value),
             "threads" => take(&mut self.threads, value),
             "tile-size" => take(&mut self.tile_size, value),
             "tile-overlap" => take(&mut self.tile_overlap, value),
@@ -201,6 +206,11 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
             .blurb("GPU to run on, for tensorrt and cuda")
             .minimum(0)
             .default_value(default.device_id)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("precision", default.precision)
+            .nick("Precision")
+            .blurb("Numbers that the backbone computes in")
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("threads")

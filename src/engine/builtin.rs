@@ -10,7 +10,13 @@ macro_rules! files {
     };
 }
 
-static FILES: &[(&str, &[u8])] = files!("manifest.toml", "prior_encoder.onnx", "residuals.onnx", "backbone.onnx",);
+static FILES: &[(&str, &[u8])] = files!(
+    "manifest.toml",
+    "prior_encoder.onnx",
+    "residuals.onnx",
+    "backbone.onnx",
+    "backbone.int8.onnx",
+);
 
 pub(super) fn file(name: &str) -> Option<&'static [u8]> {
     FILES.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)

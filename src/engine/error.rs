@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::provider::Provider;
+use super::{precision::Precision, provider::Provider};
 use crate::diffusion::ScheduleError;
 
 /// Why a frame cannot be restored. Every message names the thing, the reason and what to do.
@@ -36,6 +36,8 @@ pub enum Error {
     Schedule { bundle: String, source: ScheduleError },
     #[error("execution provider '{provider}' cannot be used: {reason}")]
     Provider { provider: Provider, reason: String },
+    #[error("precision {precision} cannot be had: {reason}")]
+    Precision { precision: Precision, reason: String },
     #[error("frames of {width}x{height} cannot be restored: {reason}")]
     Size {
         width: usize,

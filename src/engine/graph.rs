@@ -12,7 +12,7 @@ use ort::{
 };
 
 use super::{
-    Error,
+    Error, Precision,
     cancel::Canceler,
     in_place::{InPlace, Input, Output},
     provider::{Provider, Settings},
@@ -111,6 +111,8 @@ pub(super) struct Context<'a> {
     pub runtime: &'static Runtime,
     pub bundle: &'a str,
     pub settings: Settings,
+    /// Of the backbone.
+    pub precision: Precision,
     /// The side that the manifest fixes the graphs to.
     pub tile: Option<usize>,
 }
@@ -138,7 +140,7 @@ impl Graph {
             reason: error.to_string(),
         })?;
         let mut builder = provider
-            .register(builder, &context.settings)
+            .register(builder, &context.settings, context.precision)
             .map_err(|error| Error::Provider {
                 provider,
                 reason: error.message().to_owned(),
@@ -279,6 +281,10 @@ impl PriorEncoder {
     ) -> Result<Self, Error> {
         let inputs = [Port::frame("frame")];
         let outputs = [Port::latent("z_blur", dim)];
+        let context = Context {
+            precision: Precision::Fp32,
+            ..context
+        };
         let graph = Graph::load(context, provider, "prior_encoder", bytes, Some(size), &inputs, &outputs)?;
         Ok(Self { graph, size })
     }

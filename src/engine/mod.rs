@@ -23,6 +23,7 @@ mod graph;
 mod in_place;
 pub mod log;
 mod network;
+mod precision;
 mod provider;
 mod reduced;
 mod runtime;
@@ -39,6 +40,7 @@ pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, 
 pub use cancel::Canceler;
 pub use error::Error;
 pub use graph::{FrameSize, PIXEL_BYTES};
+pub use precision::Precision;
 pub use provider::{Choice, Provider, Settings};
 pub use runtime::{MINIMUM_MINOR, Runtime, Search, runtime};
 pub use tile::{DEFAULT_TILE_OVERLAP, TILE_SIDES};
@@ -60,6 +62,8 @@ pub const MAXIMUM_SIDE: usize = 16384;
 pub struct Options {
     pub provider: Choice,
     pub settings: Settings,
+    /// The numbers of the backbone; none for the cheapest that lose next to nothing here.
+    pub precision: Option<Precision>,
     /// The side of the tiles in which larger frames are restored, in pixels: one of [`TILE_SIDES`] and a multiple of the
     /// bundle's `multiple`. 0 is the side to which the bundle's graphs are fixed, or whole frames.
     pub tile_size: usize,
@@ -75,6 +79,7 @@ impl Default for Options {
         Self {
             provider: Choice::default(),
             settings: Settings::default(),
+            precision: None,
             tile_size: 0,
             tile_overlap: DEFAULT_TILE_OVERLAP,
             reduction: 1,
@@ -131,6 +136,7 @@ pub struct Deblurrer {
     canceler: Canceler,
     size: FrameSize,
     provider: Provider,
+    precision: Precision,
     refused: Vec<(Provider, String)>,
 }
 
@@ -139,7 +145,7 @@ impl Deblurrer {
     /// first frame is then not slow, and a model that computes nonsense is found out here.
     ///
     /// # Errors
-    /// The runtime's ([`runtime()`]), [`Error::Size`] outside 16x16 to 16384x16384 and for a reduction that cannot be had, [`Error::Tile`] for tiles that this bundle
+    /// The runtime's ([`runtime()`]), [`Error::Size`] outside 16x16 to 16384x16384 and for a reduction that cannot be had, [`Error::Precision`], [`Error::Tile`] for tiles that this bundle
     /// cannot have, [`Error::Provider`] when the named provider (or, for auto, every one) cannot be had,
     /// [`Error::BundleInvalid`] for graphs that break the contract, [`Error::NotAPicture`].
     pub fn new(bundle: &Bundle, options: &Options, search: &Search, size: FrameSize) -> Result<Self, Error> {
@@ -187,9 +193,10 @@ impl Deblurrer {
             runtime,
             bundle: bundle.label(),
             settings: options.settings,
+            precision: Precision::Fp32,
             tile: backbone.tile,
         };
-        let (network, provider, refused) = load(bundle, context, options.provider, window)?;
+        let (network, provider, precision, refused) = load(bundle, context, options, window)?;
         let tiles = (window != working).then(|| Tiles::new(Tiling::new(working, window, options.tile_overlap)));
         let stretches = vec![Stretch::new(network.dim()); tiles.as_ref().map_or(1, Tiles::count)];
         Ok(Self {
@@ -200,6 +207,7 @@ impl Deblurrer {
             canceler,
             size,
             provider,
+            precision,
             refused,
         })
     }
@@ -276,6 +284,11 @@ impl Deblurrer {
         self.provider
     }
 
+    /// The numbers that the backbone really computes in.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// The better providers that auto tried first, with the reasons why they cannot run here.
     pub fn refused(&self) -> &[(Provider, String)] {
         &self.refused
@@ -318,18 +331,44 @@ fn check_length(bytes: usize, size: FrameSize) -> Result<(), Error> {
     })
 }
 
-/// A bundle on the chosen provider or the best that really runs, and the better ones with the reasons why they do not.
-type Loaded = (Network, Provider, Vec<(Provider, String)>);
+/// A bundle on the chosen provider or the best that really runs, in what precision, and the better ones with the reasons why they do not.
+type Loaded = (Network, Provider, Precision, Vec<(Provider, String)>);
 
-fn load(bundle: &Bundle, context: Context<'_>, choice: Choice, size: FrameSize) -> Result<Loaded, Error> {
+fn load(bundle: &Bundle, context: Context<'_>, options: &Options, size: FrameSize) -> Result<Loaded, Error> {
     let mut refused = Vec::new();
-    let (better, last) = choice.candidates();
+    let (better, last) = options.provider.candidates();
     for &provider in better {
-        match Network::load(bundle, context, provider, size) {
-            Ok(network) => return Ok((network, provider, refused)),
+        match load_on(bundle, context, provider, options.precision, size) {
+            Ok((network, precision)) => return Ok((network, provider, precision, refused)),
             Err(Error::Provider { reason, .. }) => refused.push((provider, reason)),
+            // bf16 is for one provider only: another may have it.
+            Err(Error::Precision { reason, .. }) => refused.push((provider, reason)),
             Err(error) => return Err(error),
         }
     }
-    Ok((Network::load(bundle, context, last, size)?, last, refused))
+    let (network, precision) = load_on(bundle, context, last, options.precision, size)?;
+    Ok((network, last, precision, refused))
+}
+
+/// On a provider, in the precision asked for or the best that it can run.
+fn load_on(
+    bundle: &Bundle,
+    context: Context<'_>,
+    provider: Provider,
+    asked: Option<Precision>,
+    size: FrameSize,
+) -> Result<(Network, Precision), Error> {
+    let candidates = precision::candidates(asked, provider, &bundle.manifest().backbone)?;
+    let mut last = None;
+    for precision in candidates {
+        match Network::load(bundle, Context { precision, ..context }, provider, size) {
+            Ok(network) => return Ok((network, precision)),
+            Err(error @ Error::Provider { .. }) => last = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last.unwrap_or(Error::Precision {
+        precision: asked.unwrap_or(Precision::Fp32),
+        reason: "no precision is left to try".into(),
+    }))
 }

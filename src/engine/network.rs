@@ -24,10 +24,15 @@ impl Network {
     /// Loads the graphs and runs them once.
     pub fn load(bundle: &Bundle, context: Context<'_>, provider: Provider, size: FrameSize) -> Result<Self, Error> {
         let dim = bundle.manifest().prior.dim;
+        let precision = context.precision;
+        let backbone = bundle.backbone(precision).ok_or_else(|| Error::Precision {
+            precision,
+            reason: "the model has no such variant".into(),
+        })?;
         let mut network = Self {
             encoder: PriorEncoder::load(context, provider, &bundle.encoder, size, dim)?,
             residuals: ResidualGraph::load(context, &bundle.residuals, dim)?,
-            backbone: Backbone::load(context, provider, &bundle.backbone, size, dim)?,
+            backbone: Backbone::load(context, provider, backbone, size, dim)?,
             sampler: Sampler::new(bundle.schedule().clone(), dim),
             z_blur: vec![0.0; dim],
             default_steps: bundle.manifest().prior.default_steps,

@@ -5,9 +5,14 @@
 use std::fmt;
 
 use ort::{
-    ep::{self, ExecutionProviderDispatch},
+    ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProviderDispatch},
     session::builder::SessionBuilder,
 };
+
+use super::Precision;
+
+/// OpenVINO's own setting for it; by itself the provider asks for fp32.
+const IN_BF16: &str = r#"{"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}}"#;
 
 /// An execution provider of ONNX Runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,7 +38,7 @@ impl Provider {
     }
 
     /// What its graphs run on; none for the CPU, which is always there.
-    fn dispatch(self, settings: &Settings) -> Option<ExecutionProviderDispatch> {
+    fn dispatch(self, settings: &Settings, precision: Precision) -> Option<ExecutionProviderDispatch> {
         let dispatch = match self {
             Provider::Cpu => return None,
             Provider::TensorRt => ep::TensorRT::default()
@@ -42,7 +47,10 @@ impl Provider {
                 .build(),
             Provider::Cuda => ep::CUDA::default().with_device_id(settings.device_id).build(),
             Provider::OpenVino => {
-                let openvino = ep::OpenVINO::default().with_device_type("CPU");
+                let mut openvino = ep::OpenVINO::default().with_device_type("CPU");
+                if precision == Precision::Bf16 {
+                    openvino = openvino.with_arbitrary_config("load_config", IN_BF16);
+                }
                 match settings.threads {
                     0 => openvino.build(),
                     threads => openvino.with_num_threads(threads).build(),
@@ -53,8 +61,13 @@ impl Provider {
         Some(dispatch.error_on_failure())
     }
 
-    pub(super) fn register(self, builder: SessionBuilder, settings: &Settings) -> Result<SessionBuilder, ort::Error> {
-        match self.dispatch(settings) {
+    pub(super) fn register(
+        self,
+        builder: SessionBuilder,
+        settings: &Settings,
+        precision: Precision,
+    ) -> Result<SessionBuilder, ort::Error> {
+        match self.dispatch(settings, precision) {
             None => Ok(builder),
             Some(dispatch) => Ok(builder.with_execution_providers([dispatch])?),
         }

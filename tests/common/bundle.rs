@@ -17,6 +17,7 @@ use onnx::{
 pub const ENCODER: &str = "prior_encoder.onnx";
 pub const RESIDUALS: &str = "residuals.onnx";
 pub const BACKBONE: &str = "backbone.onnx";
+pub const INT8: &str = "backbone.int8.onnx";
 pub const MANIFEST: &str = "manifest.toml";
 
 /// A bundle of its own folder.
@@ -25,9 +26,17 @@ pub struct Copy {
 }
 
 impl Copy {
+    /// With the exact backbone only: what is spoiled is then what runs.
     pub fn new() -> Self {
+        let copy = Self::with_variants();
+        copy.drop_section("[backbone.losses]");
+        copy.replace("int8 = \"backbone.int8.onnx\"\n", "");
+        copy
+    }
+
+    pub fn with_variants() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for name in [MANIFEST, ENCODER, RESIDUALS, BACKBONE] {
+        for name in [MANIFEST, ENCODER, RESIDUALS, BACKBONE, INT8] {
             fs::copy(super::nano().join(name), folder.path().join(name)).unwrap();
         }
         Self { folder }
@@ -84,6 +93,20 @@ impl Copy {
         let manifest = String::from_utf8(self.file(MANIFEST)).unwrap();
         assert!(manifest.contains(old), "{old}");
         self.write(MANIFEST, manifest.replace(old, new).as_bytes());
+    }
+
+    /// Removes a section of the manifest, if it is there.
+    pub fn drop_section(&self, head: &str) {
+        let manifest = String::from_utf8(self.file(MANIFEST)).unwrap();
+        let mut inside = false;
+        let lines = manifest.lines().filter(|line| {
+            if line.starts_with('[') {
+                inside = *line == head;
+            }
+            !inside
+        });
+        let kept: Vec<&str> = lines.collect();
+        self.write(MANIFEST, (kept.join("\n") + "\n").as_bytes());
     }
 
     /// Writes a file and lets the manifest vouch for it.

@@ -18,7 +18,7 @@ use std::{
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::prelude::*;
-use gstblurdm::engine::{Bundle, Choice, Deblurrer, FrameSize, Options, Provider, Runtime, Search, runtime};
+use gstblurdm::engine::{Bundle, Choice, Deblurrer, FrameSize, Options, Precision, Provider, Runtime, Search, runtime};
 
 /// How long a pipeline may take for what it does at once: only a hang lasts this long.
 pub const HANG: gst::ClockTime = gst::ClockTime::from_seconds(120);
@@ -53,6 +53,7 @@ pub fn size(width: usize, height: usize) -> FrameSize {
 pub fn options(provider: Provider) -> Options {
     Options {
         provider: Choice::Only(provider),
+        precision: Some(Precision::Fp32),
         ..Options::default()
     }
 }
@@ -170,11 +171,13 @@ pub fn unpacked(buffer: &gst::BufferRef, format: gst_video::VideoFormat, width: 
     rgbx
 }
 
-/// The element on the CPU, the provider that is everywhere and computes the same bits every time.
+/// The element on the CPU, the provider that is everywhere and computes the same bits every time, however slow the machine is.
 pub fn element() -> gst::Element {
     init();
     gst::ElementFactory::make("blurdm")
         .property_from_str("execution-provider", "cpu")
+        .property_from_str("precision", "fp32")
+        .property("adaptive", false)
         .build()
         .unwrap()
 }
