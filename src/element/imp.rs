@@ -276,8 +276,9 @@ impl VideoFilterImpl for BlurDm {
         let Some(loaded) = lock(&self.loaded).clone() else {
             return Err(gst::loggable_error!(CAT, "caps before start"));
         };
+        let loads = last.as_ref().is_none_or(|last| last.deblurrer().size() != size);
         let mut worker = match last {
-            Some(mut last) if last.deblurrer().size() == size => {
+            Some(mut last) if !loads => {
                 last.forget();
                 last
             }
@@ -293,6 +294,10 @@ impl VideoFilterImpl for BlurDm {
             self.refuse(incaps, to_message(&error));
             gst::loggable_error!(CAT, "{error}")
         })?;
+        // Not before the level is found: a live source must not begin to play while sessions for it are made.
+        if loads {
+            self.ready();
+        }
         let deblurrer = worker.deblurrer();
         let window = deblurrer.tile().unwrap_or(size);
         gst::debug!(

@@ -95,10 +95,12 @@ impl BlurDm {
             runtime.version(),
             runtime.path()
         );
-        self.sessions(bundle, options, search, TRIAL)
+        let trial = self.sessions(bundle, options, search, TRIAL)?;
+        self.ready();
+        Ok(trial)
     }
 
-    /// Makes the sessions for frames of a size, which takes seconds, and says so.
+    /// Makes the sessions for frames of a size, which takes seconds, and says that it begins; whoever asked says when all is ready.
     pub(super) fn sessions(
         &self,
         bundle: &Bundle,
@@ -108,11 +110,14 @@ impl BlurDm {
     ) -> Result<Worker, engine::Error> {
         self.post_progress(gst::ProgressType::Start, "Loading the model");
         let deblurrer = Deblurrer::new(bundle, options, search, size);
-        match &deblurrer {
-            Ok(_) => self.post_progress(gst::ProgressType::Complete, "The model is loaded"),
-            Err(_) => self.post_progress(gst::ProgressType::Error, "The model cannot be used"),
-        }
-        deblurrer.map(Worker::new)
+        deblurrer
+            .inspect_err(|_| self.post_progress(gst::ProgressType::Error, "The model cannot be used"))
+            .map(Worker::new)
+    }
+
+    /// Sessions are made, and frames may come.
+    pub(super) fn ready(&self) {
+        self.post_progress(gst::ProgressType::Complete, "The model is loaded");
     }
 
     /// Keeps the sessions for the next start.

@@ -21,9 +21,9 @@ pub fn reduced_side(side: usize, factor: usize) -> usize {
 pub fn reduce(frame: &[u8], width: usize, factor: usize, reduced: &mut [u8]) {
     let arch = pulp::Arch::new();
     match factor {
-        2 => arch.dispatch(|| reduce_by::<2>(frame, width, reduced)),
-        3 => arch.dispatch(|| reduce_by::<3>(frame, width, reduced)),
-        4 => arch.dispatch(|| reduce_by::<4>(frame, width, reduced)),
+        2 => arch.dispatch(|| reduce_by::<2, 8>(frame, width, reduced)),
+        3 => arch.dispatch(|| reduce_by::<3, 12>(frame, width, reduced)),
+        4 => arch.dispatch(|| reduce_by::<4, 16>(frame, width, reduced)),
         _ => unreachable!("frames are reduced by {REDUCTIONS:?}, not by {factor}"),
     }
 }
@@ -36,48 +36,52 @@ pub fn reduce(frame: &[u8], width: usize, factor: usize, reduced: &mut [u8]) {
 pub fn add_change(frame: &[u8], width: usize, factor: usize, before: &[u8], after: &[u8], out: &mut [u8]) {
     let arch = pulp::Arch::new();
     match factor {
-        2 => arch.dispatch(|| add_change_by::<2>(frame, width, before, after, out)),
-        3 => arch.dispatch(|| add_change_by::<3>(frame, width, before, after, out)),
-        4 => arch.dispatch(|| add_change_by::<4>(frame, width, before, after, out)),
+        2 => arch.dispatch(|| add_change_by::<2, 8>(frame, width, before, after, out)),
+        3 => arch.dispatch(|| add_change_by::<3, 12>(frame, width, before, after, out)),
+        4 => arch.dispatch(|| add_change_by::<4, 16>(frame, width, before, after, out)),
         _ => unreachable!("frames are reduced by {REDUCTIONS:?}, not by {factor}"),
     }
 }
 
+// In what follows F is the factor, and N the bytes of a block's row: 4 F.
+
 #[inline(always)]
-fn reduce_by<const F: usize>(frame: &[u8], width: usize, reduced: &mut [u8]) {
+fn reduce_by<const F: usize, const N: usize>(frame: &[u8], width: usize, reduced: &mut [u8]) {
     let (stride, reduced_stride) = (width * PIXEL_BYTES, reduced_side(width, F) * PIXEL_BYTES);
     for (rows, target) in frame.chunks(F * stride).zip(reduced.chunks_exact_mut(reduced_stride)) {
-        let height = rows.len() / stride;
-        let whole = if height == F { width / F } else { 0 };
-        for (block, to) in target.as_chunks_mut::<PIXEL_BYTES>().0.iter_mut().enumerate() {
-            let first = block * F;
-            let columns = F.min(width - first);
-            *to = if block < whole {
-                mean::<F>(rows, stride, first)
-            } else {
-                mean_of_some(rows, stride, first, columns, height)
-            };
+        let (targets, _) = target.as_chunks_mut::<PIXEL_BYTES>();
+        let whole = if rows.len() == F * stride { width / F } else { 0 };
+        let (blocks, cut_off) = targets.split_at_mut(whole);
+        reduce_whole::<F, N>(rows, stride, blocks);
+        for (number, to) in cut_off.iter_mut().enumerate() {
+            *to = mean_of_some(rows, stride, (whole + number) * F, F.min(width - (whole + number) * F));
         }
     }
 }
 
+/// Blocks that have all their pixels, from the left.
 #[inline(always)]
-fn mean<const F: usize>(rows: &[u8], stride: usize, first: usize) -> [u8; PIXEL_BYTES] {
-    let mut sums = [0u16; PIXEL_BYTES];
-    for row in 0..F {
-        let line = &rows[row * stride + first * PIXEL_BYTES..][..F * PIXEL_BYTES];
-        for pixel in line.as_chunks::<PIXEL_BYTES>().0 {
-            for (sum, &value) in sums.iter_mut().zip(pixel) {
-                *sum += u16::from(value);
-            }
-        }
-    }
+fn reduce_whole<const F: usize, const N: usize>(rows: &[u8], stride: usize, blocks: &mut [[u8; PIXEL_BYTES]]) {
     let count = (F * F) as u16;
-    sums.map(|sum| ((sum + count / 2) / count) as u8)
+    for (number, to) in blocks.iter_mut().enumerate() {
+        let mut columns = [0u16; N];
+        for row in 0..F {
+            let line = &rows[row * stride + number * N..][..N];
+            columns
+                .iter_mut()
+                .zip(line)
+                .for_each(|(sum, &value)| *sum += u16::from(value));
+        }
+        let mut sums = [count / 2; PIXEL_BYTES];
+        for pixel in columns.as_chunks::<PIXEL_BYTES>().0 {
+            sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
+        }
+        *to = sums.map(|sum| (sum / count) as u8);
+    }
 }
 
 /// Of a block that the frame's edge cuts off.
-fn mean_of_some(rows: &[u8], stride: usize, first: usize, columns: usize, height: usize) -> [u8; PIXEL_BYTES] {
+fn mean_of_some(rows: &[u8], stride: usize, first: usize, columns: usize) -> [u8; PIXEL_BYTES] {
     let mut sums = [0u16; PIXEL_BYTES];
     for line in rows.chunks_exact(stride) {
         for pixel in line[first * PIXEL_BYTES..]
@@ -86,82 +90,125 @@ fn mean_of_some(rows: &[u8], stride: usize, first: usize, columns: usize, height
             .iter()
             .take(columns)
         {
-            for (sum, &value) in sums.iter_mut().zip(pixel) {
-                *sum += u16::from(value);
-            }
+            sums.iter_mut()
+                .zip(pixel)
+                .for_each(|(sum, &value)| *sum += u16::from(value));
         }
     }
-    let count = (columns * height) as u16;
+    let count = (columns * rows.len() / stride) as u16;
     sums.map(|sum| ((sum + count / 2) / count) as u8)
 }
 
 /// Where position `at` of a side lies in the side reduced by F: between which two of its `count` pixels, and how near the second,
 /// in units of 1/(2 F).
 #[inline(always)]
-fn between<const F: usize>(at: usize, count: usize) -> (usize, usize, i32) {
+const fn between<const F: usize>(at: usize, count: usize) -> (usize, usize, i16) {
     // The middles of the F pixels of a block lie at (2 j + 1 - F) / (2 F) from the block's own.
-    let (block, offset) = (at / F, 2 * (at % F) as i32 + 1 - F as i32);
+    let (block, offset) = (at / F, 2 * (at % F) as i16 + 1 - F as i16);
+    let (last, next) = (block.saturating_sub(1), block + 1);
     if offset < 0 {
-        (block.saturating_sub(1), block, 2 * F as i32 + offset)
+        (last, block, 2 * F as i16 + offset)
     } else {
-        (block, (block + 1).min(count - 1), offset)
+        (block, if next < count { next } else { block }, offset)
     }
 }
 
+/// Reduced pixels whose changes are worked on at once: they stay in registers and the nearest cache.
+const BLOCK: usize = 64;
+
+/// The changes of a row of reduced pixels, weighted by 2 F: one before the block, the block's, and one after it. At most 8 x 255.
+type Changes = [[i16; PIXEL_BYTES]; BLOCK + 2];
+
 #[inline(always)]
-fn add_change_by<const F: usize>(frame: &[u8], width: usize, before: &[u8], after: &[u8], out: &mut [u8]) {
-    /// Pixels of the full width that are computed at once: their changes stay in the nearest cache.
-    const BLOCK: usize = 64;
-    let (stride, reduced_width) = (width * PIXEL_BYTES, reduced_side(width, F));
-    let reduced_stride = reduced_width * PIXEL_BYTES;
+fn add_change_by<const F: usize, const N: usize>(
+    frame: &[u8],
+    width: usize,
+    before: &[u8],
+    after: &[u8],
+    out: &mut [u8],
+) {
+    let (stride, reduced_stride) = (width * PIXEL_BYTES, reduced_side(width, F) * PIXEL_BYTES);
     let reduced_height = before.len() / reduced_stride;
+    let row = |number: usize| {
+        let bytes = number * reduced_stride..(number + 1) * reduced_stride;
+        (
+            before[bytes.clone()].as_chunks::<PIXEL_BYTES>().0,
+            after[bytes].as_chunks::<PIXEL_BYTES>().0,
+        )
+    };
     let lines = frame.chunks_exact(stride).zip(out.chunks_exact_mut(stride));
     for (y, (line, target)) in lines.enumerate() {
         let (above, below, near) = between::<F>(y, reduced_height);
-        let row = |frame: &'_ [u8], number: usize| -> std::ops::Range<usize> {
-            let start = number * reduced_stride;
-            start..frame.len().min(start + reduced_stride)
-        };
-        let upper = (&before[row(before, above)], &after[row(after, above)]);
-        let lower = (&before[row(before, below)], &after[row(after, below)]);
-        for first in (0..reduced_width).step_by(BLOCK) {
-            // One pixel more on either side, for what lies between blocks.
-            let mut changes = [[0i16; PIXEL_BYTES]; BLOCK + 2];
-            for (at, change) in changes.iter_mut().enumerate() {
-                let pixel = (first + at).saturating_sub(1).min(reduced_width - 1) * PIXEL_BYTES;
-                for channel in 0..PIXEL_BYTES - 1 {
-                    let of = |(before, after): (&[u8], &[u8])| {
-                        i16::from(after[pixel + channel]) - i16::from(before[pixel + channel])
-                    };
-                    change[channel] = (2 * F as i16 - near as i16) * of(upper) + near as i16 * of(lower);
-                }
+        let rows = [(row(above), 2 * F as i16 - near), (row(below), near)];
+        let blocks = line.chunks(BLOCK * N).zip(target.chunks_mut(BLOCK * N));
+        for (number, (from, to)) in blocks.enumerate() {
+            let mut changes: Changes = [[0; PIXEL_BYTES]; BLOCK + 2];
+            for ((before, after), weight) in rows {
+                add_row(before, after, number * BLOCK, weight, &mut changes);
             }
-            let range = first * F * PIXEL_BYTES..((first + BLOCK) * F).min(width) * PIXEL_BYTES;
-            add_blocks::<F>(&changes, &line[range.clone()], &mut target[range]);
+            // The fourth byte is the frame's.
+            changes.iter_mut().for_each(|change| change[PIXEL_BYTES - 1] = 0);
+            add_blocks::<F, N>(&changes, from, to);
         }
     }
 }
 
-/// `changes`, weighted by 2 F: those of the blocks that the lines begin with, after that of the block before them.
+/// Adds what lies between two rows of reduced pixels, from pixel `first` on. Beyond the ends are the last pixels once more.
 #[inline(always)]
-fn add_blocks<const F: usize>(changes: &[[i16; PIXEL_BYTES]], line: &[u8], target: &mut [u8]) {
-    let blocks = line.chunks(F * PIXEL_BYTES).zip(target.chunks_mut(F * PIXEL_BYTES));
-    for (number, (from, to)) in blocks.enumerate() {
-        let pixels = from
-            .as_chunks::<PIXEL_BYTES>()
-            .0
-            .iter()
-            .zip(to.as_chunks_mut::<PIXEL_BYTES>().0);
-        for (at, (from, to)) in pixels.enumerate() {
-            let (left, right, near) = between::<F>(F + at, 3);
-            let (left, right) = (changes[number + left], changes[number + right]);
-            let whole = 4 * (F * F) as i32;
-            for channel in 0..PIXEL_BYTES - 1 {
-                let change = (2 * F as i32 - near) * i32::from(left[channel]) + near * i32::from(right[channel]);
-                let rounded = (change + whole / 2).div_euclid(whole);
-                to[channel] = (i32::from(from[channel]) + rounded).clamp(0, 255) as u8;
-            }
-            to[PIXEL_BYTES - 1] = from[PIXEL_BYTES - 1];
+fn add_row(
+    before: &[[u8; PIXEL_BYTES]],
+    after: &[[u8; PIXEL_BYTES]],
+    first: usize,
+    weight: i16,
+    changes: &mut Changes,
+) {
+    let add = |to: &mut [i16; PIXEL_BYTES], at: usize| {
+        for channel in 0..PIXEL_BYTES {
+            to[channel] += weight * (i16::from(after[at][channel]) - i16::from(before[at][channel]));
+        }
+    };
+    let end = before.len().min(first + BLOCK);
+    add(&mut changes[0], first.saturating_sub(1));
+    add(&mut changes[1 + end - first], end.min(before.len() - 1));
+    let pixels = before[first..end].iter().zip(&after[first..end]);
+    for (to, (before, after)) in changes[1..].iter_mut().zip(pixels) {
+        for channel in 0..PIXEL_BYTES {
+            to[channel] += weight * (i16::from(after[channel]) - i16::from(before[channel]));
         }
     }
+}
+
+#[inline(always)]
+fn add_blocks<const F: usize, const N: usize>(changes: &Changes, line: &[u8], target: &mut [u8]) {
+    let (from, from_rest) = line.as_chunks::<N>();
+    let (to, to_rest) = target.as_chunks_mut::<N>();
+    for ((from, to), around) in from.iter().zip(to).zip(changes.array_windows()) {
+        *to = changed::<F, N>(from, around);
+    }
+    if !from_rest.is_empty() {
+        let mut last = [0; N];
+        last[..from_rest.len()].copy_from_slice(from_rest);
+        let number = line.len() / N;
+        if let Some(around) = changes.array_windows().nth(number) {
+            to_rest.copy_from_slice(&changed::<F, N>(&last, around)[..from_rest.len()]);
+        }
+    }
+}
+
+/// A row of a block, given the changes of the block before it, of its own and of the next one.
+#[inline(always)]
+fn changed<const F: usize, const N: usize>(from: &[u8; N], around: &[[i16; PIXEL_BYTES]; 3]) -> [u8; N] {
+    let whole = 4 * (F * F) as i16;
+    let mut to = [0; N];
+    for at in 0..F {
+        let (left, right, near) = between::<F>(F + at, 3);
+        for channel in 0..PIXEL_BYTES {
+            let byte = at * PIXEL_BYTES + channel;
+            // At most 4 F^2 x 255, which i16 holds for every factor.
+            let change = (2 * F as i16 - near) * around[left][channel] + near * around[right][channel];
+            let rounded = (change + whole / 2).div_euclid(whole);
+            to[byte] = (i16::from(from[byte]) + rounded).clamp(0, 255) as u8;
+        }
+    }
+    to
 }
