@@ -182,16 +182,14 @@ fn add_row(
 fn add_blocks<const F: usize, const N: usize>(changes: &Changes, line: &[u8], target: &mut [u8]) {
     let (from, from_rest) = line.as_chunks::<N>();
     let (to, to_rest) = target.as_chunks_mut::<N>();
-    for ((from, to), around) in from.iter().zip(to).zip(changes.array_windows()) {
-        *to = changed::<F, N>(from, around);
+    let mut around = changes.windows(3).map(|three| [three[0], three[1], three[2]]);
+    for ((from, to), around) in from.iter().zip(to).zip(&mut around) {
+        *to = changed::<F, N>(from, &around);
     }
-    if !from_rest.is_empty() {
+    if let Some(around) = around.next().filter(|_| !from_rest.is_empty()) {
         let mut last = [0; N];
         last[..from_rest.len()].copy_from_slice(from_rest);
-        let number = line.len() / N;
-        if let Some(around) = changes.array_windows().nth(number) {
-            to_rest.copy_from_slice(&changed::<F, N>(&last, around)[..from_rest.len()]);
-        }
+        to_rest.copy_from_slice(&changed::<F, N>(&last, &around)[..from_rest.len()]);
     }
 }
 
@@ -202,12 +200,13 @@ fn changed<const F: usize, const N: usize>(from: &[u8; N], around: &[[i16; PIXEL
     let mut to = [0; N];
     for at in 0..F {
         let (left, right, near) = between::<F>(F + at, 3);
-        for channel in 0..PIXEL_BYTES {
-            let byte = at * PIXEL_BYTES + channel;
+        let places = at * PIXEL_BYTES..(at + 1) * PIXEL_BYTES;
+        let bytes = from[places.clone()].iter().zip(&mut to[places]);
+        for ((from, to), (left, right)) in bytes.zip(around[left].iter().zip(&around[right])) {
             // At most 4 F^2 x 255, which i16 holds for every factor.
-            let change = (2 * F as i16 - near) * around[left][channel] + near * around[right][channel];
+            let change = (2 * F as i16 - near) * left + near * right;
             let rounded = (change + whole / 2).div_euclid(whole);
-            to[byte] = (i16::from(from[byte]) + rounded).clamp(0, 255) as u8;
+            *to = (i16::from(*from) + rounded).clamp(0, 255) as u8;
         }
     }
     to
