@@ -20,7 +20,12 @@ const TOO_FAST: i32 = 1_000_000;
 const SLOW: i32 = 1;
 
 fn caps(fps: i32) -> gst::Caps {
-    let info = info(VideoFormat::Rgbx, W as u32, H as u32);
+    caps_of(W, H, fps)
+}
+
+fn caps_of(width: usize, height: usize, fps: i32) -> gst::Caps {
+    common::init();
+    let info = info(VideoFormat::Rgbx, width as u32, height as u32);
     let mut caps = info.to_caps().unwrap();
     caps.make_mut().set("framerate", gst::Fraction::new(fps, 1));
     caps
@@ -28,6 +33,10 @@ fn caps(fps: i32) -> gst::Caps {
 
 /// An element that gets frames of that rate, from a source that is live or not.
 fn clocked(live: bool, fps: i32) -> (gst::Element, gst::Bus, Harness) {
+    with_caps(live, caps(fps))
+}
+
+fn with_caps(live: bool, caps: gst::Caps) -> (gst::Element, gst::Bus, Harness) {
     let element = element();
     element.set_property("adaptive", true);
     let bus = gst::Bus::new();
@@ -36,7 +45,7 @@ fn clocked(live: bool, fps: i32) -> (gst::Element, gst::Bus, Harness) {
     let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
     harness.use_testclock();
     harness.set_live(live);
-    harness.set_src_caps(caps(fps));
+    harness.set_src_caps(caps);
     (element, bus, harness)
 }
 
@@ -173,16 +182,7 @@ fn new_caps_begin_anew() {
 
 #[test]
 fn frames_too_small_to_be_reduced_are_restored_as_they_are() {
-    let element = element();
-    element.set_property("adaptive", true);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
-    element.set_property_from_str("deadline", "process");
-    let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
-    harness.set_live(true);
-    let mut caps = info(VideoFormat::Rgbx, 24, 24).to_caps().unwrap();
-    caps.make_mut().set("framerate", gst::Fraction::new(TOO_FAST, 1));
-    harness.set_src_caps(caps);
+    let (element, bus, mut harness) = with_caps(true, caps_of(24, 24, TOO_FAST));
     for number in 0..40 {
         harness
             .push_and_pull(buffer(&picture(24, 24, number), VideoFormat::Rgbx, 24, 24))

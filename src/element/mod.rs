@@ -15,6 +15,9 @@
 //! seam: memory then grows with the tile and hardly with the frame. Each tile has a prior of its own, so that a frame comes out
 //! a little different than whole.
 //!
+//! With `adaptive`, frames are restored at a smaller scale where there is not enough time for all of it; with a live source that is
+//! found out before the first frame, which is why an application must wait for the PROGRESS messages before it plays one.
+//!
 //! The element answers the LATENCY query with what a frame has cost, and posts a Latency message when that changes. A frame that
 //! would still come too late is restored all the same where the source is not live, and passed on as it came where it is;
 //! `deadline` says otherwise. `GstVideoFilter` turns QoS on, under which a model slower than the frame rate would silently lose
