@@ -219,11 +219,12 @@ fn main() -> Result<(), Failure> {
     let times = Times::default();
     let mut criterion = Criterion::default().sample_size(20).configure_from_args();
     for (width, height) in SIZES {
-        let mut data = [1, 2].map(|seed| frame(width, height, seed)).into_iter().cycle();
+        let data = [1, 2].map(|seed| frame(width, height, seed));
+        let mut turns = data.iter().cycle();
         let mut bare = Bare::new(&provider, &precision, width, height)?;
         let mut run_bare = || {
-            if let Some(frame) = data.next()
-                && let Err(error) = bare.run(&frame)
+            if let Some(frame) = turns.next()
+                && let Err(error) = bare.run(frame)
             {
                 panic!("the bare graphs failed: {error}");
             }

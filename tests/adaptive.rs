@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{buffer, element, frames, info, passed, picture, play_to_end, stat};
+use common::{buffer, element, frames, info, passed, picture, stat};
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::VideoFormat;
@@ -194,16 +194,46 @@ fn frames_too_small_to_be_reduced_are_restored_as_they_are() {
 }
 
 #[test]
-fn stopping_while_sessions_are_made_is_no_crash() {
-    let (pipeline, _) = common::pipeline(
-        "videotestsrc is-live=true num-buffers=30 ! video/x-raw,format=RGBx,width=320,height=240,framerate=30/1 ! \
-         blurdm name=b execution-provider=cpu adaptive=true ! fakesink sync=true qos=true",
-    );
-    for _ in 0..3 {
-        pipeline.set_state(gst::State::Playing).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        pipeline.set_state(gst::State::Null).unwrap();
+fn loading_ends_when_the_level_is_found_and_the_first_frame_tells_which() {
+    let (_, bus, mut harness) = clocked(true, TOO_FAST);
+    let kinds = [gst::MessageType::Progress, gst::MessageType::Latency];
+    let posted: Vec<_> = std::iter::from_fn(|| bus.pop_filtered(&kinds)).collect();
+    let last = |wanted: fn(&gst::Message) -> bool| posted.iter().rposition(wanted).unwrap();
+    let begun = last(|message| progress(message) == Some(gst::ProgressType::Start));
+    let ended = last(|message| progress(message) == Some(gst::ProgressType::Complete));
+    // What a frame costs at that level is known when the level is.
+    let known = last(|message| message.type_() == gst::MessageType::Latency);
+    assert!(begun < known && known < ended, "{posted:?}");
+    push(&mut harness, 0);
+    push(&mut harness, 1);
+    let told = told(&bus);
+    assert!(told.len() == 1 && (500_001..1_000_000).contains(&told[0].1), "{told:?}");
+}
+
+fn progress(message: &gst::Message) -> Option<gst::ProgressType> {
+    match message.view() {
+        gst::MessageView::Progress(progress) => Some(progress.get().0),
+        _ => None,
     }
-    play_to_end(&pipeline);
-    pipeline.set_state(gst::State::Null).unwrap();
+}
+
+#[test]
+fn the_element_stops_and_starts_again_while_sessions_are_made() {
+    let (element, _, mut harness) = clocked(false, SLOW);
+    for start in [0, 100, 200] {
+        element.set_state(gst::State::Paused).unwrap();
+        harness.set_src_caps(caps(SLOW));
+        // So many frames come late before a smaller scale is wanted; its sessions are not there after the last one.
+        for number in start..start + 14 {
+            push(&mut harness, number);
+            harness.push_upstream_event(gst::event::Qos::new(
+                gst::QOSType::Underflow,
+                3.5,
+                60_000_000,
+                due(number),
+            ));
+        }
+        assert_eq!(scale(&element), 1.0);
+        element.set_state(gst::State::Null).unwrap();
+    }
 }

@@ -13,12 +13,16 @@ use std::{
     cell::Cell,
 };
 
-use common::{deblurrer, element, harness, picture, size};
+use common::{deblurrer, element, picture, size};
+use gst::prelude::*;
+use gst_check::Harness;
 use gst_video::VideoFormat;
 use gstblurdm::engine::Provider;
 
 const W: usize = 64;
 const H: usize = 48;
+/// That a frame of this size can be restored at.
+const SMALLEST_SCALE: f64 = 1.0 / 3.0;
 const WARM_UP: usize = 300;
 const FRAMES: usize = 1000;
 
@@ -68,11 +72,20 @@ fn the_engine_allocates_nothing_for_a_frame() {
 
 #[test]
 fn the_element_allocates_nothing_for_a_frame() {
-    let element = element();
-    let mut harness = harness(&element, W, H);
-    let buffers = [1, 2].map(|seed| common::buffer(&picture(W, H, seed), VideoFormat::Rgbx, W, H));
-    let found = allocations(|i| {
-        harness.push_and_pull(buffers[i % 2].clone()).unwrap();
-    });
-    assert_eq!(found, 0, "in {FRAMES} frames");
+    // At a rate that leaves time for all the work, and at one that no machine keeps up with.
+    for (fps, scale) in [(1, 1.0), (1_000_000, SMALLEST_SCALE)] {
+        let element = element();
+        element.set_property("adaptive", true);
+        element.set_property_from_str("deadline", "process");
+        let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
+        let mut caps = common::caps(VideoFormat::Rgbx, W as u32, H as u32);
+        caps.make_mut().set("framerate", gst::Fraction::new(fps, 1));
+        harness.set_src_caps(caps);
+        let buffers = [1, 2].map(|seed| common::buffer(&picture(W, H, seed), VideoFormat::Rgbx, W, H));
+        let found = allocations(|i| {
+            harness.push_and_pull(buffers[i % 2].clone()).unwrap();
+        });
+        assert_eq!(found, 0, "in {FRAMES} frames");
+        assert_eq!(common::stat::<f64>(&element, "working-scale"), scale);
+    }
 }

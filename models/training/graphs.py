@@ -18,7 +18,7 @@ def _pad_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
     """Reflects [B, C, H, W] at the right and the bottom up to multiples; H and W are at least SMALLEST_SIDE."""
     h, w = frame.shape[2], frame.shape[3]
     if multiple <= SMALLEST_SIDE:
-        return F.pad(frame, (0, (multiple - w % multiple) % multiple, 0, (multiple - h % multiple) % multiple), mode="reflect")
+        return F.pad(frame, (0, _missing(w, multiple), 0, _missing(h, multiple)), mode="reflect")
     # A side may have just as much missing as there is of it, which the padding operator refuses to reflect.
     return frame.index_select(2, _reflected(h, multiple)).index_select(3, _reflected(w, multiple))
 
@@ -26,7 +26,11 @@ def _pad_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
 def _pad_pixels_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
     """As `_pad_to`, of pixels [1, H, W, 4], for a multiple of 16 at most."""
     h, w = frame.shape[1], frame.shape[2]
-    return F.pad(frame[None], (0, 0, 0, (multiple - w % multiple) % multiple, 0, (multiple - h % multiple) % multiple), mode="reflect")[0]
+    return F.pad(frame[None], (0, 0, 0, _missing(w, multiple), 0, _missing(h, multiple)), mode="reflect")[0]
+
+
+def _missing(side: int, multiple: int) -> int:
+    return (multiple - side % multiple) % multiple
 
 
 def _reflected(side: int, multiple: int) -> torch.Tensor:

@@ -51,7 +51,7 @@ impl Deadline {
         let by = gst::ClockTime::from_nseconds(jitter.unsigned_abs());
         self.earliest = match jitter {
             0.. => timestamp.checked_add(by + by),
-            _ => timestamp.checked_sub(by),
+            _ => Some(timestamp.saturating_sub(by)),
         };
     }
 

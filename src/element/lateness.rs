@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Of a frame that was passed on as it came, in parts of a million, as QOS messages have it: it is seen, though blurred.
-const UNRESTORED_QUALITY: i32 = 500_000;
+pub(super) const UNRESTORED_QUALITY: i32 = 500_000;
 
 impl BlurDm {
     /// What becomes of a frame that is to be restored, if it is not too late for that.
@@ -48,26 +48,10 @@ impl BlurDm {
         if fate == Fate::Restored {
             return fate;
         }
-        let (went_on, dropped) = {
-            let mut stats = lock(&self.stats);
-            stats.late(fate == Fate::Dropped);
-            stats.outcome()
-        };
+        lock(&self.stats).late(fate == Fate::Dropped);
         gst::debug!(CAT, imp = self, "a frame of {due} is {lateness} too late: {fate:?}");
         let quality = if fate == Fate::Dropped { 0 } else { UNRESTORED_QUALITY };
-        let message = gst::message::Qos::builder(live)
-            .src(&*obj)
-            .running_time(due)
-            .stream_time_if_some(inbuf.pts().and_then(|pts| segment.to_stream_time(pts)))
-            .timestamp_if_some(inbuf.pts())
-            .duration_if_some(inbuf.duration())
-            .values(lateness.nseconds() as i64, proportion, quality)
-            .stats(
-                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(went_on))),
-                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(dropped))),
-            )
-            .build();
-        self.post_message(message);
+        self.post_qos(inbuf, (lateness.nseconds() as i64, proportion, quality));
         fate
     }
 

@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 
 use gst::{prelude::*, subclass::prelude::*};
+use gst_base::prelude::*;
 use ort::logging::LogLevel;
 
 use super::imp::{BlurDm, CAT, lock};
@@ -24,6 +25,24 @@ impl BlurDm {
         if known.as_ref() != Some(caps) {
             self.post_error_message(message);
         }
+    }
+
+    /// Tells what became of a frame for want of time. `values`: jitter in ns, proportion, quality in parts of a million.
+    pub(super) fn post_qos(&self, frame: &gst::BufferRef, values: (i64, f64, i32)) {
+        let (went_on, dropped) = lock(&self.stats).outcome();
+        let count = |frames| gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(frames)));
+        let segment = self.obj().segment();
+        let segment = segment.downcast_ref::<gst::ClockTime>();
+        let message = gst::message::Qos::builder(self.is_live())
+            .src(&*self.obj())
+            .running_time_if_some(segment.and_then(|segment| segment.to_running_time(frame.pts()?)))
+            .stream_time_if_some(segment.and_then(|segment| segment.to_stream_time(frame.pts()?)))
+            .timestamp_if_some(frame.pts())
+            .duration_if_some(frame.duration())
+            .values(values.0, values.1, values.2)
+            .stats(count(went_on), count(dropped))
+            .build();
+        self.post_message(message);
     }
 
     pub(super) fn post_progress(&self, kind: gst::ProgressType, text: &str) {

@@ -3,7 +3,7 @@
 //! Keeping up: what a frame may cost, the level that fits, and the sessions for it.
 
 use std::{
-    sync::Arc,
+    mem,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -15,13 +15,13 @@ use super::{
     adaptive::{Adaptive, LEVELS, Level, Load},
     errors::text,
     imp::{BlurDm, CAT, lock},
+    lateness::UNRESTORED_QUALITY,
     loading::Loaded,
     worker::Worker,
 };
-use crate::engine::{Deblurrer, Error, FrameSize, Options};
+use crate::engine::{Canceler, Deblurrer, Error, FrameSize, Options};
 
-/// Of a frame restored with all the work, in parts of a million, as QOS messages have it. What is passed on as it came has half of it
-/// (see lateness), and what is done in part lies between.
+/// Of a frame restored with all the work, in parts of a million, as QOS messages have it.
 const WHOLE_QUALITY: i32 = 1_000_000;
 
 #[derive(Default)]
@@ -30,6 +30,8 @@ pub(super) struct Pace {
     /// From frame to frame, as the caps have it.
     interval: Option<Duration>,
     building: Option<Building>,
+    /// A level was found before there was a frame to tell of it by.
+    untold: bool,
 }
 
 /// Sessions for a cheaper level, being made while frames go on.
@@ -65,19 +67,13 @@ impl BlurDm {
             while let Some(level) = adaptive.too_dear(load(cost)) {
                 let reduction = LEVELS[level].reduction;
                 if !worker.can_reduce(reduction) {
-                    let options = reduced(loaded, reduction);
-                    let canceler = worker.deblurrer().canceler();
-                    match Deblurrer::with_canceler(
-                        &loaded.bundle,
-                        &options,
-                        &loaded.search,
-                        worker.deblurrer().size(),
-                        canceler,
-                    ) {
+                    let (size, canceler) = (worker.deblurrer().size(), worker.deblurrer().canceler());
+                    match reduced(loaded, reduction, size, canceler) {
                         Ok(deblurrer) => worker.add(reduction, deblurrer),
                         Err(error) => {
-                            self.rule_out(&mut adaptive, level, &error);
-                            break;
+                            adaptive.rule_out(level);
+                            self.warn_of(&error);
+                            continue;
                         }
                     }
                 }
@@ -94,6 +90,7 @@ impl BlurDm {
             self.tell_cost();
         }
         *lock(&self.pace) = Pace {
+            untold: *adaptive.level() != LEVELS[0],
             adaptive,
             interval,
             building: None,
@@ -108,10 +105,14 @@ impl BlurDm {
         }
         self.take_up_built();
         let load = self.load_on(inbuf);
-        let (wanted, building) = {
+        let (untold, wanted, building) = {
             let mut pace = lock(&self.pace);
-            (pace.adaptive.observe(load), pace.building.is_some())
+            let untold = mem::take(&mut pace.untold);
+            (untold, pace.adaptive.observe(load), pace.building.is_some())
         };
+        if untold {
+            self.tell_level(inbuf, load);
+        }
         let Some(level) = wanted else {
             return;
         };
@@ -147,7 +148,8 @@ impl BlurDm {
             .or_else(|| inbuf.duration().map(Duration::from))
             .filter(|interval| (live || synchronised) && !interval.is_zero());
         Load {
-            cost: lock(&self.stats).usual_cost(),
+            // Where no clock decides it is not asked for: it is found by sorting.
+            cost: interval.map_or(Duration::ZERO, |_| lock(&self.stats).usual_cost()),
             interval: interval.map(|interval| interval.div_f64(rate)),
             proportion: behind,
         }
@@ -165,13 +167,9 @@ impl BlurDm {
         };
         let reduction = LEVELS[level].reduction;
         gst::debug!(CAT, imp = self, "making sessions for frames reduced by {reduction}");
-        let make = move |loaded: Arc<Loaded>| {
-            let options = reduced(&loaded, reduction);
-            Deblurrer::with_canceler(&loaded.bundle, &options, &loaded.search, size, canceler)
-        };
         match thread::Builder::new()
             .name("blurdm-level".into())
-            .spawn(move || make(loaded))
+            .spawn(move || reduced(&loaded, reduction, size, canceler))
         {
             Ok(thread) => lock(&self.pace).building = Some(Building { level, size, thread }),
             Err(error) => {
@@ -201,16 +199,14 @@ impl BlurDm {
             // A flush came in between; it is asked for again if it is still wanted.
             Ok(Err(Error::Cancelled)) => {}
             Ok(Err(error)) => {
-                let mut adaptive = std::mem::take(&mut lock(&self.pace).adaptive);
-                self.rule_out(&mut adaptive, level, &error);
-                lock(&self.pace).adaptive = adaptive;
+                lock(&self.pace).adaptive.rule_out(level);
+                self.warn_of(&error);
             }
             Err(_) => lock(&self.pace).adaptive.rule_out(level),
         }
     }
 
-    fn rule_out(&self, adaptive: &mut Adaptive, level: usize, error: &Error) {
-        adaptive.rule_out(level);
+    fn warn_of(&self, error: &Error) {
         let text = text(error);
         gst::element_imp_warning!(
             self,
@@ -222,46 +218,28 @@ impl BlurDm {
     fn change_level(&self, level: usize, inbuf: &gst::BufferRef, load: Load) {
         lock(&self.pace).adaptive.set(level);
         lock(&self.stats).begin_level();
-        let Level { reduction, .. } = LEVELS[level];
-        gst::info!(
-            CAT,
-            imp = self,
-            "a frame takes {:?} of {:?}: now {:?}",
-            load.cost,
-            load.interval,
-            LEVELS[level]
-        );
-        let over = load
-            .interval
-            .map_or(0, |interval| load.cost.as_nanos() as i64 - interval.as_nanos() as i64);
-        let (went_on, dropped) = lock(&self.stats).outcome();
-        let segment = self.obj().segment();
-        let time = segment.downcast_ref::<gst::ClockTime>();
-        let message = gst::message::Qos::builder(self.is_live())
-            .src(&*self.obj())
-            .running_time_if_some(time.and_then(|segment| segment.to_running_time(inbuf.pts()?)))
-            .stream_time_if_some(time.and_then(|segment| segment.to_stream_time(inbuf.pts()?)))
-            .timestamp_if_some(inbuf.pts())
-            .duration_if_some(inbuf.duration())
-            .values(over, load.proportion.unwrap_or(1.0), quality(reduction))
-            .stats(
-                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(went_on))),
-                gst::GenericFormattedValue::Buffers(Some(gst::format::Buffers::from_u64(dropped))),
-            )
-            .build();
-        self.post_message(message);
+        self.tell_level(inbuf, load);
+    }
+
+    fn tell_level(&self, inbuf: &gst::BufferRef, load: Load) {
+        let Load { cost, interval, .. } = load;
+        let level = self.level();
+        gst::info!(CAT, imp = self, "a frame takes {cost:?} of {interval:?}: {level:?}");
+        let over = interval.map_or(0, |interval| cost.as_nanos() as i64 - interval.as_nanos() as i64);
+        self.post_qos(inbuf, (over, load.proportion.unwrap_or(1.0), quality(level.reduction)));
     }
 }
 
-fn reduced(loaded: &Loaded, reduction: usize) -> Options {
-    Options {
+/// Sessions for frames reduced by `reduction`, on what the others of their size run on.
+fn reduced(loaded: &Loaded, reduction: usize, size: FrameSize, canceler: Canceler) -> Result<Deblurrer, Error> {
+    let options = Options {
         reduction,
         ..loaded.options
-    }
+    };
+    Deblurrer::with_canceler(&loaded.bundle, &options, &loaded.search, size, canceler)
 }
 
 /// The share of the pixels that are worked on, counted from what a frame that was not restored has.
 fn quality(reduction: usize) -> i32 {
-    let half = WHOLE_QUALITY / 2;
-    half + half / (reduction * reduction) as i32
+    UNRESTORED_QUALITY + (WHOLE_QUALITY - UNRESTORED_QUALITY) / (reduction * reduction) as i32
 }

@@ -66,12 +66,11 @@ impl Worker {
 
     /// How long a frame takes at a reduction, its conversion aside.
     pub fn rehearse(&mut self, reduction: usize) -> Result<Duration, Error> {
-        let bytes = self.deblurrer.size().bytes();
-        self.input.resize(bytes, 0);
-        self.restored.resize(bytes, 0);
+        let frame = vec![0; self.deblurrer.size().bytes()];
+        let mut restored = frame.clone();
         let deblurrer = at(&mut self.deblurrer, &mut self.reduced, reduction);
         let started = Instant::now();
-        deblurrer.restore(&self.input, &mut self.restored, Sampling::default())?;
+        deblurrer.restore(&frame, &mut restored, Sampling::default())?;
         let cost = started.elapsed();
         deblurrer.forget();
         Ok(cost)

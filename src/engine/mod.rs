@@ -340,9 +340,8 @@ fn load(bundle: &Bundle, context: Context<'_>, options: &Options, size: FrameSiz
     for &provider in better {
         match load_on(bundle, context, provider, options.precision, size) {
             Ok((network, precision)) => return Ok((network, provider, precision, refused)),
-            Err(Error::Provider { reason, .. }) => refused.push((provider, reason)),
-            // bf16 is for one provider only: another may have it.
-            Err(Error::Precision { reason, .. }) => refused.push((provider, reason)),
+            // What this provider does not compute in, another may.
+            Err(Error::Provider { reason, .. } | Error::Precision { reason, .. }) => refused.push((provider, reason)),
             Err(error) => return Err(error),
         }
     }
@@ -358,17 +357,15 @@ fn load_on(
     asked: Option<Precision>,
     size: FrameSize,
 ) -> Result<(Network, Precision), Error> {
-    let candidates = precision::candidates(asked, provider, &bundle.manifest().backbone)?;
-    let mut last = None;
-    for precision in candidates {
-        match Network::load(bundle, Context { precision, ..context }, provider, size) {
+    let (better, last) = precision::candidates(asked, provider, &bundle.manifest().backbone)?;
+    let on = |precision| Network::load(bundle, Context { precision, ..context }, provider, size);
+    for precision in better {
+        match on(precision) {
             Ok(network) => return Ok((network, precision)),
-            Err(error @ Error::Provider { .. }) => last = Some(error),
+            // A runtime too old for it, say.
+            Err(Error::Provider { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    Err(last.unwrap_or(Error::Precision {
-        precision: asked.unwrap_or(Precision::Fp32),
-        reason: "no precision is left to try".into(),
-    }))
+    Ok((on(last)?, last))
 }

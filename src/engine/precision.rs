@@ -7,7 +7,7 @@ use std::{fmt, sync::LazyLock};
 use super::{Error, Provider, bundle::BackboneSection};
 
 /// The numbers of the backbone. The prior is always computed in fp32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
     Fp32,
     /// The fp32 graph, computed in bfloat16 by OpenVINO on CPUs that have units for it.
@@ -94,7 +94,7 @@ impl Units {
     }
 }
 
-/// The precisions to try on a provider, best first; `asked` is the only one, if one was asked for.
+/// The precisions to try first on a provider, best first, and the last one; `asked` is the only one, if one was asked for.
 ///
 /// # Errors
 /// [`Error::Precision`] when what was asked for cannot be had.
@@ -102,11 +102,11 @@ pub(super) fn candidates(
     asked: Option<Precision>,
     provider: Provider,
     backbone: &BackboneSection,
-) -> Result<Vec<Precision>, Error> {
+) -> Result<(Vec<Precision>, Precision), Error> {
     if let Some(precision) = asked {
         return match refusal(precision, provider, backbone) {
             Some(reason) => Err(Error::Precision { precision, reason }),
-            None => Ok(vec![precision]),
+            None => Ok((Vec::new(), precision)),
         };
     }
     // Where both help they are about as fast, and bf16 loses less.
@@ -117,11 +117,7 @@ pub(super) fn candidates(
             && backbone.variants.contains_key(precision.variant())
             && loss.is_some_and(|&loss| loss < ALLOWED_LOSS)
     };
-    Ok(best_first
-        .into_iter()
-        .filter(worth_it)
-        .chain([Precision::Fp32])
-        .collect())
+    Ok((best_first.into_iter().filter(worth_it).collect(), Precision::Fp32))
 }
 
 fn refusal(precision: Precision, provider: Provider, backbone: &BackboneSection) -> Option<String> {

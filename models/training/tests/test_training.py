@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -17,9 +18,11 @@ from training.batches import Batches
 from training.config import ConfigError, load_config
 from training.evaluate import EvaluationError, find_pairs
 from training.export import load_model
+from training.graphs import BackboneGraph
 from training.exposure import Layer, expose, point_spread, random_motion, sub_frames
 from training.macs import per_pixel
 from training.model import BlurDm
+from training.quantise import last_convolutions
 from training.sources import MissingSources, training_sources, validation_sources
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -80,6 +83,39 @@ def test_the_exported_graphs_compute_what_the_network_computes(trained, tmp_path
     assert (tmp_path / "reference" / "latents.json").is_file()
     text = b"".join((tmp_path / name).read_bytes() for name in manifest["files"])
     assert str(Path.home()).encode() not in text and b"site-packages" not in text
+
+
+@pytest.mark.parametrize("size", ((64, 96), (67, 101), (16, 16)))
+def test_the_graph_of_bytes_restores_what_the_backbone_restores(trained, size):
+    model = load_model(load_config(CONFIGS / "smoke.toml"), trained / "checkpoint.pt")
+    draw = torch.Generator().manual_seed(5)
+    frame = torch.randint(0, 256, (1, *size, 4), generator=draw, dtype=torch.uint8)
+    # A head of noise, since a minute of training leaves it near nothing.
+    torch.nn.init.normal_(model.backbone.head.weight, std=0.05, generator=draw)
+    prior = torch.randn(1, 64, generator=draw)
+    restored = BackboneGraph(model)(frame, prior)
+    height, width = (-(-side // 16) * 16 for side in size)
+    picture = torch.nn.functional.pad(frame[..., :3].permute(0, 3, 1, 2) / 255, (0, width - size[1], 0, height - size[0]), mode="reflect")
+    wanted = (model.restore(picture, prior)[0, :, : size[0], : size[1]].permute(1, 2, 0) * 255).round().clamp(0, 255)
+    difference = (restored[0, ..., :3] - wanted).abs()
+    assert difference.max() <= 1 and (difference > 0).float().mean() < 1e-3
+    assert torch.equal(restored[..., 3], frame[..., 3]) and (wanted - frame[0, ..., :3]).abs().mean() > 3
+
+
+def test_an_int8_variant_is_calibrated_on_patches_and_its_loss_stands_in_the_manifest(trained, store, tmp_path):
+    (tmp_path / "losses.json").write_text('{"int8": 0.0421, "bf16": 0.01}')
+    run = _run("export", "--config", CONFIGS / "smoke.toml", "--checkpoint", trained / "checkpoint.pt", "--out", tmp_path / "bundle",
+               "--patches", store, "--losses", tmp_path / "losses.json")
+    assert run.returncode == 0, run.stderr
+    manifest = tomllib.loads((tmp_path / "bundle" / "manifest.toml").read_text())
+    assert manifest["backbone"]["variants"] == {"fp32": "backbone.onnx", "int8": "backbone.int8.onnx"}
+    assert manifest["backbone"]["losses"] == {"int8": 0.042, "bf16": 0.01}
+    assert "backbone.int8.onnx" in manifest["files"]
+    graphs = {precision: onnx.load(tmp_path / "bundle" / file).graph for precision, file in manifest["backbone"]["variants"].items()}
+    exact, quantised = ([node for node in graphs[precision].node if node.op_type == "Conv"] for precision in ("fp32", "int8"))
+    dequantised = {output for node in graphs["int8"].node if node.op_type == "DequantizeLinear" for output in node.output}
+    left = [node for node in quantised if node.input[1] not in dequantised]
+    assert len(quantised) == len(exact) and len(left) == len(last_convolutions(graphs["fp32"])) == 2
 
 
 def test_a_network_that_differs_from_its_graph_is_not_exported(trained, tmp_path):
