@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Whether this machine keeps up with a live stream: plays a live test picture through the element with its defaults, to a sink that
-//! goes by the clock, and prints what became of the frames.
+//! Whether this machine keeps up with a live stream, and what becomes of the frames when it does not: plays a live test picture through
+//! the element, to a sink that goes by the clock, and counts. A frame that is lost, doubled or out of order is an error, and so are counts
+//! that do not add up.
 //!
 //! ```text
-//! cargo run --release --example keep_up -- 1280 720 30 60 NV12
+//! cargo run --release --example keep_up -- 1280 720 30 60
+//! cargo run --release --example keep_up -- 1280 720 120 120 NV12 adaptive=false
 //! ```
 
-use std::{env, error::Error, process::ExitCode, thread, time::Duration};
+use std::{
+    env,
+    error::Error,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use gst::prelude::*;
 
@@ -16,43 +28,89 @@ mod common;
 use common::bus::{error, stop};
 
 fn main() -> ExitCode {
-    let mut arguments: Vec<String> = env::args().skip(1).collect();
-    let format = if arguments.len() == 5 { arguments.pop() } else { None };
-    let numbers: Option<Vec<u32>> = arguments.iter().map(|text| text.parse().ok()).collect();
-    match numbers.as_deref() {
-        Some(&[width, height, fps, seconds]) => common::exit(
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (properties, stream): (Vec<&str>, Vec<&str>) =
+        arguments.iter().map(String::as_str).partition(|a| a.contains('='));
+    let numbers: Option<Vec<u32>> = stream.iter().take(4).map(|text| text.parse().ok()).collect();
+    match (numbers.as_deref(), &stream[stream.len().min(4)..]) {
+        (Some(&[width, height, fps, seconds]), format @ ([] | [_])) => common::exit(
             "keep_up",
-            run([width, height, fps, seconds], format.as_deref().unwrap_or("RGBx")),
+            run(
+                [width, height, fps, seconds],
+                format.first().unwrap_or(&"RGBx"),
+                &properties.join(" "),
+            ),
         ),
-        _ => common::usage("keep_up WIDTH HEIGHT FPS SECONDS [FORMAT]; RGBx if no format is given"),
+        _ => common::usage("keep_up WIDTH HEIGHT FPS SECONDS [FORMAT] [PROPERTY=VALUE]...; RGBx if no format is given"),
     }
 }
 
-fn run([width, height, fps, seconds]: [u32; 4], format: &str) -> Result<(), Box<dyn Error>> {
+fn run([width, height, fps, seconds]: [u32; 4], format: &str, properties: &str) -> Result<(), Box<dyn Error>> {
     gst::init()?;
     gstblurdm::plugin_register_static()?;
     let frames = fps.saturating_mul(seconds);
     let pipeline = gst::parse::launch(&format!(
         "videotestsrc is-live=true pattern=smpte horizontal-speed=4 num-buffers={frames} \
          ! video/x-raw,format={format},width={width},height={height},framerate={fps}/1 \
-         ! blurdm name=b ! fakesink name=s sync=true"
+         ! blurdm name=b {properties} ! fakesink name=s sync=true"
     ))?;
     let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| "no pipeline")?;
+    let blurdm = pipeline.by_name("b").ok_or("no element")?;
+    let [came, went] = ["sink", "src"].map(|pad| counted(&blurdm, pad));
     let played = play(&pipeline);
-    for name in ["b", "s"] {
-        if let Some(element) = pipeline.by_name(name) {
-            println!("{}", element.property::<gst::Structure>("stats"));
-        }
+    let stats = blurdm.property::<gst::Structure>("stats");
+    println!("{stats}");
+    if let Some(sink) = pipeline.by_name("s") {
+        println!("{}", sink.property::<gst::Structure>("stats"));
     }
     stop(&pipeline);
-    played
+    played?;
+    add_up(&stats, &*came?, &*went?)
+}
+
+/// The frames that went by, and how many of them were not later than the one before.
+#[derive(Default)]
+struct Counted {
+    frames: AtomicU64,
+    out_of_order: AtomicU64,
+    last: AtomicU64,
+}
+
+fn counted(element: &gst::Element, pad: &str) -> Result<Arc<Counted>, String> {
+    let counted = Arc::new(Counted::default());
+    let kept = counted.clone();
+    let pad = element.static_pad(pad).ok_or(format!("no {pad} pad"))?;
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) {
+            let first = kept.frames.fetch_add(1, Ordering::Relaxed) == 0;
+            let last = kept.last.swap(pts.nseconds(), Ordering::Relaxed);
+            kept.out_of_order
+                .fetch_add(u64::from(!first && pts.nseconds() <= last), Ordering::Relaxed);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(counted)
+}
+
+fn add_up(stats: &gst::StructureRef, came: &Counted, went: &Counted) -> Result<(), Box<dyn Error>> {
+    let stat = |name| stats.get::<u64>(name);
+    let [came, went, mixed] =
+        [&came.frames, &went.frames, &went.out_of_order].map(|count| count.load(Ordering::Relaxed));
+    let (restored, passed, dropped) = (stat("frames")?, stat("passed")?, stat("dropped")?);
+    println!(
+        "{came} frames came, {went} went on, {mixed} of them out of order: {restored} restored, {passed} as they came; {dropped} dropped"
+    );
+    if mixed > 0 || went != restored + passed || came != went + dropped {
+        return Err("frames are lost, doubled or out of order".into());
+    }
+    Ok(())
 }
 
 /// A live source begins with the clock, whoever is still loading: so nothing plays before the caps have gone through.
 fn play(pipeline: &gst::Pipeline) -> Result<(), Box<dyn Error>> {
     pipeline.set_state(gst::State::Paused)?;
     let blurdm = pipeline.by_name("b").and_then(|element| element.static_pad("src"));
-    let blurdm = blurdm.ok_or("no element")?;
+    let blurdm = blurdm.ok_or("no pad")?;
     while blurdm.current_caps().is_none() {
         if let Some(error) = error(pipeline) {
             return Err(error.into());

@@ -172,6 +172,18 @@ impl BaseTransformImpl for BlurDm {
         Ok(())
     }
 
+    fn propose_allocation(
+        &self,
+        decided: Option<&gst::query::Allocation>,
+        query: &mut gst::query::Allocation,
+    ) -> Result<(), gst::LoggableError> {
+        self.offer_pool(decided, query)
+    }
+
+    fn decide_allocation(&self, query: &mut gst::query::Allocation) -> Result<(), gst::LoggableError> {
+        self.choose_pool(query)
+    }
+
     fn before_transform(&self, inbuf: &gst::BufferRef) {
         let obj = self.obj();
         if let Some(pts) = inbuf.pts()

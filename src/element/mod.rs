@@ -33,6 +33,7 @@ mod lateness;
 mod loading;
 mod messages;
 mod pace;
+mod pooling;
 mod restoring;
 mod settings;
 mod stats;

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The memory that frames lie in: what the element offers to the one before it, and what it takes from the one after it.
+
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::{buffer, caps, element, info, picture, restored, unpacked};
+use gst::{glib, prelude::*, subclass::prelude::*};
+use gst_video::{VideoFormat, VideoMeta, prelude::*};
+
+const W: usize = 50;
+const H: usize = 34;
+const ALIGNMENT: usize = 64;
+
+/// The element between two pads of the test, of which the second answers allocation queries with `pool`.
+struct Rig {
+    element: gst::Element,
+    before: gst::Pad,
+    /// Held, since the element has no reference to it.
+    _after: gst::Pad,
+    bus: gst::Bus,
+    out: Arc<Mutex<Vec<gst::Buffer>>>,
+}
+
+impl Rig {
+    fn new(format: VideoFormat, pool: Option<gst::BufferPool>) -> Self {
+        let (element, bus, out) = (element(), gst::Bus::new(), Arc::<Mutex<Vec<_>>>::default());
+        element.set_bus(Some(&bus));
+        let (before, kept) = (gst::Pad::new(gst::PadDirection::Src), out.clone());
+        let after = gst::Pad::builder(gst::PadDirection::Sink)
+            .chain_function(move |_, _, buffer| {
+                kept.lock().unwrap().push(buffer);
+                Ok(gst::FlowSuccess::Ok)
+            })
+            .query_function(move |pad, parent, query| match query.view_mut() {
+                gst::QueryViewMut::Allocation(allocation) => {
+                    let size = info(format, W as u32, H as u32).size() as u32;
+                    if let Some(pool) = &pool {
+                        allocation.add_allocation_pool(Some(pool), size, 2, 0);
+                    }
+                    allocation.add_allocation_meta::<VideoMeta>(None);
+                    true
+                }
+                _ => gst::Pad::query_default(pad, parent, query),
+            })
+            .build();
+        before.link(&element.static_pad("sink").unwrap()).unwrap();
+        element.static_pad("src").unwrap().link(&after).unwrap();
+        after.set_active(true).unwrap();
+        before.set_active(true).unwrap();
+        element.set_state(gst::State::Playing).unwrap();
+        before.push_event(gst::event::StreamStart::new("frames"));
+        before.push_event(gst::event::Caps::new(&caps(format, W as u32, H as u32)));
+        before.push_event(gst::event::Segment::new(&gst::FormattedSegment::<gst::ClockTime>::new()));
+        Self {
+            element,
+            before,
+            _after: after,
+            bus,
+            out,
+        }
+    }
+
+    /// What comes of a frame.
+    fn push(&self, frame: gst::Buffer) -> Result<gst::Buffer, gst::FlowError> {
+        self.before.push(frame)?;
+        Ok(self.out.lock().unwrap().pop().unwrap())
+    }
+
+    /// The pool that the element offers.
+    fn offered(&self, format: VideoFormat) -> gst::BufferPool {
+        let caps = caps(format, W as u32, H as u32);
+        let mut query = gst::query::Allocation::new(Some(&caps), true);
+        assert!(self.before.peer_query(&mut query));
+        assert!(query.find_allocation_meta::<VideoMeta>().is_some());
+        let (pool, size, min, max) = query.allocation_pools().next().unwrap();
+        let pool = pool.unwrap();
+        let mut config = pool.config();
+        config.set_params(Some(&caps), size, min, max);
+        config.add_option(gst_video::BUFFER_POOL_OPTION_VIDEO_META);
+        let (allocator, params) = query.allocation_params().next().unwrap();
+        config.set_allocator(allocator.as_ref(), Some(&params));
+        pool.set_config(config).unwrap();
+        pool
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.element.set_state(gst::State::Null).unwrap();
+    }
+}
+
+fn pool<T: IsA<gst::BufferPool> + IsA<glib::Object> + glib::object::IsClass>() -> gst::BufferPool {
+    common::init();
+    glib::Object::new::<T>().upcast()
+}
+
+fn is_aligned(buffer: &gst::BufferRef) -> bool {
+    (buffer.map_readable().unwrap().as_ptr() as usize).is_multiple_of(ALIGNMENT)
+}
+
+#[test]
+fn upstream_is_offered_frames_that_are_tensors_as_they_lie() {
+    for format in [
+        VideoFormat::Rgbx,
+        VideoFormat::Rgb,
+        VideoFormat::Nv12,
+        VideoFormat::I42010le,
+    ] {
+        let pool = Rig::new(format, None).offered(format);
+        pool.set_active(true).unwrap();
+        let frames: Vec<_> = (0..3).map(|_| pool.acquire_buffer(None).unwrap()).collect();
+        for frame in &frames {
+            assert!(is_aligned(frame), "{format}");
+            let plain = info(format, W as u32, H as u32);
+            let meta = frame.meta::<VideoMeta>().unwrap();
+            assert_eq!(
+                (meta.stride(), meta.offset()),
+                (plain.stride(), plain.offset()),
+                "{format}"
+            );
+            assert_eq!(frame.size(), plain.size());
+        }
+        drop(frames);
+        pool.set_active(false).unwrap();
+    }
+}
+
+#[test]
+fn frames_go_out_in_memory_that_is_used_again() {
+    let rig = Rig::new(VideoFormat::Rgbx, None);
+    let mut places = std::collections::BTreeSet::new();
+    for seed in 0..6 {
+        let out = rig.push(buffer(&picture(W, H, seed), VideoFormat::Rgbx, W, H)).unwrap();
+        assert!(is_aligned(&out));
+        places.insert(out.map_readable().unwrap().as_ptr() as usize);
+    }
+    assert_eq!(places.len(), 1, "each was given back before the next");
+}
+
+#[test]
+fn the_pool_of_downstream_is_used_however_its_rows_lie() {
+    let frame = picture(W, H, 1);
+    common::init();
+    let caps = caps(VideoFormat::Rgbx, W as u32, H as u32);
+    let pool = gst_video::VideoBufferPool::new();
+    let mut config = pool.config();
+    config.set_params(Some(&caps), (W * H * 4) as u32, 2, 0);
+    config.add_option(gst_video::BUFFER_POOL_OPTION_VIDEO_META);
+    config.add_option(gst_video::BUFFER_POOL_OPTION_VIDEO_ALIGNMENT);
+    config.set_video_alignment(&gst_video::VideoAlignment::new(3, 5, 7, 9, &[0; 4]));
+    pool.set_config(config).unwrap();
+    // One that is at work already keeps its configuration.
+    pool.set_active(true).unwrap();
+    let rig = Rig::new(VideoFormat::Rgbx, Some(pool.upcast()));
+    let out = rig.push(buffer(&frame, VideoFormat::Rgbx, W, H)).unwrap();
+    // As no other pool has them.
+    let stride = out.meta::<VideoMeta>().unwrap().stride()[0] as usize;
+    assert_eq!(stride, (W + 7 + 9) * 4);
+    let wanted = restored(&frame, W, H, 0);
+    assert_eq!(unpacked(&out, VideoFormat::Rgbx, W, H), wanted);
+}
+
+#[test]
+fn a_pool_that_refuses_these_frames_is_passed_over() {
+    let frame = picture(W, H, 1);
+    let rig = Rig::new(VideoFormat::Rgbx, Some(pool::<Refusing>()));
+    let out = rig.push(buffer(&frame, VideoFormat::Rgbx, W, H)).unwrap();
+    assert_eq!(unpacked(&out, VideoFormat::Rgbx, W, H), restored(&frame, W, H, 0));
+    assert!(is_aligned(&out));
+}
+
+#[test]
+fn a_pool_that_has_no_memory_is_one_error_and_no_frame() {
+    let rig = Rig::new(VideoFormat::Rgbx, Some(pool::<Empty>()));
+    let frame = buffer(&picture(W, H, 1), VideoFormat::Rgbx, W, H);
+    assert!(rig.push(frame).is_err());
+    let errors: Vec<_> = std::iter::from_fn(|| rig.bus.pop_filtered(&[gst::MessageType::Error])).collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(rig.out.lock().unwrap().is_empty());
+}
+
+/// Pools that cannot be had.
+mod pools {
+    use super::*;
+
+    #[derive(Default)]
+    pub struct Refusing;
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Refusing {
+        const NAME: &'static str = "TestRefusingPool";
+        type Type = super::Refusing;
+        type ParentType = gst::BufferPool;
+    }
+
+    impl ObjectImpl for Refusing {}
+    impl GstObjectImpl for Refusing {}
+    impl BufferPoolImpl for Refusing {
+        fn set_config(&self, _: &mut gst::BufferPoolConfigRef) -> bool {
+            false
+        }
+    }
+
+    #[derive(Default)]
+    pub struct Empty;
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Empty {
+        const NAME: &'static str = "TestEmptyPool";
+        type Type = super::Empty;
+        type ParentType = gst::BufferPool;
+    }
+
+    impl ObjectImpl for Empty {}
+    impl GstObjectImpl for Empty {}
+    impl BufferPoolImpl for Empty {
+        fn start(&self) -> bool {
+            false
+        }
+    }
+}
+
+glib::wrapper! {
+    pub struct Refusing(ObjectSubclass<pools::Refusing>) @extends gst::BufferPool, gst::Object;
+}
+
+glib::wrapper! {
+    pub struct Empty(ObjectSubclass<pools::Empty>) @extends gst::BufferPool, gst::Object;
+}
