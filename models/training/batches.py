@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from .config import ConfigError, Stage
 from .exposure import Camera, point_spread
@@ -25,11 +26,11 @@ LOOK_AGAIN_EVERY = 1000
 
 
 class Batches:
-    """Random crops of the patch store, flipped, transposed and with colours permuted, the same for blurred and sharp."""
+    """Random crops of the patch store, flipped, transposed and with colours permuted, the same for blurred and sharp. reduction: see config.Config."""
 
-    def __init__(self, folder: Path, whole_patch: bool, seed: int = 0):
+    def __init__(self, folder: Path, whole_patch: bool, seed: int = 0, reduction: int = 1):
         self._blurred, self._sharp, self._length, self._motion, self._error = open_store(folder)
-        self._folder, self._whole_patch = folder, whole_patch
+        self._folder, self._whole_patch, self.reduction = folder, whole_patch, reduction
         self._drawn = 0
         self.side = self._blurred.shape[1]
         self._look()
@@ -50,7 +51,7 @@ class Batches:
         examples = [self._example(stage) for _ in range(stage.batch)]
         pictures = [torch.from_numpy(np.stack(side)).to(device).permute(0, 3, 1, 2).float().div(255).contiguous(memory_format=torch.channels_last)
                     for side in zip(*(pictures for pictures, _ in examples))]
-        blurred, sharp = pictures[:2]
+        blurred, sharp = (F.avg_pool2d(side, self.reduction) if self.reduction > 1 else side for side in pictures[:2])
         return Example(blurred, sharp, pictures[2] if self._whole_patch else blurred, torch.from_numpy(np.stack([spread for _, spread in examples])).to(device))
 
     def _example(self, stage: Stage) -> tuple[list[np.ndarray], np.ndarray]:
@@ -62,7 +63,7 @@ class Batches:
         if remade:
             spread = random_spread(self.rng, self.side)
             blurred = blur_anew(sharp, spread, Camera.random(self.rng), self.rng)
-        side, crop = self.side, stage.crop
+        side, crop = self.side, stage.crop * self.reduction
         y, x = (int(v) for v in self.rng.integers(0, side - crop + 1, 2))
         flip_y, flip_x, transpose = self.rng.integers(0, 2, 3)
         channels = self.rng.permutation(3) if self.rng.random() < 0.3 else np.arange(3)

@@ -67,7 +67,8 @@ class Model:
 
 @dataclass(frozen=True)
 class Config:
-    """whole_patch_prior: the encoder sees the whole patch that a crop was cut from, as in use it sees whole frames."""
+    """whole_patch_prior: the encoder sees the whole patch that a crop was cut from, as in use it sees whole frames.
+    reduction: the backbone's pictures are means of so many px each way, as at a working scale of the element; what the encoder sees is not."""
 
     name: str
     seed: int
@@ -75,6 +76,7 @@ class Config:
     whole_patch_prior: bool
     model: Model
     stage: tuple[Stage, ...]
+    reduction: int = 1
 
 
 def _build(cls, table: dict, where: str):

@@ -9,7 +9,7 @@ from torch import nn
 
 from .config import ConfigError, Model
 from .diffusion import Schedule, sample
-from .networks import BACKBONES, ENCODERS, ESTIMATORS, ORACLES, PlainMapping, PublishedBlurEncoder
+from .networks import BACKBONES, ENCODERS, ESTIMATORS, ORACLES, Modulation, PlainMapping, PublishedBlurEncoder, begin_at_one
 
 
 @dataclass
@@ -48,6 +48,8 @@ class BlurDm(nn.Module):
         self.oracle_sees_exposure = config.oracle is not None and config.oracle["network"] == "exposure"
         if self.kind != "none" and config.oracle is not None:
             self.oracle = _network(ORACLES, config.oracle, latent=config.latent, **({} if self.oracle_sees_exposure else {"images": 2}))
+            if any(isinstance(module, Modulation) for module in self.backbone.modules()):
+                begin_at_one(self.oracle)
         if self.kind in ("mlp", "blurdm"):
             self.encoder = _network(ENCODERS, config.encoder, latent=config.latent)
             self.mapping = PlainMapping(config.latent) if self.kind == "mlp" else _network(ESTIMATORS, config.estimators, latent=config.latent, steps=self.schedule.steps)

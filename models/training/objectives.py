@@ -39,11 +39,11 @@ class Objective:
             return self._image(stage, example, None)
         if stage.number == 1 or kind == "oracle":
             prior = self.model.oracle_prior(example)
-            return self._image(stage, example, prior) + self._spread(stage, example, prior)
+            return self._image(stage, example, prior) + self._apart(stage, prior, example.spread)
         prior = self.model.prior(example.context, self._times(), self._noise(example.blurred))
         if stage.number == 2:
-            return self._latent(example, prior) + self._spread(stage, example, prior)
-        loss = self._image(stage, example, prior) + self._spread(stage, example, prior)
+            return self._latent(example, prior) + self._apart(stage, prior, example.spread)
+        loss = self._image(stage, example, prior) + self._apart(stage, prior, example.spread)
         return loss + stage.prior_weight * self._latent(example, prior) if stage.prior_weight else loss
 
     def spectra(self, stage: Stage, spectra: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
@@ -52,17 +52,18 @@ class Objective:
         prior = self.model.prior_of(z_blur, self._times(), self._noise(z_blur))
         with torch.no_grad():
             target = self.model.oracle(spread)
-        return charbonnier(prior, target) + stage.spread_weight * self.model.backbone.deconvolution.distance(prior, spread)
+        return charbonnier(prior, target) + self._apart(stage, prior, spread)
 
     def _image(self, stage: Stage, example: Example, prior: torch.Tensor | None) -> torch.Tensor:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.matrix_units):
             restored = self.model.restore(example.blurred, prior)
         return IMAGE_LOSSES[stage.loss](restored.float(), example.sharp)
 
-    def _spread(self, stage: Stage, example: Example, prior: torch.Tensor) -> torch.Tensor | float:
+    def _apart(self, stage: Stage, prior: torch.Tensor, spread: torch.Tensor) -> torch.Tensor | float:
+        """How far the point spread in the prior is from the true one, for backbones that read it there."""
         if not stage.spread_weight:
             return 0.0
-        return stage.spread_weight * self.model.backbone.deconvolution.distance(prior, example.spread)
+        return stage.spread_weight * self.model.backbone.deconvolution.distance(prior, spread)
 
     def _latent(self, example: Example, prior: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():

@@ -29,7 +29,7 @@ class SpectraPool:
         folder.mkdir(parents=True, exist_ok=True)
         self._spectra = _array(folder / "spectra.npy", (stage.kept, STATISTICS, WINDOW, HALF_SPECTRUM), np.float16)
         self._spread = _array(folder / "spread.npy", (stage.kept, SPREAD_SIDE, SPREAD_SIDE), np.float32)
-        encoder, whole = SpectralEncoder(), replace(stage, crop=batches.side, batch=CHUNK)
+        encoder, whole = SpectralEncoder(), replace(stage, crop=batches.side // batches.reduction, batch=CHUNK)
         rng = batches.rng
         # A point spread sums to 1: one of nothing but zeros is not made yet.
         for first in range(0, stage.kept, CHUNK):
@@ -38,7 +38,7 @@ class SpectraPool:
                 example = batches.next(whole, torch.device("cpu"))
                 count = min(CHUNK, stage.kept - first)
                 with torch.no_grad():
-                    self._spectra[first : first + count] = encoder.mean_spectra(example.blurred)[:count].numpy()
+                    self._spectra[first : first + count] = encoder.mean_spectra(example.context)[:count].numpy()
                 self._spread[first : first + count] = example.spread[:count].numpy()
         batches.rng = rng
 

@@ -1,16 +1,20 @@
 """The study: every backbone at reduced size without a prior, with a plain MLP, with BlurDM and with the oracle; and BlurDM taken apart.
 
-    python -m training.study run    --config models/training/configs/study.toml --patches PATCHES --validation VALIDATION --out RUNS --results models/study
+    python -m training.study run    --config models/training/configs/study.toml --patches PATCHES --validation VALIDATION --encoder models/blurdm-nano/weights.safetensors
+                                    --out RUNS --results models/study
     python -m training.study report --results models/study --out models/STUDY.md
 
-`run` trains what has no result yet, one run after the other, and may be interrupted at any time. Every run leaves models/study/NAME.json:
-its configuration, seed, log and the PSNR of every validation picture. `report` makes tables and plots of those files alone.
-Arms of one backbone and seed start from one stage 1, see the same patches and take the same steps.
+`run` trains what has no result yet, one run after the other, and may be interrupted at any time; with --backbones two of it share the work.
+Every run leaves models/study/NAME.json: its configuration, seed, log and the PSNR of every validation picture. `report` makes tables and
+plots of those files alone. Arms of one backbone and seed start from one stage 1, see the same patches and take the same steps.
+
+The blur encoder, which the MLP and BlurDM both have, starts from trained weights: it took blurdm-nano hours to learn, which no run here has.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import tomllib
@@ -19,11 +23,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
+from .batches import Batches
 from .config import Config, ConfigError, Model, Stage
 from .diffusion import even_times
 from .metrics import psnr
 from .model import BlurDm
+from .spectra import SpectraPool
 from .study_pictures import Picture, study_pictures
 from .study_report import write_report
 from .train import Trainer
@@ -63,6 +71,28 @@ class Run:
         return f"{self.backbone}-{self.arm.name.replace(', ', '-').replace(' ', '_')}-{self.seed}"
 
 
+@dataclass(frozen=True)
+class Place:
+    """What every run uses. out: checkpoints and kept spectra; encoder: weights that the blur encoder starts from, and their SHA-256."""
+
+    patches: Path
+    out: Path
+    encoder: dict
+    encoder_hash: str
+
+    @property
+    def spectra(self) -> Path:
+        return self.out / "spectra"
+
+
+def load_encoder(path: Path) -> tuple[dict, str]:
+    """(the blur encoder's tensors in a bundle's weights.safetensors, SHA-256 of the file)."""
+    weights = {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items() if name.startswith("encoder.")}
+    if not weights:
+        raise ConfigError(f"{path}: no tensors of a blur encoder in it; give a bundle's weights.safetensors")
+    return weights, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def load_study(path: Path) -> dict:
     try:
         return tomllib.loads(path.read_text())
@@ -76,16 +106,26 @@ def runs(study: dict) -> list[Run]:
             if arm.name in MAIN_ARMS or backbone == study["ablated"]]
 
 
+def _chosen(study: dict, backbones: list[str] | None) -> list[Run]:
+    for backbone in backbones or []:
+        if backbone not in study["backbones"]:
+            raise ConfigError(f"--backbones: '{backbone}' is not in the study; choose of {', '.join(study['backbones'])}")
+    return [run for run in runs(study) if backbones is None or run.backbone in backbones]
+
+
 def run_config(study: dict, run: Run, stages: tuple[int, ...]) -> Config:
     model = Model(latent=study["latent"], backbone={"network": run.backbone, **study["backbones"][run.backbone]}, encoder={"network": "spectral"},
                   oracle={"network": "exposure"})
     model = replace(model, **run.arm.changes)
     losses = {1: "paper", 2: "latent", 3: "paper"}
     stage = tuple(Stage(number=n, loss=losses[n], telling_share=1.0, **study[f"stage{n}"]) for n in stages)
-    return Config(name=run.name, seed=run.seed, ema=0.99, whole_patch_prior=True, model=model, stage=stage)
+    if model.oracle["network"] != "exposure":
+        # It must see pictures.
+        stage = tuple(replace(s, kept=0, remade_share=0.0) for s in stage)
+    return Config(name=run.name, seed=run.seed, ema=0.99, whole_patch_prior=True, model=model, stage=stage, reduction=study["reduction"])
 
 
-def first_stage(study: dict, run: Run, patches: Path, out: Path) -> Trainer:
+def first_stage(study: dict, run: Run, place: Place) -> Trainer:
     """Stage 1, trained; the arms of a backbone and seed share it where they can."""
     kind = run.arm.changes.get("prior", "blurdm")
     shared = "own" if run.arm.own_first_stage else "none" if kind == "none" else "shared"
@@ -93,18 +133,19 @@ def first_stage(study: dict, run: Run, patches: Path, out: Path) -> Trainer:
     config = run_config(study, run, (1,))
     if kind != "none":
         config = replace(config, model=replace(config.model, prior="oracle"))
-    folder = out / f"{run.backbone}-stage1-{shared}-{run.seed}"
-    trainer = Trainer(config, patches, None, folder, torch.device("cpu"))
+    folder = place.out / f"{run.backbone}-stage1-{shared}-{run.seed}"
+    trainer = Trainer(config, place.patches, None, folder, torch.device("cpu"))
     trainer.run()
     return trainer
 
 
-def train(study: dict, run: Run, patches: Path, out: Path) -> tuple[BlurDm, list[dict], float]:
+def train(study: dict, run: Run, place: Place) -> tuple[BlurDm, list[dict], float]:
     """(the trained model, the log of all its stages, seconds of training after stage 1)."""
-    first = first_stage(study, run, patches, out)
+    first = first_stage(study, run, place)
     kind = run.arm.changes.get("prior", "blurdm")
     config = run_config(study, run, STAGES[kind][1:])
-    trainer = Trainer(config, patches, None, out / run.name, torch.device("cpu"), start=first.ema.state_dict())
+    start = first.ema.state_dict() | place.encoder
+    trainer = Trainer(config, place.patches, None, place.out / run.name, torch.device("cpu"), start, place.spectra)
     trainer.run()
     log = [json.loads(line) for folder in (first.out, trainer.out) for line in (folder / "log.jsonl").read_text().splitlines()]
     return trainer.ema.eval(), log, trainer.seconds
@@ -129,22 +170,30 @@ def _score(model: BlurDm, picture: Picture, prior: torch.Tensor | None) -> float
     return psnr(restored, picture.truth)
 
 
-def run_study(study: dict, patches: Path, validation: Path, out: Path, results: Path) -> None:
+def run_study(study: dict, chosen: list[Run], place: Place, validation: Path, results: Path) -> None:
     results.mkdir(parents=True, exist_ok=True)
-    pictures = study_pictures(validation)
+    pictures = study_pictures(validation, study["reduction"])
     _keep_pictures(results / "pictures.json", {"names": [p.name for p in pictures], "lengths": [p.length for p in pictures],
                                                "identity": [round(psnr(p.blurred, p.truth), 4) for p in pictures]})
-    for run in runs(study):
+    _keep_spectra(study, place)
+    for run in chosen:
         path = results / f"{run.name}.json"
         if path.is_file():
             continue
         print(f"{run.name}", flush=True)
-        model, log, seconds = train(study, run, patches, out)
-        result = {"backbone": run.backbone, "arm": run.arm.name, "seed": run.seed, "seconds": round(seconds, 1),
+        model, log, seconds = train(study, run, place)
+        result = {"backbone": run.backbone, "arm": run.arm.name, "seed": run.seed, "seconds": round(seconds, 1), "encoder": place.encoder_hash,
                   "parameters": {"backbone": _count(model.backbone), "all": sum(_count(m) for m in _used(model))},
                   "config": asdict(run_config(study, run, STAGES[model.kind])), "log": log, "psnr": {k: [round(v, 4) for v in vs] for k, vs in scores(model, pictures).items()}}
         _write(path, result)
         print(f"{run.name}: {np.mean(next(iter(result['psnr'].values()))):.3f} dB after {seconds:.0f} s", flush=True)
+
+
+def _keep_spectra(study: dict, place: Place) -> None:
+    """Makes what every stage 2 learns from before the first of them, so that none counts the time."""
+    stage = next(stage for stage in run_config(study, runs(study)[0], (2,)).stage)
+    if stage.kept:
+        SpectraPool(place.spectra, Batches(place.patches, whole_patch=True), stage)
 
 
 def _keep_pictures(path: Path, pictures: dict) -> None:
@@ -174,6 +223,8 @@ def main() -> None:
     run = commands.add_parser("run", help="train what has no result yet")
     for name in ("config", "patches", "validation", "out", "results"):
         run.add_argument(f"--{name}", type=Path, required=True)
+    run.add_argument("--encoder", type=Path, required=True, help="weights.safetensors of the bundle whose blur encoder the runs start from")
+    run.add_argument("--backbones", nargs="+", help="only these, for two runs side by side (default: all)")
     report = commands.add_parser("report", help="make tables and plots of the results")
     report.add_argument("--results", type=Path, required=True)
     report.add_argument("--out", type=Path, required=True)
@@ -181,10 +232,12 @@ def main() -> None:
     try:
         if args.command == "run":
             torch.set_num_threads(1)
-            run_study(load_study(args.config), args.patches, args.validation, args.out, args.results)
+            study = load_study(args.config)
+            place = Place(args.patches, args.out, *load_encoder(args.encoder))
+            run_study(study, _chosen(study, args.backbones), place, args.validation, args.results)
         else:
             write_report(args.results, args.out)
-    except (ConfigError, OSError) as error:
+    except (ConfigError, OSError, SafetensorError) as error:
         raise SystemExit(f"error: {error}") from error
 
 

@@ -97,14 +97,16 @@ def _training(study: Study) -> str:
     texts = []
     for stage in sorted({stage for result in results for stage in result.steps}):
         steps = next(result.steps[stage] for result in results if stage in result.steps)
-        crops = sorted({result.crops[stage] for result in results if stage in result.crops})
-        texts.append(f"stage {stage}, {steps} steps" + "".join(f" of {batch} crops of {side} px" for batch, side in crops))
+        examples = sorted({result.examples[stage] for result in results if stage in result.examples})
+        texts.append(f"stage {stage}, {steps} steps" + (f" of {' or '.join(examples)}" if examples else ""))
     stages = f"Training: {'; '.join(texts)}." if texts else ""
     if 1 not in {stage for result in results for stage in result.steps}:
         stages += " Stage 1 is not in the logs of these results."
     seconds = [result.seconds for result in results]
     return (f"{stages} Stage 1 trains the backbone with the oracle's prior and is shared by rows of one backbone and seed where they have the oracle in "
             "common; stage 2 trains the estimated prior, which only the MLP and BlurDM have; stage 3 trains all that the row uses. "
+            f"The blur encoder of both starts from weights trained before (SHA-256 {results[0].encoder[:16]}…), which no prior has not: the rows are equal in "
+            "steps after that, not before. "
             f"Runs: {len(results)}, of {_span(seconds, '.0f')} seconds each, {sum(seconds) / 3600:.1f} hours in all, a shared stage 1 not counted. "
             "Batches, crops and rates are in models/training/configs/study.toml.")
 

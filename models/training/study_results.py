@@ -38,13 +38,14 @@ class ResultError(OSError):
 @dataclass(frozen=True)
 class Result:
     """One run. parameters: of all that restoring a picture uses; seconds: of the stages that the run has for itself; psnr: {key: dB of every picture},
-    with the keys of `Study.scores`; crops: {stage: (batch, side in px)} where the run's configuration says so."""
+    with the keys of `Study.scores`; examples: {stage: what a step learns from} where the run's configuration says so; encoder: SHA-256 of the file that the blur encoder started from."""
 
     path: Path
     seconds: float
     parameters: int
     backbone_parameters: int
-    crops: dict[int, tuple[int, int]]
+    examples: dict[int, str]
+    encoder: str
     log: list[dict]
     psnr: dict[str, np.ndarray]
 
@@ -145,6 +146,8 @@ def _add(study: Study, path: Path) -> None:
             raise ResultError(f"{path}: other parameters or sampler steps than {other.path.name}, which is the same arm with another seed; {REMEDY}")
     runs[seed] = result
     for other in study.every_result:
+        if other.encoder != result.encoder:
+            raise ResultError(f"{path}: its blur encoder started from other weights than that of {other.path.name}; {REMEDY}")
         for stage in other.steps.keys() & result.steps.keys():
             if other.steps[stage] != result.steps[stage]:
                 raise ResultError(f"{path}: {result.steps[stage]} steps of stage {stage}, where {other.path.name} has {other.steps[stage]}: "
@@ -154,11 +157,15 @@ def _add(study: Study, path: Path) -> None:
 def _result(path: Path, table: dict, arm: str, pictures: int) -> Result:
     parameters, config = (_field(path, table, key, dict) for key in ("parameters", "config"))
     log = [{key: _field(path, row, key, kind) for key, kind in (("stage", int), ("step", int), ("loss", float))} for row in _field(path, table, "log", list)]
-    stages = [{key: _field(path, row, key, int) for key in ("number", "batch", "crop")} for row in config.get("stage", [])]
+    stages = [{key: _field(path, row, key, int) for key in ("number", "batch", "crop", "kept")} for row in config.get("stage", [])]
     psnr = {key: _numbers(path, f"psnr '{key}'", values, pictures) for key, values in _field(path, table, "psnr", dict).items()}
     _check_keys(path, arm, set(psnr))
     return Result(path, float(_field(path, table, "seconds", (int, float))), _field(path, parameters, "all", int), _field(path, parameters, "backbone", int),
-                  {row["number"]: (row["batch"], row["crop"]) for row in stages}, log, psnr)
+                  {row["number"]: _examples(row) for row in stages}, _field(path, table, "encoder", str), log, psnr)
+
+
+def _examples(stage: dict[str, int]) -> str:
+    return f"{stage['batch']} of {stage['kept']} kept spectra" if stage["kept"] else f"{stage['batch']} crops of {stage['crop']} px"
 
 
 def _check_keys(path: Path, arm: str, keys: set[str]) -> None:

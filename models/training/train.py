@@ -77,11 +77,13 @@ def _psnr(a: torch.Tensor, b: torch.Tensor) -> float:
 
 class Trainer:
     """Trains `config` in `out`. start: weights of parts trained before, which the model begins with where it has tensors of
-    their names and shapes."""
+    their names and shapes; spectra: where kept spectra lie, for runs that share them (default: in `out`)."""
 
-    def __init__(self, config: Config, patches: Path, validation: Path | None, out: Path, device: torch.device, start: dict | None = None):
+    def __init__(self, config: Config, patches: Path, validation: Path | None, out: Path, device: torch.device, start: dict | None = None,
+                 spectra: Path | None = None):
         torch.manual_seed(config.seed)
         self.config, self.out, self.device = config, out, device
+        self._spectra_folder = spectra or out / "spectra"
         # Not to(memory_format=...), which fails on the five dimensions of FFTformer's masks.
         self.model = torch.nn.utils.convert_conv2d_weight_memory_format(BlurDm(config.model).to(device), torch.channels_last)
         if start is not None:
@@ -89,7 +91,7 @@ class Trainer:
             fitting = lambda name, value: name in start and start[name].shape == value.shape
             self.model.load_state_dict({name: start[name] if fitting(name, value) else value for name, value in own.items()})
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
-        self.batches = Batches(patches, config.whole_patch_prior)
+        self.batches = Batches(patches, config.whole_patch_prior, reduction=config.reduction)
         self.objective = Objective(config, self.model, device)
         self.validation = Validation(validation, device) if validation else None
         self.position = (0, 0)  # stage index, step within it
@@ -191,7 +193,7 @@ class Trainer:
 
     def _kept_spectra(self, stage: Stage) -> SpectraPool:
         if self._spectra is None:
-            self._spectra = SpectraPool(self.out / "spectra", self.batches, stage)
+            self._spectra = SpectraPool(self._spectra_folder, self.batches, stage)
         return self._spectra
 
     _spectra: SpectraPool | None = None

@@ -4,6 +4,7 @@ from .blur_encoder import BlurEncoder
 from .estimators import PlainMapping, ResidualEstimators
 from .exposure_oracle import ExposureOracle
 from .fftformer import FFTformer
+from .fusion import Modulation, begin_at_one
 from .loformer import LoFormer
 from .mimo_unet import MimoUNet
 from .nano import NanoBackbone
@@ -16,5 +17,5 @@ ENCODERS = {"strided": BlurEncoder, "spectral": SpectralEncoder, "published": Pu
 ESTIMATORS = {"jumps": ResidualEstimators, "published": PublishedEstimators}
 ORACLES = {"exposure": ExposureOracle, "strided": BlurEncoder, "published": PublishedBlurEncoder}
 
-__all__ = ["BACKBONES", "ENCODERS", "ESTIMATORS", "ORACLES", "BlurEncoder", "ExposureOracle", "FFTformer", "LoFormer", "MimoUNet", "NanoBackbone", "PlainMapping",
-           "PublishedBlurEncoder", "PublishedEstimators", "ResidualEstimators", "SpectralEncoder", "Stripformer"]
+__all__ = ["BACKBONES", "ENCODERS", "ESTIMATORS", "ORACLES", "BlurEncoder", "ExposureOracle", "FFTformer", "LoFormer", "MimoUNet", "Modulation", "NanoBackbone", "PlainMapping",
+           "PublishedBlurEncoder", "PublishedEstimators", "ResidualEstimators", "SpectralEncoder", "Stripformer", "begin_at_one"]

@@ -38,6 +38,10 @@ class BlurEncoder(nn.Module):
         self.linear1 = nn.Linear(c4, latent)
         self.linear2 = nn.Linear(latent, latent)
 
+    @property
+    def last(self) -> nn.Linear:
+        return self.linear2
+
     def forward(self, *pictures: torch.Tensor) -> torch.Tensor:
         """Pictures [B, 3, H, W] in 0..1, sides multiples of 16, to [B, latent]."""
         x = self.unshuffle(torch.cat(pictures, dim=1) - 0.5)

@@ -25,6 +25,10 @@ class ExposureOracle(nn.Module):
         self.embedding = nn.Sequential(nn.Linear(side * side, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, hidden // 2), nn.LeakyReLU(SLOPE),
                                        nn.Linear(hidden // 2, latent))
 
+    @property
+    def last(self) -> nn.Linear:
+        return self.embedding[-1]
+
     def forward(self, spread: torch.Tensor) -> torch.Tensor:
         # Spreads of long paths are small everywhere: bring the numbers near 1.
         spread = spread.flatten(1) * (2 * self.RADIUS)

@@ -1,6 +1,9 @@
 """How the published networks take the sharp prior in: x -> k x + v with (k, v) = Linear(prior), without bias.
 
-Unlike `blocks.PriorFusion`, which starts as identity, k itself is the gain: with a prior of zero nothing of x is left.
+Unlike in `blocks.PriorFusion`, k itself is the gain: with a prior of zero nothing of x is left. Drawn at random, k is near zero, and the
+network has to learn its decoder back first: after 1500 steps of 2 crops of 64 px a MIMO-UNet of width 8 with the oracle's prior lay 0.10 dB below
+the blurred input, and 0.11 above when it had begun as identity. So it begins as identity for a prior of ones, and the oracles of such
+backbones begin there (`begin_at_one`).
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ class Modulation(nn.Linear):
 
     def __init__(self, prior: int, channels: int):
         super().__init__(prior, 2 * channels, bias=False)
+        with torch.no_grad():
+            self.weight[:channels] = 1 / prior
+            self.weight[channels:] = 0
 
     def forward(self, x: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         """x [B, C, H, W], prior [B, D]."""
@@ -33,6 +39,11 @@ def modulation(prior: int | None, channels: int) -> nn.Module:
     if prior is not None and prior < 1:
         raise ValueError(f"prior must be at least 1, or None for a network without fusion, got {prior}")
     return NoModulation() if prior is None else Modulation(prior, channels)
+
+
+def begin_at_one(oracle: nn.Module) -> None:
+    """Lets what an untrained oracle makes lie around a prior of ones."""
+    nn.init.ones_(oracle.last.bias)
 
 
 def check_prior(expected: int | None, prior: torch.Tensor | None) -> None:

@@ -55,6 +55,10 @@ class PublishedBlurEncoder(nn.Module):
         self.E = nn.Sequential(*layers)
         self.mlp = nn.Sequential(nn.Linear(4 * width, latent), nn.LeakyReLU(SLOPE), nn.Linear(latent, latent), nn.LeakyReLU(SLOPE))
 
+    @property
+    def last(self) -> nn.Linear:
+        return self.mlp[-2]
+
     def forward(self, *pictures: torch.Tensor) -> torch.Tensor:
         """Pictures [B, 3, H, W] in the range of the backbone they serve, sides multiples of 4, to [B, latent]."""
         if len(pictures) != self.images:

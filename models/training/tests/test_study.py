@@ -3,19 +3,26 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
+from torch.nn import functional as F
 
 from training import study, validation
 from training.batches import Batches
+from training.config import ConfigError, Model, Stage
+from training.model import BlurDm
+from training.spectra import SpectraPool
 from training.study_report import write_report
 from training.study_results import ARMS, MAIN_ARMS, PART_ARMS, ResultError
 
 CONFIG = Path(__file__).parent.parent / "configs" / "study.toml"
+NANO = Path(__file__).parent.parent.parent / "blurdm-nano" / "weights.safetensors"
 LENGTHS = [4, 10, 16] * 10
 IDENTITY = 25 + np.random.default_rng(0).normal(0, 2, len(LENGTHS)).round(2)
 LOGS = {"none": (3,), "mlp": (2, 3), "blurdm": (2, 3), "oracle": (3,)}
@@ -34,7 +41,7 @@ def _write(folder: Path, arm: str, gain: float | np.ndarray, seeds=(1, 2, 3), ba
             psnr |= {f"5 steps, noise {k}": (IDENTITY + gain + step_gain * 4 + more).tolist() for k, more in enumerate(noise)}
         log = [{"stage": stage, "step": step, "loss": 0.4 - step / 1000, "rate": 1e-3, "seconds": 1.0} for stage in stages or LOGS.get(arm, (2, 3))
                for step in (100, 200)]
-        result = {"backbone": backbone, "arm": arm, "seed": seed, "seconds": 60.0, "parameters": {"backbone": 1000, "all": 1234}, "config": {}, "log": log,
+        result = {"backbone": backbone, "arm": arm, "seed": seed, "seconds": 60.0, "encoder": "5eed" * 16, "parameters": {"backbone": 1000, "all": 1234}, "config": {}, "log": log,
                   "psnr": psnr}
         (folder / f"{backbone}-{arm.replace(', ', '-').replace(' ', '_')}-{seed}.json").write_text(json.dumps(result))
 
@@ -82,9 +89,9 @@ def test_the_method_is_told_with_figures_out_of_the_results(results):
 def test_crops_are_told_where_the_results_know_them(results):
     for path in results.glob("small-*.json"):
         table = json.loads(path.read_text())
-        table["config"]["stage"] = [{"number": 3, "steps": 200, "crop": 96, "batch": 4}]
+        table["config"]["stage"] = [{"number": 2, "steps": 200, "crop": 96, "batch": 32, "kept": 800}, {"number": 3, "steps": 200, "crop": 96, "batch": 4, "kept": 0}]
         path.write_text(json.dumps(table))
-    assert "stage 3, 200 steps of 4 crops of 96 px." in _report(results)
+    assert "stage 2, 200 steps of 32 of 800 kept spectra; stage 3, 200 steps of 4 crops of 96 px." in _report(results)
 
 
 def test_an_interval_comes_from_pairs_of_pictures_and_holds_their_mean(results):
@@ -219,6 +226,7 @@ DAMAGE = {
     "of another arm's scores": (lambda path: _change(path, psnr={"1 steps": [30.0] * 30}), "not what arm 'none' is scored at"),
     "given twice": (lambda path: _change(path, seed=1), "same backbone, arm and seed as small-none-1.json"),
     "of another network": (lambda path: _change(path, parameters={"backbone": 5, "all": 5}), "other parameters"),
+    "of another encoder": (lambda path: _change(path, encoder="0" * 64), "started from other weights"),
     "of a shorter training": (lambda path: _change(path, log=LOG), "7 steps of stage 3, where .* has 200"),
 }
 
@@ -264,7 +272,7 @@ def test_the_report_knows_every_arm_of_the_study():
 
 
 TINY = {
-    "seeds": [1], "latent": 64, "ablated": "", "backbones": {"nano": {"channels": [16, 16, 16], "encoder": [0, 0], "middle": 1, "decoder": [1, 0]}},
+    "seeds": [1], "latent": 64, "reduction": 1, "ablated": "", "backbones": {"nano": {"channels": [16, 16, 16], "encoder": [0, 0], "middle": 1, "decoder": [1, 0]}},
     **{f"stage{n}": {"steps": 3, "crop": 32, "batch": 2, "rate": 1e-3, "final_rate": 1e-4} for n in (1, 2, 3)},
 }
 
@@ -283,9 +291,13 @@ def material(footage, tmp_path_factory) -> tuple[Path, Path]:
     return folder / "patches", folder / "validation"
 
 
+def _place(material: tuple[Path, Path], out: Path) -> study.Place:
+    return study.Place(material[0], out, *study.load_encoder(NANO))
+
+
 def _weights_after_stage_1(arm: str, material: tuple[Path, Path], out: Path) -> dict:
     run = next(run for run in study.runs({**TINY, "ablated": "nano"}) if run.arm.name == arm)
-    return study.first_stage(TINY, run, material[0], out).ema.state_dict()
+    return study.first_stage(TINY, run, _place(material, out)).ema.state_dict()
 
 
 def test_arms_share_stage_1_where_they_have_the_oracle_in_common(material, tmp_path):
@@ -311,7 +323,7 @@ def test_all_rows_of_a_backbone_and_seed_see_the_same_crops_in_stage_3(material,
     monkeypatch.setattr(Batches, "next", noted)
     by_arm = {}
     for arm in study.ARMS:
-        study.train(TINY, study.Run("nano", arm, 1), material[0], tmp_path)
+        study.train(TINY, study.Run("nano", arm, 1), _place(material, tmp_path))
         by_arm[arm.name] = seen.copy()
         seen.clear()
     assert len(by_arm["none"]) == TINY["stage3"]["steps"]
@@ -321,7 +333,7 @@ def test_all_rows_of_a_backbone_and_seed_see_the_same_crops_in_stage_3(material,
 def test_two_arms_are_trained_scored_and_reported_and_never_trained_twice(material, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "ARMS", tuple(arm for arm in study.ARMS if arm.name in ("none", "blurdm")))
     results, out = tmp_path / "study", tmp_path / "STUDY.md"
-    study.run_study(TINY, *material, tmp_path / "runs", results)
+    study.run_study(TINY, study.runs(TINY), _place(material, tmp_path / "runs"), material[1], results)
     files = sorted(results.glob("nano-*.json"))
     assert [path.name for path in files] == ["nano-blurdm-1.json", "nano-none-1.json"]
     write_report(results, out)
@@ -331,5 +343,64 @@ def test_two_arms_are_trained_scored_and_reported_and_never_trained_twice(materi
     assert "Missing: mlp is not run yet; oracle is not run yet." in markdown
     assert "stage 3, 3 steps" in markdown and " dB (" in _sentence(markdown, "BlurDM over no prior")
     before = [path.stat().st_mtime_ns for path in files]
-    study.run_study(TINY, *material, tmp_path / "runs", results)
+    study.run_study(TINY, study.runs(TINY), _place(material, tmp_path / "runs"), material[1], results)
     assert [path.stat().st_mtime_ns for path in files] == before
+
+
+def test_the_blur_encoder_of_mlp_and_blurdm_starts_from_the_weights_that_are_given(material, tmp_path):
+    # One step at no rate: what is trained is what it started from.
+    still = TINY | {f"stage{n}": TINY[f"stage{n}"] | {"steps": 1, "rate": 0.0, "final_rate": 0.0} for n in (1, 2, 3)}
+    weights, digest = study.load_encoder(NANO)
+    for arm in ("mlp", "blurdm"):
+        run = next(run for run in study.runs(still) if run.arm.name == arm)
+        model, _, _ = study.train(still, run, _place(material, tmp_path))
+        assert torch.equal(model.encoder.linear1.weight, weights["encoder.linear1.weight"])
+    assert len(digest) == 64
+
+
+def test_a_file_without_a_blur_encoder_is_named(tmp_path):
+    save_file({"backbone.head.weight": torch.zeros(1)}, tmp_path / "weights.safetensors")
+    with pytest.raises(ConfigError, match="weights.safetensors: no tensors of a blur encoder"):
+        study.load_encoder(tmp_path / "weights.safetensors")
+
+
+def test_kept_spectra_are_made_once_for_all_runs(material, tmp_path):
+    config = TINY | {"reduction": 2, "stage2": TINY["stage2"] | {"kept": 8}, "stage1": TINY["stage1"] | {"crop": 16}, "stage3": TINY["stage3"] | {"crop": 16}}
+    results, place = tmp_path / "study", _place(material, tmp_path / "runs")
+    chosen = [run for run in study.runs(config) if run.arm.name in ("mlp", "blurdm")]
+    study.run_study(config, chosen[:1], place, material[1], results)
+    made = {path: path.stat().st_mtime_ns for path in place.spectra.iterdir()}
+    study.run_study(config, chosen, place, material[1], results)
+    assert {path: path.stat().st_mtime_ns for path in place.spectra.iterdir()} == made
+    assert len(list(results.glob("nano-*.json"))) == 2
+
+
+def test_the_encoder_sees_whole_exposures_where_the_backbone_sees_them_at_half_size(material, tmp_path):
+    stage = Stage(number=2, loss="latent", telling_share=1.0, **TINY["stage2"], kept=8)
+    of = lambda reduction: Batches(material[0], whole_patch=True, reduction=reduction)
+    pools = [SpectraPool(tmp_path / str(reduction), of(reduction), stage).next(8, np.random.default_rng(0)) for reduction in (1, 2)]
+    assert all(torch.equal(*parts) for parts in zip(*pools))
+    examples = [of(reduction).next(replace(stage, crop=96 // reduction), torch.device("cpu")) for reduction in (1, 2)]
+    assert examples[1].context.shape == examples[0].context.shape and torch.equal(examples[1].context, examples[0].context)
+    assert torch.allclose(examples[1].sharp, F.avg_pool2d(examples[0].sharp, 2))
+
+
+def test_an_unknown_backbone_is_refused_before_anything_is_trained(material, tmp_path, monkeypatch):
+    command = ["study", "run", "--config", CONFIG, "--patches", material[0], "--validation", material[1], "--encoder", NANO, "--out", tmp_path / "runs",
+               "--results", tmp_path / "study", "--backbones", "unet"]
+    monkeypatch.setattr(sys, "argv", [*map(str, command)])
+    with pytest.raises(SystemExit, match="'unet' is not in the study; choose of mimo-unet, stripformer, fftformer, loformer"):
+        study.main()
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("backbone", ("mimo-unet", "stripformer", "fftformer", "loformer"))
+def test_a_prior_of_ones_changes_nothing_before_training_and_an_oracle_begins_there(backbone):
+    sizes = study.load_study(CONFIG)["backbones"][backbone]
+    build = lambda prior: (torch.manual_seed(0), BlurDm(Model(latent=64, backbone={"network": backbone, **sizes}, encoder={"network": "spectral"},
+                                                              oracle={"network": "exposure"}, prior=prior)))[1]
+    fused, plain = build("oracle"), build("none")
+    plain.backbone.load_state_dict({name: value for name, value in fused.backbone.state_dict().items() if ".kv." not in name})
+    frame, ones = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1)), torch.ones(1, 64)
+    assert torch.allclose(fused.restore(frame, ones), plain.restore(frame, None), atol=1e-5)
+    assert (fused.oracle(torch.rand(4, 25, 25) / 625) - 1).abs().max() < 0.5
