@@ -17,10 +17,16 @@ pub struct Restorer {
 
 impl Restorer {
     pub fn new() -> Result<Self, Box<dyn Error>> {
+        Self::with("")
+    }
+
+    /// With properties of the element, as gst-launch has them.
+    pub fn with(properties: &str) -> Result<Self, Box<dyn Error>> {
         // The crate is linked in, so that no plugin needs to be installed.
         gstblurdm::plugin_register_static()?;
-        let pipeline =
-            gst::parse::launch("appsrc name=in format=time ! blurdm name=blurdm ! appsink name=out sync=false")?;
+        let pipeline = gst::parse::launch(&format!(
+            "appsrc name=in format=time ! blurdm name=blurdm {properties} ! appsink name=out sync=false"
+        ))?;
         let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| "not a pipeline")?;
         let restorer = Self {
             input: pipeline.by_name("in").and_downcast().ok_or("no appsrc")?,

@@ -2,6 +2,8 @@
 
 //! Tight RGBx frames reduced by a whole factor, and what was changed in a reduced frame brought back to the full one.
 
+use pulp::NullaryFnOnce;
+
 /// Bytes of a pixel of tight RGBx.
 const PIXEL_BYTES: usize = 4;
 
@@ -21,9 +23,9 @@ pub fn reduced_side(side: usize, factor: usize) -> usize {
 pub fn reduce(frame: &[u8], width: usize, factor: usize, reduced: &mut [u8]) {
     let arch = pulp::Arch::new();
     match factor {
-        2 => arch.dispatch(|| reduce_by::<2, 8>(frame, width, reduced)),
-        3 => arch.dispatch(|| reduce_by::<3, 12>(frame, width, reduced)),
-        4 => arch.dispatch(|| reduce_by::<4, 16>(frame, width, reduced)),
+        2 => arch.dispatch(Reduce::<2, 8>(frame, width, reduced)),
+        3 => arch.dispatch(Reduce::<3, 12>(frame, width, reduced)),
+        4 => arch.dispatch(Reduce::<4, 16>(frame, width, reduced)),
         _ => unreachable!("frames are reduced by {REDUCTIONS:?}, not by {factor}"),
     }
 }
@@ -34,16 +36,41 @@ pub fn reduce(frame: &[u8], width: usize, factor: usize, reduced: &mut [u8]) {
 /// # Panics
 /// As [`reduce`].
 pub fn add_change(frame: &[u8], width: usize, factor: usize, before: &[u8], after: &[u8], out: &mut [u8]) {
-    let arch = pulp::Arch::new();
+    let (arch, frames) = (pulp::Arch::new(), [frame, before, after]);
     match factor {
-        2 => arch.dispatch(|| add_change_by::<2, 8>(frame, width, before, after, out)),
-        3 => arch.dispatch(|| add_change_by::<3, 12>(frame, width, before, after, out)),
-        4 => arch.dispatch(|| add_change_by::<4, 16>(frame, width, before, after, out)),
+        2 => arch.dispatch(AddChange::<2, 8>(frames, width, out)),
+        3 => arch.dispatch(AddChange::<3, 12>(frames, width, out)),
+        4 => arch.dispatch(AddChange::<4, 16>(frames, width, out)),
         _ => unreachable!("frames are reduced by {REDUCTIONS:?}, not by {factor}"),
     }
 }
 
 // In what follows F is the factor, and N the bytes of a block's row: 4 F.
+
+/// What is dispatched is a type and no closure: a closure is not sure to be compiled into the caller that has the vector instructions.
+struct Reduce<'a, const F: usize, const N: usize>(&'a [u8], usize, &'a mut [u8]);
+
+impl<const F: usize, const N: usize> NullaryFnOnce for Reduce<'_, F, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        reduce_by::<F, N>(self.0, self.1, self.2);
+    }
+}
+
+/// Of [frame, before, after].
+struct AddChange<'a, const F: usize, const N: usize>([&'a [u8]; 3], usize, &'a mut [u8]);
+
+impl<const F: usize, const N: usize> NullaryFnOnce for AddChange<'_, F, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let [frame, before, after] = self.0;
+        add_change_by::<F, N>(frame, self.1, before, after, self.2);
+    }
+}
 
 #[inline(always)]
 fn reduce_by<const F: usize, const N: usize>(frame: &[u8], width: usize, reduced: &mut [u8]) {

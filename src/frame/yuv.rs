@@ -5,6 +5,10 @@
 //! On the way back the change of colours is added to the original numbers. What did not change keeps its bits, all ten of them where
 //! there are ten, and chroma is neither smoothed nor shifted by going to RGB and back.
 
+use std::marker::PhantomData;
+
+use pulp::NullaryFnOnce;
+
 use super::{
     Finish,
     coding::{Coding, FRACTION, FromChange, HALF, ToRgb},
@@ -263,9 +267,21 @@ const PAIRS: usize = BLOCK / 2;
 pub fn yuv_to_rgbx(frame: &YuvView<'_>, rgbx: &mut [u8]) {
     let arch = pulp::Arch::new();
     match frame.layout.depth {
-        Depth::Eight => arch.dispatch(|| to_rgbx::<Eight>(frame, rgbx)),
-        Depth::Ten => arch.dispatch(|| to_rgbx::<Ten>(frame, rgbx)),
-        Depth::TenHigh => arch.dispatch(|| to_rgbx::<TenHigh>(frame, rgbx)),
+        Depth::Eight => arch.dispatch(ToRgbx(frame, rgbx, PhantomData::<Eight>)),
+        Depth::Ten => arch.dispatch(ToRgbx(frame, rgbx, PhantomData::<Ten>)),
+        Depth::TenHigh => arch.dispatch(ToRgbx(frame, rgbx, PhantomData::<TenHigh>)),
+    }
+}
+
+/// What is dispatched is a type and no closure: a closure is not sure to be compiled into the caller that has the vector instructions.
+struct ToRgbx<'a, C>(&'a YuvView<'a>, &'a mut [u8], PhantomData<C>);
+
+impl<C: Code> NullaryFnOnce for ToRgbx<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        to_rgbx::<C>(self.0, self.1);
     }
 }
 
@@ -342,10 +358,16 @@ pub fn write_restored_yuv(
     out: &mut YuvViewMut<'_>,
 ) {
     let arch = pulp::Arch::new();
+    let from_change = FromChange::new(original.coding, original.layout.bits(), finish.strength);
+    let frames = Frames {
+        original,
+        before: rgbx,
+        after: restored,
+    };
     match original.layout.depth {
-        Depth::Eight => arch.dispatch(|| write_changes::<Eight>(original, rgbx, restored, finish.strength, out)),
-        Depth::Ten => arch.dispatch(|| write_changes::<Ten>(original, rgbx, restored, finish.strength, out)),
-        Depth::TenHigh => arch.dispatch(|| write_changes::<TenHigh>(original, rgbx, restored, finish.strength, out)),
+        Depth::Eight => arch.dispatch(WriteChanges(frames, &from_change, out, PhantomData::<Eight>)),
+        Depth::Ten => arch.dispatch(WriteChanges(frames, &from_change, out, PhantomData::<Ten>)),
+        Depth::TenHigh => arch.dispatch(WriteChanges(frames, &from_change, out, PhantomData::<TenHigh>)),
     }
     if let Some(split) = finish.split {
         match original.layout.depth {
@@ -359,17 +381,29 @@ pub fn write_restored_yuv(
 /// The changes of red, green and blue of a block: one number for each pixel or, summed, for each pair.
 type Changes<const N: usize> = [[i32; N]; 3];
 
+/// A frame, and the same in RGBx before and after it was restored.
+struct Frames<'a> {
+    original: &'a YuvView<'a>,
+    before: &'a [u8],
+    after: &'a [u8],
+}
+
+struct WriteChanges<'a, 'o, C>(Frames<'a>, &'a FromChange, &'a mut YuvViewMut<'o>, PhantomData<C>);
+
+impl<C: Code> NullaryFnOnce for WriteChanges<'_, '_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        write_changes::<C>(&self.0, self.1, self.2);
+    }
+}
+
 #[inline(always)]
-fn write_changes<C: Code>(
-    original: &YuvView<'_>,
-    rgbx: &[u8],
-    restored: &[u8],
-    strength: f64,
-    out: &mut YuvViewMut<'_>,
-) {
-    let from_change = FromChange::new(original.coding, original.layout.bits(), strength);
+fn write_changes<C: Code>(frames: &Frames<'_>, from_change: &FromChange, out: &mut YuvViewMut<'_>) {
+    let original = frames.original;
     let stride = original.width * 4;
-    let bands = rgbx.chunks(2 * stride).zip(restored.chunks(2 * stride));
+    let bands = frames.before.chunks(2 * stride).zip(frames.after.chunks(2 * stride));
     for (band, (before, after)) in bands.enumerate() {
         for block in 0..original.width.div_ceil(BLOCK) {
             let first = block * BLOCK;
@@ -391,7 +425,7 @@ fn write_changes<C: Code>(
                 // A last row without a partner counts for both.
                 add_pairs(&changes, if rows == 1 { 2 } else { 1 }, &mut sums);
             }
-            write_chroma::<C>(original, band, block * PAIRS, &sums, &from_change, out);
+            write_chroma::<C>(original, band, block * PAIRS, &sums, from_change, out);
         }
     }
 }
@@ -399,14 +433,13 @@ fn write_changes<C: Code>(
 /// After less before, in grey levels. A frame that ends in the middle of a pair repeats its last pixel.
 #[inline(always)]
 fn changes(before: &[u8], after: &[u8]) -> Changes<BLOCK> {
-    let mut changes = [[0; BLOCK]; 3];
-    let pixels = before.as_chunks::<4>().0.iter().zip(after.as_chunks::<4>().0);
     let count = before.len() / 4;
-    for (i, (&before, &after)) in pixels.take(BLOCK).enumerate() {
-        let (before, after) = (u32::from_le_bytes(before), u32::from_le_bytes(after));
-        for (channel, changes) in changes.iter_mut().enumerate() {
-            let level = |pixel: u32| (pixel >> (8 * channel) & 0xff) as i32;
-            changes[i] = level(after) - level(before);
+    let (before, after) = (pixels(before), pixels(after));
+    let mut changes = [[0; BLOCK]; 3];
+    for (channel, changes) in changes.iter_mut().enumerate() {
+        let level = |pixel: u32| (pixel >> (8 * channel) & 0xff) as i32;
+        for ((change, &before), &after) in changes.iter_mut().zip(&before).zip(&after) {
+            *change = level(after) - level(before);
         }
     }
     if count % 2 == 1 {
@@ -415,6 +448,16 @@ fn changes(before: &[u8], after: &[u8]) -> Changes<BLOCK> {
             .for_each(|changes| changes[count] = changes[count - 1]);
     }
     changes
+}
+
+/// The pixels of a block, all there are and zeros: loops of a fixed length become vector instructions.
+#[inline(always)]
+fn pixels(bytes: &[u8]) -> [u32; BLOCK] {
+    let mut pixels = [0; BLOCK];
+    for (pixel, &bytes) in pixels.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *pixel = u32::from_le_bytes(bytes);
+    }
+    pixels
 }
 
 #[inline(always)]
