@@ -52,7 +52,7 @@ fn run([width, height, fps, seconds]: [u32; 4], format: &str, properties: &str) 
     let pipeline = gst::parse::launch(&format!(
         "videotestsrc is-live=true pattern=smpte horizontal-speed=4 num-buffers={frames} \
          ! video/x-raw,format={format},width={width},height={height},framerate={fps}/1 \
-         ! blurdm name=b {properties} ! fakesink name=s sync=true"
+         ! blurdm name=b {properties} ! queue max-size-bytes=0 ! fakesink name=s sync=true"
     ))?;
     let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| "no pipeline")?;
     let blurdm = pipeline.by_name("b").ok_or("no element")?;
