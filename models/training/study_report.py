@@ -83,13 +83,18 @@ def _method(study: Study) -> str:
         f"Backbones: {_list(study.backbones)}, at sizes that CPU cores can train: rows are to be compared with one another, not with published figures. "
         f"Seeds: {_list(study.seeds)}. {_training(study)}",
         f"Scored on {len(study.names)} exposures ({counts}) of {sources} pictures never trained on: PSNR in dB on 8-bit RGB over the middle "
-        f"{CROP}x{CROP} px; the blur encoder sees the {CONTEXT}x{CONTEXT} px around it. Doing nothing gives {study.identity.mean():.2f} dB. Where nothing else "
+        f"{CROP}x{CROP} px{_reduced(study)}; the blur encoder sees the {CONTEXT}x{CONTEXT} px around it, as they are. Doing nothing gives {study.identity.mean():.2f} dB. Where nothing else "
         "is said, BlurDM samples with 1 step and zero noise, the default of this project's bundles; other numbers of steps have a table of their own in part 4."
         + (f" Its largest number of steps, T, is {study.sampler_steps}." if study.sampler_steps else ""),
         f"Differences are in dB, with a 95 % paired bootstrap interval over exposures ({BOOTSTRAP} draws): of each exposure, the mean over seeds of one row "
         "minus the other, over the seeds that both have. The interval counts exposures of one picture as independent and knows nothing of the chance of a "
         "training: for that, look at the seeds.",
     ])
+
+
+def _reduced(study: Study) -> str:
+    reduction = study.every_result[0].reduction
+    return f" of the exposure reduced by {reduction}" if reduction > 1 else ""
 
 
 def _training(study: Study) -> str:
@@ -105,8 +110,8 @@ def _training(study: Study) -> str:
     seconds = [result.seconds for result in results]
     return (f"{stages} Stage 1 trains the backbone with the oracle's prior and is shared by rows of one backbone and seed where they have the oracle in "
             "common; stage 2 trains the estimated prior, which only the MLP and BlurDM have; stage 3 trains all that the row uses. "
-            f"The blur encoder of both starts from weights trained before (SHA-256 {results[0].encoder[:16]}…), which no prior has not: the rows are equal in "
-            "steps after that, not before. "
+            f"The blur encoder of both starts from weights trained before (SHA-256 {results[0].encoder[:16]}…), which a network without prior has no use for: "
+            "rows are equal in what follows, not in what went before. "
             f"Runs: {len(results)}, of {_span(seconds, '.0f')} seconds each, {sum(seconds) / 3600:.1f} hours in all, a shared stage 1 not counted. "
             "Batches, crops and rates are in models/training/configs/study.toml.")
 

@@ -38,7 +38,8 @@ class ResultError(OSError):
 @dataclass(frozen=True)
 class Result:
     """One run. parameters: of all that restoring a picture uses; seconds: of the stages that the run has for itself; psnr: {key: dB of every picture},
-    with the keys of `Study.scores`; examples: {stage: what a step learns from} where the run's configuration says so; encoder: SHA-256 of the file that the blur encoder started from."""
+    with the keys of `Study.scores`; examples: {stage: what a step learns from} where the run's configuration says so; encoder: SHA-256 of the file that the blur encoder started from;
+    reduction: by how much the exposures were made smaller for the backbone."""
 
     path: Path
     seconds: float
@@ -46,6 +47,7 @@ class Result:
     backbone_parameters: int
     examples: dict[int, str]
     encoder: str
+    reduction: int
     log: list[dict]
     psnr: dict[str, np.ndarray]
 
@@ -148,6 +150,8 @@ def _add(study: Study, path: Path) -> None:
     for other in study.every_result:
         if other.encoder != result.encoder:
             raise ResultError(f"{path}: its blur encoder started from other weights than that of {other.path.name}; {REMEDY}")
+        if other.reduction != result.reduction:
+            raise ResultError(f"{path}: its exposures were reduced by {result.reduction}, those of {other.path.name} by {other.reduction}; {REMEDY}")
         for stage in other.steps.keys() & result.steps.keys():
             if other.steps[stage] != result.steps[stage]:
                 raise ResultError(f"{path}: {result.steps[stage]} steps of stage {stage}, where {other.path.name} has {other.steps[stage]}: "
@@ -161,7 +165,7 @@ def _result(path: Path, table: dict, arm: str, pictures: int) -> Result:
     psnr = {key: _numbers(path, f"psnr '{key}'", values, pictures) for key, values in _field(path, table, "psnr", dict).items()}
     _check_keys(path, arm, set(psnr))
     return Result(path, float(_field(path, table, "seconds", (int, float))), _field(path, parameters, "all", int), _field(path, parameters, "backbone", int),
-                  {row["number"]: _examples(row) for row in stages}, _field(path, table, "encoder", str), log, psnr)
+                  {row["number"]: _examples(row) for row in stages}, _field(path, table, "encoder", str), config.get("reduction", 1), log, psnr)
 
 
 def _examples(stage: dict[str, int]) -> str:

@@ -226,6 +226,7 @@ DAMAGE = {
     "of another arm's scores": (lambda path: _change(path, psnr={"1 steps": [30.0] * 30}), "not what arm 'none' is scored at"),
     "given twice": (lambda path: _change(path, seed=1), "same backbone, arm and seed as small-none-1.json"),
     "of another network": (lambda path: _change(path, parameters={"backbone": 5, "all": 5}), "other parameters"),
+    "of another size": (lambda path: _change(path, config={"reduction": 2}), "reduced by 2, those of .* by 1"),
     "of another encoder": (lambda path: _change(path, encoder="0" * 64), "started from other weights"),
     "of a shorter training": (lambda path: _change(path, log=LOG), "7 steps of stage 3, where .* has 200"),
 }
