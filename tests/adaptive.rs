@@ -12,8 +12,9 @@ use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::VideoFormat;
 
-const W: usize = 128;
-const H: usize = 96;
+// As small as frames that are reduced.
+const W: usize = 376;
+const H: usize = 360;
 
 /// No machine restores frames at this rate.
 const TOO_FAST: i32 = 1_000_000;
@@ -78,7 +79,7 @@ fn told(bus: &gst::Bus) -> Vec<(i64, i32)> {
 fn a_live_stream_that_is_too_fast_is_restored_at_a_smaller_scale_from_the_first_frame() {
     let (element, _, mut harness) = clocked(true, TOO_FAST);
     let out = push(&mut harness, 0);
-    assert_eq!(scale(&element), 0.25);
+    assert_eq!(scale(&element), 0.5);
     let original = picture(W, H, 0);
     let out = out.map_readable().unwrap();
     assert_ne!(out.as_slice(), original);
@@ -182,10 +183,10 @@ fn new_caps_begin_anew() {
 
 #[test]
 fn frames_too_small_to_be_reduced_are_restored_as_they_are() {
-    let (element, bus, mut harness) = with_caps(true, caps_of(24, 24, TOO_FAST));
+    let (element, bus, mut harness) = with_caps(true, caps_of(376, 352, TOO_FAST));
     for number in 0..40 {
         harness
-            .push_and_pull(buffer(&picture(24, 24, number), VideoFormat::Rgbx, 24, 24))
+            .push_and_pull(buffer(&picture(376, 352, number), VideoFormat::Rgbx, 376, 352))
             .unwrap();
     }
     assert_eq!((frames(&element), scale(&element)), (40, 1.0));
@@ -224,7 +225,7 @@ fn the_element_stops_and_starts_again_while_sessions_are_made() {
         element.set_state(gst::State::Paused).unwrap();
         harness.set_src_caps(caps(SLOW));
         // So many frames come late before a smaller scale is wanted; its sessions are not there after the last one.
-        for number in start..start + 14 {
+        for number in start..start + 13 {
             push(&mut harness, number);
             harness.push_upstream_event(gst::event::Qos::new(
                 gst::QOSType::Underflow,

@@ -21,9 +21,6 @@ use gstblurdm::engine::Provider;
 
 const W: usize = 64;
 const H: usize = 48;
-/// That a frame of this size can be restored at.
-const SMALLEST_SCALE: f64 = 1.0 / 3.0;
-const WARM_UP: usize = 300;
 const FRAMES: usize = 1000;
 
 thread_local! {
@@ -48,11 +45,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many allocations this thread makes in `FRAMES` calls, after `WARM_UP` others.
-fn allocations(mut frame: impl FnMut(usize)) -> usize {
-    (0..WARM_UP).for_each(&mut frame);
+/// How many allocations this thread makes in so many calls, after some others.
+fn allocations(frames: usize, mut frame: impl FnMut(usize)) -> usize {
+    let warm_up = frames * 3 / 10;
+    (0..warm_up).for_each(&mut frame);
     let before = ALLOCATIONS.get();
-    (WARM_UP..WARM_UP + FRAMES).for_each(&mut frame);
+    (warm_up..warm_up + frames).for_each(&mut frame);
     ALLOCATIONS.get() - before
 }
 
@@ -62,30 +60,32 @@ fn the_engine_allocates_nothing_for_a_frame() {
     let frames = [picture(W, H, 1), picture(W, H, 2)];
     let mut deblurrer = deblurrer(Provider::Cpu, size(W, H));
     let mut out = vec![0; frames[0].len()];
-    let found = allocations(|i| {
+    let found = allocations(FRAMES, |i| {
         deblurrer.restore(&frames[i % 2], &mut out, 0).unwrap();
     });
     assert_eq!(found, 0, "in {FRAMES} frames");
-    let counted = allocations(|_| drop(std::hint::black_box(vec![0u8; 8])));
+    let counted = allocations(FRAMES, |_| drop(std::hint::black_box(vec![0u8; 8])));
     assert_eq!(counted, FRAMES, "the count counts");
 }
 
 #[test]
 fn the_element_allocates_nothing_for_a_frame() {
     // At a rate that leaves time for all the work, and at one that no machine keeps up with.
-    for (fps, scale) in [(1, 1.0), (1_000_000, SMALLEST_SCALE)] {
+    // No smaller frame than the second is reduced.
+    for (width, height, fps, scale, frames) in [(W, H, 1, 1.0, FRAMES), (368, 360, 1_000_000, 0.5, 100)] {
         let element = element();
         element.set_property("adaptive", true);
         element.set_property_from_str("deadline", "process");
         let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
-        let mut caps = common::caps(VideoFormat::Rgbx, W as u32, H as u32);
+        let mut caps = common::caps(VideoFormat::Rgbx, width as u32, height as u32);
         caps.make_mut().set("framerate", gst::Fraction::new(fps, 1));
         harness.set_src_caps(caps);
-        let buffers = [1, 2].map(|seed| common::buffer(&picture(W, H, seed), VideoFormat::Rgbx, W, H));
-        let found = allocations(|i| {
+        let buffers =
+            [1, 2].map(|seed| common::buffer(&picture(width, height, seed), VideoFormat::Rgbx, width, height));
+        let found = allocations(frames, |i| {
             harness.push_and_pull(buffers[i % 2].clone()).unwrap();
         });
-        assert_eq!(found, 0, "in {FRAMES} frames");
+        assert_eq!(found, 0, "in {frames} frames of {width}x{height}");
         assert_eq!(common::stat::<f64>(&element, "working-scale"), scale);
     }
 }
