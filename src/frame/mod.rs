@@ -6,6 +6,7 @@ mod coding;
 mod convert;
 mod layout;
 mod picture;
+mod planes;
 mod scale;
 mod yuv;
 
@@ -13,7 +14,6 @@ pub use coding::Coding;
 pub use convert::{Finish, Split, to_rgbx, write_restored};
 pub use layout::{Layout, LayoutError, View, ViewMut};
 pub use picture::{Picture, PictureMut};
+pub use planes::{Chroma, Depth, Plane, PlaneError, PlaneMut, YuvLayout, YuvView, YuvViewMut};
 pub use scale::{REDUCTIONS, add_change, reduce, reduced_side};
-pub use yuv::{
-    Chroma, Depth, Plane, PlaneError, PlaneMut, YuvLayout, YuvView, YuvViewMut, write_restored_yuv, yuv_to_rgbx,
-};
+pub use yuv::{write_restored_yuv, yuv_to_rgbx};

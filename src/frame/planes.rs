@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! YCbCr and grey frames as they lie in memory: planes of numbers, with rows that may be padded.
+
+use super::Coding;
+
+/// Where the colour differences are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chroma {
+    /// There are none: a grey picture.
+    None,
+    /// In planes of their own, of half the width and height.
+    Planar,
+    /// In one plane of pairs, of half the width and height.
+    Interleaved,
+}
+
+/// How a number is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    Eight,
+    /// In the lower bits of 16, little-endian.
+    Ten,
+    /// In the upper bits of 16, little-endian.
+    TenHigh,
+}
+
+/// A layout of planes of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct YuvLayout {
+    pub chroma: Chroma,
+    pub depth: Depth,
+}
+
+impl YuvLayout {
+    pub const GRAY8: Self = Self::new(Chroma::None, Depth::Eight);
+    pub const I420: Self = Self::new(Chroma::Planar, Depth::Eight);
+    pub const NV12: Self = Self::new(Chroma::Interleaved, Depth::Eight);
+    pub const I420_10LE: Self = Self::new(Chroma::Planar, Depth::Ten);
+    pub const P010_10LE: Self = Self::new(Chroma::Interleaved, Depth::TenHigh);
+
+    const fn new(chroma: Chroma, depth: Depth) -> Self {
+        Self { chroma, depth }
+    }
+
+    pub fn planes(self) -> usize {
+        match self.chroma {
+            Chroma::None => 1,
+            Chroma::Interleaved => 2,
+            Chroma::Planar => 3,
+        }
+    }
+
+    fn number(self) -> usize {
+        match self.depth {
+            Depth::Eight => 1,
+            Depth::Ten | Depth::TenHigh => 2,
+        }
+    }
+
+    pub(super) fn bits(self) -> u32 {
+        match self.depth {
+            Depth::Eight => 8,
+            Depth::Ten | Depth::TenHigh => 10,
+        }
+    }
+
+    /// (bytes of a row, rows) of a plane of a frame.
+    pub(super) fn plane(self, plane: usize, width: usize, height: usize) -> (usize, usize) {
+        let (pairs, rows) = (width.div_ceil(2), height.div_ceil(2));
+        match (plane, self.chroma) {
+            (0, _) => (width * self.number(), height),
+            (_, Chroma::Interleaved) => (2 * pairs * self.number(), rows),
+            _ => (pairs * self.number(), rows),
+        }
+    }
+}
+
+/// Why planes are not a frame.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("plane {plane} of a frame of {width}x{height} with rows of {stride} bytes does not fit into {length} bytes")]
+pub struct PlaneError {
+    plane: usize,
+    width: usize,
+    height: usize,
+    stride: usize,
+    length: usize,
+}
+
+/// Bytes of a plane, and from one row to the next.
+pub type Plane<'a> = (&'a [u8], usize);
+pub type PlaneMut<'a> = (&'a mut [u8], usize);
+
+/// A frame to read. Planes beyond those of the layout are ignored.
+#[derive(Debug, Clone, Copy)]
+pub struct YuvView<'a> {
+    planes: [Plane<'a>; 3],
+    pub(super) layout: YuvLayout,
+    pub(super) coding: Coding,
+    pub(super) width: usize,
+    pub(super) height: usize,
+}
+
+/// A frame to write, of the layout and coding of the one that it is made of.
+#[derive(Debug)]
+pub struct YuvViewMut<'a> {
+    planes: [PlaneMut<'a>; 3],
+    layout: YuvLayout,
+    width: usize,
+    height: usize,
+}
+
+fn check(planes: [(usize, usize); 3], layout: YuvLayout, width: usize, height: usize) -> Result<(), PlaneError> {
+    for (plane, (length, stride)) in planes.into_iter().take(layout.planes()).enumerate() {
+        let (row, rows) = layout.plane(plane, width, height);
+        let needed = rows.checked_sub(1).map_or(0, |rows| rows * stride + row);
+        if width == 0 || height == 0 || stride < row || length < needed {
+            return Err(PlaneError {
+                plane,
+                width,
+                height,
+                stride,
+                length,
+            });
+        }
+    }
+    Ok(())
+}
+
+impl<'a> YuvView<'a> {
+    /// # Errors
+    /// [`PlaneError`] when rows are shorter than their numbers or a plane shorter than its rows.
+    pub fn new(
+        planes: [Plane<'a>; 3],
+        layout: YuvLayout,
+        coding: Coding,
+        width: usize,
+        height: usize,
+    ) -> Result<Self, PlaneError> {
+        check(planes.map(|(data, stride)| (data.len(), stride)), layout, width, height)?;
+        Ok(Self {
+            planes,
+            layout,
+            coding,
+            width,
+            height,
+        })
+    }
+
+    /// A row of a plane, without padding.
+    pub(super) fn row(&self, plane: usize, row: usize) -> &'a [u8] {
+        if plane >= self.layout.planes() {
+            return &[];
+        }
+        let (data, stride) = self.planes[plane];
+        let (bytes, _) = self.layout.plane(plane, self.width, self.height);
+        &data[row * stride..][..bytes]
+    }
+}
+
+impl<'a> YuvViewMut<'a> {
+    /// # Errors
+    /// As [`YuvView::new`].
+    pub fn new(planes: [PlaneMut<'a>; 3], layout: YuvLayout, width: usize, height: usize) -> Result<Self, PlaneError> {
+        let lengths = [0, 1, 2].map(|i| (planes[i].0.len(), planes[i].1));
+        check(lengths, layout, width, height)?;
+        Ok(Self {
+            planes,
+            layout,
+            width,
+            height,
+        })
+    }
+
+    pub(super) fn row_mut(&mut self, plane: usize, row: usize) -> &mut [u8] {
+        if plane >= self.layout.planes() {
+            return &mut [];
+        }
+        let (bytes, _) = self.layout.plane(plane, self.width, self.height);
+        let (data, stride) = &mut self.planes[plane];
+        &mut data[row * *stride..][..bytes]
+    }
+
+    /// The original as it is.
+    pub fn copy(&mut self, original: &YuvView<'_>) {
+        for plane in 0..self.layout.planes() {
+            let (_, rows) = self.layout.plane(plane, self.width, self.height);
+            for row in 0..rows {
+                self.row_mut(plane, row).copy_from_slice(original.row(plane, row));
+            }
+        }
+    }
+}
