@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import gi
 
-gi.require_version("Gst", "1.0")
-from gi.repository import Gst  # noqa: E402
+from measuring import Stopwatch, frame_count, options
 
-from measuring import Stopwatch, frame_count, options  # noqa: E402
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst
 
 
 def main() -> None:

@@ -191,7 +191,7 @@ def run_study(study: dict, chosen: list[Run], place: Place, validation: Path, re
 
 def _keep_spectra(study: dict, place: Place) -> None:
     """Makes what every stage 2 learns from before the first of them, so that none counts the time."""
-    stage = next(stage for stage in run_config(study, runs(study)[0], (2,)).stage)
+    (stage,) = run_config(study, runs(study)[0], (2,)).stage
     if stage.kept:
         SpectraPool(place.spectra, Batches(place.patches, whole_patch=True), stage)
 

@@ -38,8 +38,8 @@ class ResultError(OSError):
 @dataclass(frozen=True)
 class Result:
     """One run. parameters: of all that restoring a picture uses; seconds: of the stages that the run has for itself; psnr: {key: dB of every picture},
-    with the keys of `Study.scores`; examples: {stage: what a step learns from} where the run's configuration says so; encoder: SHA-256 of the file that the blur encoder started from;
-    reduction: by how much the exposures were made smaller for the backbone."""
+    with the keys of `Study.scores`; examples: {stage: what a step learns from} where the run's configuration says so;
+    encoder: SHA-256 of the file that the blur encoder started from; reduction: by how much the exposures were made smaller for the backbone."""
 
     path: Path
     seconds: float
