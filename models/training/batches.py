@@ -54,10 +54,17 @@ class Batches:
         blurred, sharp = (F.avg_pool2d(side, self.reduction) if self.reduction > 1 else side for side in pictures[:2])
         return Example(blurred, sharp, pictures[2] if self._whole_patch else blurred, torch.from_numpy(np.stack([spread for _, spread in examples])).to(device))
 
+    def sharp_picture(self, stage: Stage) -> np.ndarray:
+        """The sharp side of a whole patch, uint8 [side, side, 3]."""
+        return self._sharp[self._index(stage)]
+
+    def _index(self, stage: Stage) -> int:
+        pool = self._telling if self.rng.random() < stage.telling_share else self._ready
+        return pool[self.rng.integers(len(pool))]
+
     def _example(self, stage: Stage) -> tuple[list[np.ndarray], np.ndarray]:
         """[blurred crop, sharp crop, and the whole blurred patch where it is wanted], and the point spread in the middle of the crop."""
-        pool = self._telling if self.rng.random() < stage.telling_share else self._ready
-        index = pool[self.rng.integers(len(pool))]
+        index = self._index(stage)
         blurred, sharp, motion = self._blurred[index], self._sharp[index], unpack_motion(self._motion[index])
         remade = stage.remade_share > 0 and self.rng.random() < stage.remade_share
         if remade:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .exposure import Camera, develop, point_spread, random_motion, to_linear
+from .exposure import Camera, Motion, develop, point_spread, random_motion, to_linear
 from .networks import ExposureOracle
 from .patches import random_length
 
@@ -21,19 +21,30 @@ LONGEST = 20.0
 """Longer paths would leave the point spread's square."""
 
 POOL = 60_000
+STILL_SHARE = 0.04
+"""Of the point spreads in a SpreadPool; there is only one of length 0. The others are as often long as short: what writes them must write both."""
+
+FRAME = (360, 640)
+OTHER_MOTION_SHARE, OTHERS_REGIONS = 0.3, 0.35
+"""How many remade frames hold something that moves on its own, and the share of their regions that it has."""
 
 
-def random_spread(rng: np.random.Generator, patch: int) -> np.ndarray:
-    """The point spread [25, 25] somewhere in a patch exposed along a random path, turning and zooming as it may."""
-    motion = random_motion(rng, min(random_length(rng), LONGEST), (patch, patch))
+def random_spread(rng: np.random.Generator, patch: int, length: float | None = None) -> np.ndarray:
+    """The point spread [25, 25] somewhere in a patch exposed along a random path, turning and zooming as it may. length: in px."""
+    motion = _motion(rng, (patch, patch), random_length(rng) if length is None else length)
     return point_spread(motion.path_at(tuple(rng.uniform(-0.3, 0.3, 2) * patch), patch), RADIUS)
+
+
+def _motion(rng: np.random.Generator, size: tuple[int, int], length: float) -> Motion:
+    return random_motion(rng, min(length, LONGEST), size)
 
 
 class SpreadPool:
     """Batches of random point spreads out of a pool, turned and mirrored: making them anew would take longer than training on them."""
 
     def __init__(self, rng: np.random.Generator, patch: int, count: int):
-        self._pool = np.stack([random_spread(rng, patch) for _ in range(count)])
+        length = lambda: 0.0 if rng.random() < STILL_SHARE else rng.uniform(0.5, LONGEST)
+        self._pool = np.stack([random_spread(rng, patch, length()) for _ in range(count)])
 
     def next(self, batch: int, rng: np.random.Generator) -> torch.Tensor:
         spreads = torch.from_numpy(self._pool[rng.integers(0, len(self._pool), batch)])
@@ -54,3 +65,18 @@ def blur_anew(sharp: np.ndarray, spread: np.ndarray, camera: Camera, rng: np.ran
     light = torch.fft.irfft2(torch.fft.rfft2(light) * transfer, s=sides)[:, RADIUS:-RADIUS, RADIUS:-RADIUS]
     # The stored picture has gone through gain and encoder already.
     return develop(light, replace(camera, gain=1.0, crf=None), rng)
+
+
+def exposed_regions(pictures: list[np.ndarray], rng: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
+    """Sharp pictures uint8 [h, w, 3] as regions of one frame, each blurred as a motion of that frame has it at a random place, some as
+    another motion; and the mean of their point spreads [25, 25]."""
+    motions = [_motion(rng, FRAME, random_length(rng)) for _ in range(2)]
+    others = OTHERS_REGIONS if rng.random() < OTHER_MOTION_SHARE else 0.0
+    camera = Camera.random(rng)
+    blurred, spreads = [], []
+    for picture in pictures:
+        place = (rng.uniform(-0.42, 0.42) * FRAME[1], rng.uniform(-0.42, 0.42) * FRAME[0])
+        motion = motions[int(rng.random() < others)]
+        spreads.append(point_spread(motion.path_at(place, FRAME[0]), RADIUS))
+        blurred.append(blur_anew(picture, spreads[-1], camera, rng))
+    return blurred, np.mean(spreads, axis=0)

@@ -71,13 +71,27 @@ class Validation:
         return {"gain": float(np.mean(gains)), "sharp": float(np.mean(still))} if gains else {}
 
 
+def begun(own: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    """What a tensor begins with: `start` where the shapes agree, and where a layer has become wider since, what computes the same as before:
+    new outputs are random, as drawn, and count nothing in the layer that they are inputs of (Chen, Goodfellow and Shlens, "Net2Net", ICLR 2016)."""
+    if own.shape == start.shape:
+        return start
+    if own.dim() not in (1, 2) or own.dim() != start.dim() or any(a < b for a, b in zip(own.shape, start.shape)):
+        return own
+    wider = own.clone()
+    if own.dim() == 2:
+        wider[:, start.shape[1] :] = 0
+    wider[tuple(slice(0, side) for side in start.shape)] = start
+    return wider
+
+
 def _psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     return -10 * math.log10(max(float(((a - b) ** 2).mean()), 1e-7))
 
 
 class Trainer:
     """Trains `config` in `out`. start: weights of parts trained before, which the model begins with where it has tensors of
-    their names and shapes; spectra: where kept spectra lie, for runs that share them (default: in `out`)."""
+    their names (see `begun`); spectra: where kept spectra lie, for runs that share them (default: in `out`)."""
 
     def __init__(self, config: Config, patches: Path, validation: Path | None, out: Path, device: torch.device, start: dict | None = None,
                  spectra: Path | None = None):
@@ -88,8 +102,7 @@ class Trainer:
         self.model = torch.nn.utils.convert_conv2d_weight_memory_format(BlurDm(config.model).to(device), torch.channels_last)
         if start is not None:
             own = self.model.state_dict()
-            fitting = lambda name, value: name in start and start[name].shape == value.shape
-            self.model.load_state_dict({name: start[name] if fitting(name, value) else value for name, value in own.items()})
+            self.model.load_state_dict({name: begun(value, start[name]) if name in start else value for name, value in own.items()})
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         self.batches = Batches(patches, config.whole_patch_prior, reduction=config.reduction)
         self.objective = Objective(config, self.model, device)

@@ -49,13 +49,14 @@ def _taper() -> np.ndarray:
 
 
 class PriorDeconvolution(nn.Module):
-    """prior: width of the prior. radius: of the point spread, in pixels (see exposure.point_spread)."""
+    """prior: width of the prior. spread_hidden, hidden: of the layers that read the point spread and the doubt out of it.
+    radius: of the point spread, in pixels (see exposure.point_spread)."""
 
-    def __init__(self, prior: int, hidden: int = 256, radius: int = 12):
+    def __init__(self, prior: int, spread_hidden: int = 256, hidden: int = 256, radius: int = 12):
         super().__init__()
         self.radius = radius
-        self.spread_hidden = nn.Linear(prior, hidden)
-        self.spread_out = nn.Linear(hidden, (2 * radius + 1) ** 2)
+        self.spread_hidden = nn.Linear(prior, spread_hidden)
+        self.spread_out = nn.Linear(spread_hidden, (2 * radius + 1) ** 2)
         self.noise = nn.Linear(prior, BANDS)
         self.doubt_hidden = nn.Linear(prior, hidden)
         self.doubt_out = nn.Linear(hidden, 2 * FREQUENCIES**2)

@@ -34,16 +34,16 @@ class Chain(nn.ModuleList):
 
 class NanoBackbone(nn.Module):
     """channels: at 1/4, 1/8 and 1/16 of the frame's sides; encoder, decoder: blocks at 1/4 and at 1/8; middle: blocks at 1/16.
-    prior: width of the prior, or None for a network without."""
+    prior: width of the prior, or None for a network without. spread_hidden: see PriorDeconvolution."""
 
     MULTIPLE = 16
     SHIFT = 0.0
 
     def __init__(self, prior: int | None = 64, channels: tuple[int, int, int] = (32, 64, 128), encoder: tuple[int, int] = (0, 1), middle: int = 2,
-                 decoder: tuple[int, int] = (2, 2)):
+                 decoder: tuple[int, int] = (2, 2), spread_hidden: int = 256):
         super().__init__()
         c1, c2, c3 = channels
-        self.deconvolution = None if prior is None else PriorDeconvolution(prior)
+        self.deconvolution = None if prior is None else PriorDeconvolution(prior, spread_hidden)
         # As much as a pixel-unshuffle and a 3x3 convolution, without moving the pixels first.
         self.stem = nn.Conv2d(3 if prior is None else 4, c1, 3 * SCALE, stride=SCALE, padding=SCALE)
         self.level1 = Chain(prior, c1, encoder[0])

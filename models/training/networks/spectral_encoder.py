@@ -68,7 +68,14 @@ class SpectralEncoder(nn.Module):
     def mean_spectra(self, frame: torch.Tensor) -> torch.Tensor:
         """[B, 3, 64, 33], vertical frequency -32..31 by horizontal frequency 0..32: two means of log power, and the log of the mean power of
         windows brought to equal energy."""
-        power = self._power(_windows(luma(frame)[:, 0]))
+        return self._mean_spectra(_windows(luma(frame)[:, 0]))
+
+    def spectra_of_regions(self, regions: torch.Tensor) -> torch.Tensor:
+        """[1, 3, 64, 33]: the mean spectra of a frame that consists of these regions [N, 3, H, W]."""
+        return self._mean_spectra(_windows(luma(regions)[:, 0]).flatten(0, 1)[None])
+
+    def _mean_spectra(self, windows: torch.Tensor) -> torch.Tensor:
+        power = self._power(windows)
         energy = power.sum((2, 3), keepdim=True)
         log = torch.log(power + FLOOR)
         shares = energy / (energy.mean(1, keepdim=True) + 1e-3)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from training.exposure import Camera, Layer, expose, point_spread, random_motion, sub_frames, to_linear, to_srgb
 from training.networks.deconvolution import PriorDeconvolution
-from training.remade import SpreadPool, blur_anew, random_spread
+from training.remade import SpreadPool, blur_anew, exposed_regions, random_spread
 
 SIDE, MARGIN = 128, 24
 
@@ -140,3 +140,22 @@ def test_spreads_of_random_paths_hold_all_the_light_and_are_never_short_of_any()
         assert spread.sum() == pytest.approx(1, abs=1e-5) and spread.min() >= 0
     batch = SpreadPool(rng, 256, 20).next(50, rng)
     assert batch.shape == (50, 25, 25) and torch.allclose(batch.sum((1, 2)), torch.ones(50), atol=1e-5)
+
+
+def test_long_spreads_are_drawn_as_often_as_short_ones():
+    rng = np.random.default_rng(4)
+    extents = np.array([np.ptp(np.argwhere(spread > 1e-3), axis=0).max() for spread in SpreadPool(rng, 256, 400).next(400, rng).numpy()])
+    assert 0.6 < (extents >= 8).sum() / (extents < 8).sum() < 1.7
+
+
+def test_regions_of_a_frame_are_blurred_each_where_it_lies_and_their_spreads_are_averaged():
+    picture = (to_srgb(_scene(7)) * 255).round().byte().permute(1, 2, 0).numpy()
+    seen_alike = seen_apart = False
+    for seed in range(30):
+        regions, spread = exposed_regions([picture] * 4, np.random.default_rng(seed))
+        assert len(regions) == 4 and spread.shape == (25, 25) and spread.sum() == pytest.approx(1, abs=1e-5)
+        apart = max(np.abs(regions[0].astype(float) - region).mean() for region in regions)
+        noise = spread.max() > 0.99
+        seen_alike |= apart == 0
+        seen_apart |= apart > 2 and not noise
+    assert seen_alike and seen_apart

@@ -22,8 +22,10 @@ from training.graphs import BackboneGraph
 from training.exposure import Layer, expose, point_spread, random_motion, sub_frames
 from training.macs import per_pixel
 from training.model import BlurDm
+from training.networks import ExposureOracle
 from training.quantise import last_convolutions
 from training.sources import MissingSources, training_sources, validation_sources
+from training.train import begun
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -210,3 +212,14 @@ def test_a_validation_side_that_is_missing_is_an_error(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a-04_blurred.png")
     with pytest.raises(EvaluationError, match="a-04_sharp.png"):
         find_pairs(tmp_path)
+
+
+def test_a_network_grown_wider_begins_as_what_it_was():
+    torch.manual_seed(1)
+    narrow, wide = (ExposureOracle(latent=8, hidden=hidden) for hidden in (32, 48))
+    spread = torch.rand(3, 25, 25)
+    assert not torch.allclose(narrow(spread), wide(spread))
+    start = narrow.state_dict()
+    wide.load_state_dict({name: begun(value, start[name]) for name, value in wide.state_dict().items()})
+    assert torch.allclose(narrow(spread), wide(spread), atol=1e-6)
+    assert torch.equal(begun(wide.last.weight, torch.zeros(9, 9)), wide.last.weight), "a narrower one cannot hold it"
