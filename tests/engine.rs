@@ -234,7 +234,7 @@ fn the_runtime_is_new_enough_and_is_loaded_once() {
     // Whatever is named later: the first that loads stays.
     let elsewhere = Search {
         library: Some("/nonexistent/libonnxruntime.so".into()),
-        beside: Vec::new(),
+        ..Search::default()
     };
     let again = gstblurdm::engine::runtime(&elsewhere).unwrap();
     assert!(std::ptr::eq(again, runtime));

@@ -252,7 +252,8 @@ fn a_provider_that_cannot_be_had_is_named() {
     for provider in absent {
         let error = one_error(&[("execution-provider", provider.nick())]);
         assert!(error.matches(gst::LibraryError::Settings), "{error:?}");
-        assert_names(&error, &[&format!("'{}'", provider.nick())]);
+        let library = format!("libonnxruntime_providers_{}.so", provider.nick());
+        assert_names(&error, &[&format!("'{}'", provider.nick()), &library]);
     }
 }
 

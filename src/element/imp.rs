@@ -295,7 +295,12 @@ impl VideoFilterImpl for BlurDm {
                 last
             }
             _ => self
-                .sessions(&loaded.bundle, &loaded.options, &loaded.search, size)
+                .sessions(
+                    &loaded.bundle,
+                    &self.for_this_stream(loaded.options),
+                    &loaded.search,
+                    size,
+                )
                 .map_err(|error| {
                     self.refuse(incaps, to_message(&error));
                     gst::loggable_error!(CAT, "{error}")

@@ -32,6 +32,7 @@ struct Asked {
     model: String,
     options: Options,
     library: Option<PathBuf>,
+    cache: Option<PathBuf>,
 }
 
 /// Sessions that outlive PAUSED: the next start that asks for the same needs no loading.
@@ -52,11 +53,13 @@ impl BlurDm {
         let search = Search {
             library: settings.library(),
             beside: self.plugin_folder().into_iter().collect(),
+            cache: settings.cache(),
         };
         let asked = Asked {
             model: bundle.hash().to_owned(),
             options: settings.options(),
             library: search.library.clone(),
+            cache: search.cache.clone(),
         };
         let (options, trial) = match kept {
             Some(kept) if kept.asked == asked => (kept.options, kept.worker),
@@ -113,6 +116,17 @@ impl BlurDm {
         deblurrer
             .inspect_err(|_| self.post_progress(gst::ProgressType::Error, "The model cannot be used"))
             .map(Worker::new)
+    }
+
+    /// With the time that providers may take before the first frame.
+    pub(super) fn for_this_stream(&self, options: Options) -> Options {
+        Options {
+            settings: engine::Settings {
+                thorough: !self.is_live(),
+                ..options.settings
+            },
+            ..options
+        }
     }
 
     /// Sessions are made, and frames may come.

@@ -31,6 +31,9 @@ pub(super) struct Settings {
     pub library_path: String,
     pub execution_provider: ExecutionProvider,
     pub device_id: i32,
+    /// In MiB; 0 is none.
+    pub memory_limit: u32,
+    pub cache_dir: String,
     pub precision: Precision,
     pub threads: u32,
     pub tile_size: u32,
@@ -54,6 +57,8 @@ impl Default for Settings {
             library_path: String::new(),
             execution_provider: ExecutionProvider::Auto,
             device_id: 0,
+            memory_limit: 0,
+            cache_dir: String::new(),
             precision: Precision::Auto,
             threads: 0,
             tile_size: 0,
@@ -78,6 +83,9 @@ impl Settings {
             settings: engine::Settings {
                 device_id: self.device_id,
                 threads: self.threads as usize,
+                // Known when caps are.
+                thorough: false,
+                memory_limit_mib: self.memory_limit,
             },
             precision: self.precision.into(),
             tile_size: self.tile_size as usize,
@@ -88,6 +96,14 @@ impl Settings {
 
     pub fn library(&self) -> Option<PathBuf> {
         (!self.library_path.is_empty()).then(|| PathBuf::from(&self.library_path))
+    }
+
+    /// Where engines are kept.
+    pub fn cache(&self) -> Option<PathBuf> {
+        match self.cache_dir.as_str() {
+            "" => engine::default_cache(),
+            folder => Some(folder.into()),
+        }
     }
 
     /// How priors are made, by a model whose own smoothing is `smoothing`.
@@ -129,6 +145,8 @@ impl Settings {
             "library-path" => self.library_path.to_value(),
             "execution-provider" => self.execution_provider.to_value(),
             "device-id" => self.device_id.to_value(),
+            "memory-limit" => self.memory_limit.to_value(),
+            "cache-dir" => self.cache_dir.to_value(),
             "precision" => self.precision.to_value(),
             "threads" => self.threads.to_value(),
             "tile-size" => self.tile_size.to_value(),
@@ -163,6 +181,8 @@ impl Settings {
             "library-path" => self.library_path = text(),
             "execution-provider" => take(&mut self.execution_provider, value),
             "device-id" => take(&mut self.device_id, value),
+            "memory-limit" => take(&mut self.memory_limit, value),
+            "cache-dir" => self.cache_dir = text(),
             "precision" => take(&mut self.precision, value),
             "threads" => take(&mut self.threads, value),
             "tile-size" => take(&mut self.tile_size, value),
@@ -206,6 +226,18 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
             .blurb("GPU to run on, for tensorrt and cuda")
             .minimum(0)
             .default_value(default.device_id)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("memory-limit")
+            .nick("Memory limit")
+            .blurb("What tensorrt and cuda may take of the GPU's memory, in MiB; 0 is as much as they need")
+            .default_value(default.memory_limit)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("cache-dir")
+            .nick("Cache directory")
+            .blurb("Folder that TensorRT's engines are kept in, which take minutes to build; empty is CACHE_DIRECTORY, which systemd sets, or blurdm in this user's cache")
+            .default_value(Some(default.cache_dir.as_str()))
             .mutable_ready()
             .build(),
         glib::ParamSpecEnum::builder_with_default("precision", default.precision)

@@ -2,6 +2,8 @@
 
 //! The three graphs of a bundle as sessions whose inputs and outputs have been checked against the contract.
 
+use std::path::Path;
+
 use ndarray::ArrayView1;
 use ort::{
     session::{
@@ -15,7 +17,9 @@ use super::{
     Error, Precision,
     cancel::Canceler,
     in_place::{InPlace, Input, Output},
+    libraries,
     provider::{Provider, Settings},
+    provider_options::Setup,
     runtime::Runtime,
 };
 use crate::diffusion::{ResidualEstimator, Residuals};
@@ -115,6 +119,8 @@ pub(super) struct Context<'a> {
     pub precision: Precision,
     /// The side that the manifest fixes the graphs to.
     pub tile: Option<usize>,
+    /// Where engines are kept.
+    pub cache: Option<&'a Path>,
 }
 
 /// A session with its name in the contract.
@@ -139,22 +145,30 @@ impl Graph {
             graph: name,
             reason: error.to_string(),
         })?;
+        let refused = |message: &str| Error::Provider {
+            provider,
+            reason: libraries::explain(provider, context.runtime, message),
+        };
+        if let Some(reason) = libraries::refusal(provider, context.runtime) {
+            return Err(Error::Provider { provider, reason });
+        }
+        let setup = Setup {
+            settings: context.settings,
+            precision: context.precision,
+            size,
+            graph: name,
+            cache: context.cache,
+        };
         let mut builder = provider
-            .register(builder, &context.settings, context.precision)
-            .map_err(|error| Error::Provider {
-                provider,
-                reason: error.message().to_owned(),
-            })?;
+            .register(builder, &setup)
+            .map_err(|error| refused(error.message()))?;
         let session = builder.commit_from_memory(bytes).map_err(|error| match provider {
             Provider::Cpu => Error::BundleInvalid {
                 bundle: context.bundle.to_owned(),
                 file: name.to_owned(),
                 reason: format!("ONNX Runtime cannot load the graph: {}", error.message()),
             },
-            _ => Error::Provider {
-                provider,
-                reason: format!("it cannot run the {name} graph: {}", error.message()),
-            },
+            _ => refused(&format!("it cannot run the {name} graph: {}", error.message())),
         })?;
         check_contract(context, name, "inputs", session.inputs(), inputs)?;
         check_contract(context, name, "outputs", session.outputs(), outputs)?;

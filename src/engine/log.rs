@@ -15,6 +15,13 @@ pub fn set_receiver(receiver: Receiver) {
     RECEIVER.get_or_init(|| receiver);
 }
 
+/// A warning of the engine's own, into the same log.
+pub(super) fn warn(message: &str) {
+    if let Some(receiver) = RECEIVER.get() {
+        receiver(LogLevel::Warning, "blurdm", message);
+    }
+}
+
 pub(super) fn forward(level: LogLevel, _category: &str, _id: &str, location: &str, message: &str) {
     if let Some(receiver) = RECEIVER.get() {
         receiver(level, location, message);

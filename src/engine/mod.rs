@@ -17,29 +17,37 @@
 
 mod builtin;
 mod bundle;
+mod cache;
 mod cancel;
+mod engines;
 mod error;
+mod gpus;
 mod graph;
 mod in_place;
+mod libraries;
 pub mod log;
 mod network;
 mod precision;
 mod provider;
+mod provider_options;
 mod reduced;
 mod runtime;
 mod stretch;
 mod tile;
 
-use std::{ops::AddAssign, time::Duration};
+use std::{ops::AddAssign, path::Path, time::Duration};
 
 use ndarray::Array1;
 
 pub use crate::{diffusion::TemporalPolicy, frame::REDUCTIONS};
 
 pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
+pub use cache::default_cache;
 pub use cancel::Canceler;
 pub use error::Error;
+pub use gpus::{Gpu, gpus};
 pub use graph::{FrameSize, PIXEL_BYTES};
+pub use libraries::{Lack, lacking};
 pub use precision::Precision;
 pub use provider::{Choice, Provider, Settings};
 pub use runtime::{MINIMUM_MINOR, Runtime, Search, runtime};
@@ -195,8 +203,9 @@ impl Deblurrer {
             settings: options.settings,
             precision: Precision::Fp32,
             tile: backbone.tile,
+            cache: None,
         };
-        let (network, provider, precision, refused) = load(bundle, context, options, window)?;
+        let (network, provider, precision, refused) = load(bundle, context, options, search.cache.as_deref(), window)?;
         let tiles = (window != working).then(|| Tiles::new(Tiling::new(working, window, options.tile_overlap)));
         let stretches = vec![Stretch::new(network.dim()); tiles.as_ref().map_or(1, Tiles::count)];
         Ok(Self {
@@ -334,18 +343,24 @@ fn check_length(bytes: usize, size: FrameSize) -> Result<(), Error> {
 /// A bundle on the chosen provider or the best that really runs, in what precision, and the better ones with the reasons why they do not.
 type Loaded = (Network, Provider, Precision, Vec<(Provider, String)>);
 
-fn load(bundle: &Bundle, context: Context<'_>, options: &Options, size: FrameSize) -> Result<Loaded, Error> {
+fn load(
+    bundle: &Bundle,
+    context: Context<'_>,
+    options: &Options,
+    cache: Option<&Path>,
+    size: FrameSize,
+) -> Result<Loaded, Error> {
     let mut refused = Vec::new();
     let (better, last) = options.provider.candidates();
     for &provider in better {
-        match load_on(bundle, context, provider, options.precision, size) {
+        match load_on(bundle, context, provider, options.precision, cache, size) {
             Ok((network, precision)) => return Ok((network, provider, precision, refused)),
             // What this provider does not compute in, another may.
             Err(Error::Provider { reason, .. } | Error::Precision { reason, .. }) => refused.push((provider, reason)),
             Err(error) => return Err(error),
         }
     }
-    let (network, precision) = load_on(bundle, context, last, options.precision, size)?;
+    let (network, precision) = load_on(bundle, context, last, options.precision, cache, size)?;
     Ok((network, last, precision, refused))
 }
 
@@ -355,10 +370,20 @@ fn load_on(
     context: Context<'_>,
     provider: Provider,
     asked: Option<Precision>,
+    cache: Option<&Path>,
     size: FrameSize,
 ) -> Result<(Network, Precision), Error> {
     let (better, last) = precision::candidates(asked, provider, &bundle.manifest().backbone)?;
-    let on = |precision| Network::load(bundle, Context { precision, ..context }, provider, size);
+    let on = |precision| {
+        engines::with_engines(
+            bundle,
+            Context { precision, ..context },
+            provider,
+            cache,
+            size,
+            |context| Network::load(bundle, context, provider, size),
+        )
+    };
     for precision in better {
         match on(precision) {
             Ok(network) => return Ok((network, precision)),

@@ -9,10 +9,7 @@ use ort::{
     session::builder::SessionBuilder,
 };
 
-use super::Precision;
-
-/// OpenVINO's own setting for it; by itself the provider asks for fp32.
-const IN_BF16: &str = r#"{"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}}"#;
+use super::provider_options::{self, Pairs, Setup};
 
 /// An execution provider of ONNX Runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,41 +34,44 @@ impl Provider {
         }
     }
 
-    /// What its graphs run on; none for the CPU, which is always there.
-    fn dispatch(self, settings: &Settings, precision: Precision) -> Option<ExecutionProviderDispatch> {
-        let dispatch = match self {
-            Provider::Cpu => return None,
-            Provider::TensorRt => ep::TensorRT::default()
-                .with_device_id(settings.device_id)
-                .with_fp16(true)
-                .build(),
-            Provider::Cuda => ep::CUDA::default().with_device_id(settings.device_id).build(),
-            Provider::OpenVino => {
-                let mut openvino = ep::OpenVINO::default().with_device_type("CPU");
-                if precision == Precision::Bf16 {
-                    openvino = openvino.with_arbitrary_config("load_config", IN_BF16);
-                }
-                match settings.threads {
-                    0 => openvino.build(),
-                    threads => openvino.with_num_threads(threads).build(),
-                }
-            }
+    /// Has the graphs of a session run on it. What a provider leaves over runs on the CPU; TensorRT leaves it to CUDA first.
+    pub(super) fn register(self, builder: SessionBuilder, setup: &Setup<'_>) -> Result<SessionBuilder, ort::Error> {
+        let dispatches = match self {
+            Provider::Cpu => return Ok(builder),
+            Provider::TensorRt => vec![
+                told(ep::TensorRT::default(), provider_options::tensorrt(setup)).build(),
+                told(ep::CUDA::default(), provider_options::cuda(setup)).build(),
+            ],
+            Provider::Cuda => return register_cuda(builder, setup),
+            Provider::OpenVino => vec![told(ep::OpenVINO::default(), provider_options::openvino(setup)).build()],
         };
-        // By default a provider that cannot load is passed over in silence, and the graph runs on the CPU.
-        Some(dispatch.error_on_failure())
+        registered(builder, dispatches)
     }
+}
 
-    pub(super) fn register(
-        self,
-        builder: SessionBuilder,
-        settings: &Settings,
-        precision: Precision,
-    ) -> Result<SessionBuilder, ort::Error> {
-        match self.dispatch(settings, precision) {
-            None => Ok(builder),
-            Some(dispatch) => Ok(builder.with_execution_providers([dispatch])?),
-        }
-    }
+/// With all that makes it fast, or, where the runtime is too old to know that, with what it cannot do without.
+fn register_cuda(builder: SessionBuilder, setup: &Setup<'_>) -> Result<SessionBuilder, ort::Error> {
+    let with = |builder, pairs| registered(builder, vec![told(ep::CUDA::default(), pairs).build()]);
+    with(builder.clone(), provider_options::cuda(setup))
+        .or_else(|_| with(builder, provider_options::needed_by_cuda(setup)))
+}
+
+fn told<P: ArbitrarilyConfigurableExecutionProvider>(provider: P, pairs: Pairs) -> P {
+    pairs.into_iter().fold(provider, |provider, (key, value)| {
+        provider.with_arbitrary_config(key, value)
+    })
+}
+
+fn registered(
+    builder: SessionBuilder,
+    dispatches: Vec<ExecutionProviderDispatch>,
+) -> Result<SessionBuilder, ort::Error> {
+    // By default a provider that cannot load is passed over in silence, and the graph runs on the CPU.
+    let dispatches: Vec<_> = dispatches
+        .into_iter()
+        .map(ExecutionProviderDispatch::error_on_failure)
+        .collect();
+    Ok(builder.with_execution_providers(dispatches)?)
 }
 
 impl fmt::Display for Provider {
@@ -108,4 +108,15 @@ pub struct Settings {
     pub device_id: i32,
     /// CPU threads of a graph; 0 is one per core.
     pub threads: usize,
+    /// Whether a GPU provider may take its time to find out what is fastest: for files, not where somebody waits for the first picture.
+    pub thorough: bool,
+    /// What a GPU provider may take of the device's memory, in MiB; 0 is as much as it needs.
+    pub memory_limit_mib: u32,
+}
+
+impl Settings {
+    /// In bytes; none for no limit.
+    pub(super) fn memory_limit(self) -> Option<u64> {
+        (self.memory_limit_mib > 0).then(|| u64::from(self.memory_limit_mib) << 20)
+    }
 }

@@ -35,13 +35,18 @@ impl Runtime {
         &self.path
     }
 
+    /// As in `1.minor`.
+    pub(super) fn minor(&self) -> u32 {
+        self.minor
+    }
+
     /// As in "1.24".
     pub fn version(&self) -> String {
         format!("1.{}", self.minor)
     }
 }
 
-/// Where to look for the library.
+/// Where to look for the library, and where to keep what is built with it.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
     /// The library itself, or a folder that holds it: nothing else is tried. `ORT_DYLIB_PATH` means the same and yields
@@ -49,6 +54,8 @@ pub struct Search {
     pub library: Option<PathBuf>,
     /// Folders to look into first, such as the one that the plugin lies in.
     pub beside: Vec<PathBuf>,
+    /// Where providers that build engines keep them (see [`super::default_cache`]); without one they build them at every start.
+    pub cache: Option<PathBuf>,
 }
 
 static RUNTIME: OnceCell<Runtime> = OnceCell::new();

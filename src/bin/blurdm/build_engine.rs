@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! `blurdm build-engine`: TensorRT's engines, before the first start needs them.
+
+use std::{str::FromStr, time::Instant};
+
+use clap::Args;
+use gstblurdm::engine::{self, Choice, Deblurrer, Error, FrameSize, Options, Precision, Provider, Settings};
+
+use crate::place::Place;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    /// Frames to build for, as in 1280x720; more than one may be given
+    #[arg(long = "size", required = true, value_name = "WIDTHxHEIGHT")]
+    sizes: Vec<Size>,
+    /// Numbers to compute in: fp32, fp16 or int8; the element's own choice without it
+    #[arg(long, value_parser = precision)]
+    precision: Option<Precision>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Size(FrameSize);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let sides = text
+            .split_once('x')
+            .and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+        let (width, height) = sides.ok_or("a size is two numbers, as in 1280x720")?;
+        Ok(Self(FrameSize { width, height }))
+    }
+}
+
+fn precision(text: &str) -> Result<Precision, String> {
+    let known = Precision::ALL.into_iter().find(|precision| precision.nick() == text);
+    known.ok_or_else(|| "it is none of fp32, fp16 and int8".into())
+}
+
+/// Builds an engine for every size, and says how long it took.
+///
+/// # Errors
+/// The first that cannot be built; for want of TensorRT with what is missing.
+pub fn run(arguments: &Arguments) -> Result<(), Error> {
+    let (bundle, search) = (arguments.place.bundle()?, arguments.place.search());
+    let options = Options {
+        provider: Choice::Only(Provider::TensorRt),
+        precision: arguments.precision,
+        settings: Settings {
+            device_id: arguments.place.device_id,
+            ..engine::Settings::default()
+        },
+        ..Options::default()
+    };
+    for &Size(size) in &arguments.sizes {
+        let began = Instant::now();
+        let deblurrer = Deblurrer::new(&bundle, &options, &search, size)?;
+        println!(
+            "{}x{} in {}: {:.0} s",
+            size.width,
+            size.height,
+            deblurrer.precision(),
+            began.elapsed().as_secs_f64()
+        );
+    }
+    Ok(())
+}

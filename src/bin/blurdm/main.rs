@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The command `blurdm`: what the element does, for files and for whoever sets up a machine.
+
+mod build_engine;
+mod doctor;
+mod place;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Removes motion blur from video.
+#[derive(Debug, Parser)]
+#[command(name = "blurdm", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell which ONNX Runtime is found, what each execution provider lacks, and which GPUs there are
+    Doctor(doctor::Arguments),
+    /// Build TensorRT's engines ahead, which otherwise takes minutes at the first start
+    BuildEngine(build_engine::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::BuildEngine(arguments) => build_engine::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("blurdm: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What the command `blurdm` promises to whoever sets up a machine.
+
+// A test may fail at once.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use common::{has_library, the_runtime};
+use gstblurdm::engine::Provider;
+
+fn blurdm(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_blurdm"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The one line that a failed command says.
+fn error(output: &Output) -> String {
+    assert!(!output.status.success(), "{}", out(output));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+/// What `doctor` says of a provider: its line and those under it.
+fn of<'a>(report: &'a str, provider: Provider) -> Vec<&'a str> {
+    let mut lines = report
+        .lines()
+        .skip_while(|line| !line.starts_with(&format!("  {}", provider.nick())));
+    let first = lines.next().into_iter();
+    first
+        .chain(lines.take_while(|line| line.starts_with("            ")))
+        .collect()
+}
+
+#[test]
+fn doctor_names_the_runtime_and_what_each_provider_can_do_or_lacks() {
+    let output = blurdm(&["doctor"]);
+    let report = out(&output);
+    assert!(output.status.success(), "{report}");
+    let runtime = the_runtime();
+    let first = format!("ONNX Runtime {} from {}", runtime.version(), runtime.path().display());
+    assert_eq!(report.lines().next().unwrap(), first);
+    for provider in Provider::BEST_FIRST {
+        let lines = of(&report, provider);
+        if has_library(provider) {
+            assert!(lines[0].contains("runs the model in"), "{report}");
+        } else {
+            let library = format!("libonnxruntime_providers_{}.so", provider.nick());
+            assert!(lines[0].contains(&library), "{report}");
+        }
+    }
+    let best = Provider::BEST_FIRST.into_iter().find(|p| has_library(*p)).unwrap();
+    assert!(report.contains(&format!("'auto' takes {best}.")), "{report}");
+    assert!(report.contains("GPUs:"), "{report}");
+}
+
+#[test]
+fn doctor_takes_the_runtime_that_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let copied = copy_runtime(folder.path());
+    let output = blurdm(&["doctor", "--library-path", folder.path().to_str().unwrap()]);
+    assert!(out(&output).contains(copied.to_str().unwrap()), "{}", out(&output));
+    let said = error(&blurdm(&["doctor", "--library-path", "/nonexistent/libonnxruntime.so"]));
+    assert!(said.contains("/nonexistent/libonnxruntime.so"), "{said}");
+}
+
+#[test]
+fn a_provider_whose_libraries_are_missing_is_told_by_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_runtime(folder.path());
+    link_against_nothing(
+        &folder.path().join("libonnxruntime_providers_cuda.so"),
+        &["libcublasLt.so.99", "libcufft.so.99"],
+    );
+    let report = out(&blurdm(&["doctor", "--library-path", folder.path().to_str().unwrap()]));
+    let cuda = of(&report, Provider::Cuda).join("\n");
+    for library in ["libcublasLt.so.99", "libcufft.so.99"] {
+        assert!(cuda.contains(&format!("{library}: ")), "{report}");
+    }
+}
+
+#[test]
+fn a_provider_without_cudnn_is_refused_since_it_would_be_slow() {
+    if Command::new("ldconfig")
+        .arg("-p")
+        .output()
+        .is_ok_and(|known| out(&known).contains("libcudnn.so"))
+    {
+        eprintln!("skipped: this machine has cuDNN");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    copy_runtime(folder.path());
+    link_against_nothing(&folder.path().join("libonnxruntime_providers_cuda.so"), &[]);
+    let report = out(&blurdm(&["doctor", "--library-path", folder.path().to_str().unwrap()]));
+    assert!(
+        of(&report, Provider::Cuda).join("\n").contains("libcudnn.so."),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_provider_library_that_is_none_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_runtime(folder.path());
+    let library = folder.path().join("libonnxruntime_providers_tensorrt.so");
+    fs::write(&library, "no library").unwrap();
+    let report = out(&blurdm(&["doctor", "--library-path", folder.path().to_str().unwrap()]));
+    let tensorrt = of(&report, Provider::TensorRt).join("\n");
+    assert!(tensorrt.contains("no library for this machine"), "{report}");
+}
+
+#[test]
+fn engines_are_not_built_without_tensorrt_and_the_missing_library_is_named() {
+    if has_library(Provider::TensorRt) {
+        eprintln!("skipped: this machine has TensorRT");
+        return;
+    }
+    let said = error(&blurdm(&["build-engine", "--size", "640x360"]));
+    assert!(said.contains("libonnxruntime_providers_tensorrt.so"), "{said}");
+}
+
+#[test]
+fn a_size_or_a_precision_that_is_none_is_refused_before_anything_is_loaded() {
+    for (arguments, reason) in [
+        (["build-engine", "--size", "640"], "as in 1280x720"),
+        (["build-engine", "--size", "640xtall"], "as in 1280x720"),
+        (
+            ["build-engine", "--size=64x64", "--precision=fp7"],
+            "none of fp32, fp16 and int8",
+        ),
+    ] {
+        let output = blurdm(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains(reason), "{said}");
+    }
+}
+
+/// A runtime with no provider beside it, in a folder of its own.
+fn copy_runtime(folder: &Path) -> std::path::PathBuf {
+    let runtime = the_runtime().path();
+    let copied = folder.join(runtime.file_name().unwrap());
+    fs::copy(runtime, &copied).unwrap();
+    fs::canonicalize(copied).unwrap()
+}
+
+/// A shared library that is linked with others, of which there is none by the time it is loaded.
+fn link_against_nothing(library: &Path, needed: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("empty.c");
+    fs::write(&source, "").unwrap();
+    let cc = |out: &Path, name: &str, with: &[std::path::PathBuf]| {
+        let status = Command::new("cc")
+            .args(["-shared", "-Wl,--no-as-needed", &format!("-Wl,-soname,{name}"), "-o"])
+            .arg(out)
+            .arg(&source)
+            .args(with)
+            .status()
+            .unwrap();
+        assert!(status.success());
+    };
+    let missing: Vec<_> = needed.iter().map(|name| folder.path().join(name)).collect();
+    for (path, name) in missing.iter().zip(needed) {
+        cc(path, name, &[]);
+    }
+    cc(library, library.file_name().unwrap().to_str().unwrap(), &missing);
+}
