@@ -21,7 +21,7 @@ export INPUT
 help:
 	@echo 'make demo               blur a clip, restore it, and measure; results in demo/'
 	@echo 'make demo INPUT=FILE    restore your own video into demo/'
-	@echo 'make install            install the plugin, ONNX Runtime and the model for this user'
+	@echo 'make install            install the plugin, the command blurdm, ONNX Runtime and the model for this user'
 	@echo 'make uninstall          remove them'
 	@echo 'make test               format, lints and tests of the plugin'
 	@echo 'make test-training      tests of the training package'
@@ -44,7 +44,7 @@ $(OLDEST_RUNTIME): build-aux/fetch.sh build-aux/oldest-runtime-$(shell uname -m)
 # A stamp, since cargo leaves files alone that it need not build again, and the plugin is not the only one.
 $(BUILT): $(SOURCES) | packages
 	@echo 'Building the plugin'
-	@cargo build --release --locked --lib --examples
+	@cargo build --release --locked --lib --bins --examples
 	@touch $@
 
 # --- make demo ---------------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ test-training: $(TRAINING_VENV) $(BUILT) $(LPIPS) | $(RUNTIME)
 # --- For this user -------------------------------------------------------------------------------------------------------
 
 install: $(BUILT) | $(RUNTIME)
-	@build-aux/install.sh install $(PLUGIN) $(RUNTIME) models/blurdm-nano
+	@build-aux/install.sh install $(PLUGIN) $(PLUGIN_DIR)/blurdm $(RUNTIME) models/blurdm-nano
 
 uninstall:
 	@build-aux/install.sh uninstall

@@ -19,6 +19,7 @@ pub(super) fn to_message(error: &Error) -> gst::ErrorMessage {
         Error::Provider { .. } | Error::Precision { .. } => gst::error_msg!(gst::LibraryError::Settings, ("{text}")),
         Error::BundleMissing { .. } => gst::error_msg!(gst::ResourceError::NotFound, ("{text}")),
         Error::BundleInvalid { .. } | Error::Schedule { .. } => gst::error_msg!(gst::ResourceError::Read, ("{text}")),
+        Error::Memory { .. } => gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{text}")),
         Error::Size { .. } => gst::error_msg!(gst::CoreError::Negotiation, ("{text}")),
         Error::Steps { .. } | Error::Tile { .. } => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
         Error::Inference { .. } | Error::NotAPicture { .. } | Error::Cancelled => {

@@ -38,6 +38,17 @@ pub enum Error {
     Provider { provider: Provider, reason: String },
     #[error("precision {precision} cannot be had: {reason}")]
     Precision { precision: Precision, reason: String },
+    #[error(
+        "{width}x{height} pixels at once do not fit in memory on {provider}: {reason}; {figures}close what else uses it, or choose a smaller model or another execution-provider"
+    )]
+    Memory {
+        width: usize,
+        height: usize,
+        provider: Provider,
+        reason: String,
+        /// What the device has, as a sentence part that ends with "; ", or nothing.
+        figures: String,
+    },
     #[error("frames of {width}x{height} cannot be restored: {reason}")]
     Size {
         width: usize,
@@ -60,6 +71,28 @@ pub enum Error {
         "{steps} sampler steps were asked for, and this model has {max}; set steps between 1 and {max}, or 0 for the model's own choice"
     )]
     Steps { steps: usize, max: usize },
+}
+
+impl Error {
+    /// Why memory ran out, if that is what happened. ONNX Runtime has no code for it: what it says is from its arena, the CUDA runtime, its
+    /// libraries, or the C++ that it is written in.
+    pub(super) fn out_of_memory(&self) -> Option<&str> {
+        const SAID: [&str; 6] = [
+            "failed to allocate memory",
+            "out of memory",
+            "outofmemory",
+            "alloc_failed",
+            "bad_alloc",
+            "cannot allocate memory",
+        ];
+        let (Error::Provider { reason, .. } | Error::Inference { reason, .. } | Error::BundleInvalid { reason, .. }) =
+            self
+        else {
+            return None;
+        };
+        let said = reason.to_lowercase();
+        SAID.iter().any(|words| said.contains(words)).then_some(reason)
+    }
 }
 
 fn list(folders: &[PathBuf]) -> String {

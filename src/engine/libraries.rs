@@ -6,6 +6,7 @@
 //! then take a slow path.
 
 use std::{
+    error::Error,
     fmt,
     fs::{self, File},
     path::{Path, PathBuf},
@@ -68,7 +69,8 @@ pub fn lacking(provider: Provider, runtime: &Runtime) -> Vec<Lack> {
             }];
         }
     };
-    if on_nvidia(provider) {
+    if provider.on_gpu() {
+        needed.retain(|name| name != DRIVER);
         needed.insert(0, DRIVER.into());
         if !needed.iter().any(|name| name.starts_with("libcudnn.")) {
             needed.push(cudnn(runtime));
@@ -93,7 +95,7 @@ pub(super) fn explain(provider: Provider, runtime: &Runtime, message: &str) -> S
 
 /// What would keep a provider from running at speed without a word: for those on NVIDIA's GPUs, any library that is missing.
 pub(super) fn refusal(provider: Provider, runtime: &Runtime) -> Option<String> {
-    if !on_nvidia(provider) {
+    if !provider.on_gpu() {
         return None;
     }
     let lacking: Vec<String> = lacking(provider, runtime).iter().map(Lack::to_string).collect();
@@ -102,10 +104,6 @@ pub(super) fn refusal(provider: Provider, runtime: &Runtime) -> Option<String> {
 
 fn file_name(provider: Provider) -> String {
     format!("libonnxruntime_providers_{}.so", provider.nick())
-}
-
-fn on_nvidia(provider: Provider) -> bool {
-    matches!(provider, Provider::Cuda | Provider::TensorRt)
 }
 
 fn cudnn(runtime: &Runtime) -> String {
@@ -169,7 +167,8 @@ fn load(library: &str, folders: &[PathBuf]) -> Result<(), String> {
     let path = found.unwrap_or_else(|| library.into());
     ort::util::preload_dylib(&path).map_err(|error| match library {
         DRIVER => "no NVIDIA driver can be loaded here; install it, or give the container access to the GPU".to_owned(),
-        _ => error.to_string(),
+        // What failed stands in the error, why in its source.
+        _ => error.source().map_or_else(|| error.to_string(), ToString::to_string),
     })
 }
 

@@ -132,7 +132,7 @@ impl AddAssign for Timing {
 /// A bundle loaded for frames of one size on one provider.
 ///
 /// Frames run whole, unless the bundle's graphs are of fixed size or [`Options::tile_size`] is smaller than the frame. They then
-/// run tile by tile, each with a prior of its own, and go over into each other by linear ramps across the overlaps. The memory
+/// run tile by tile, as they do where memory does not suffice for whole ones, each with a prior of its own, and go over into each other by linear ramps across the overlaps. The memory
 /// that this takes grows with the size of a tile, and with the frame only by twelve bytes for each pixel of one row of tiles.
 pub struct Deblurrer {
     network: Network,
@@ -155,7 +155,7 @@ impl Deblurrer {
     /// # Errors
     /// The runtime's ([`runtime()`]), [`Error::Size`] outside 16x16 to 16384x16384 and for a reduction that cannot be had, [`Error::Precision`], [`Error::Tile`] for tiles that this bundle
     /// cannot have, [`Error::Provider`] when the named provider (or, for auto, every one) cannot be had,
-    /// [`Error::BundleInvalid`] for graphs that break the contract, [`Error::NotAPicture`].
+    /// [`Error::Memory`] where not even the smallest tiles fit in memory, [`Error::BundleInvalid`] for graphs that break the contract, [`Error::NotAPicture`].
     pub fn new(bundle: &Bundle, options: &Options, search: &Search, size: FrameSize) -> Result<Self, Error> {
         let runtime = runtime(search)?;
         let canceler = Canceler::new().map_err(|error| Error::RuntimeUnusable {
@@ -194,7 +194,6 @@ impl Deblurrer {
         let reduced = (options.reduction > 1).then(|| Reduced::new(size, options.reduction));
         let working = reduced::size(size, options.reduction);
         let backbone = &bundle.manifest().backbone;
-        let window = tile::window(working, backbone, options)?;
         let runtime = runtime(search)?;
         let context = Context {
             canceler: &canceler,
@@ -205,7 +204,19 @@ impl Deblurrer {
             tile: backbone.tile,
             cache: None,
         };
-        let (network, provider, precision, refused) = load(bundle, context, options, search.cache.as_deref(), window)?;
+        let mut options = *options;
+        let (window, (network, provider, precision, refused)) = loop {
+            let window = tile::window(working, backbone, &options)?;
+            let error = match load(bundle, context, &options, search.cache.as_deref(), window) {
+                Ok(loaded) => break (window, loaded),
+                Err(error) => error,
+            };
+            options.tile_size = match (&error, tile::smaller(window, backbone, options.tile_overlap)) {
+                (Error::Memory { .. }, Some(side)) => side,
+                _ => return Err(error),
+            };
+            log::warn(&format!("{error}; tried in tiles of {} pixels", options.tile_size));
+        };
         let tiles = (window != working).then(|| Tiles::new(Tiling::new(working, window, options.tile_overlap)));
         let stretches = vec![Stretch::new(network.dim()); tiles.as_ref().map_or(1, Tiles::count)];
         Ok(Self {
@@ -352,16 +363,46 @@ fn load(
 ) -> Result<Loaded, Error> {
     let mut refused = Vec::new();
     let (better, last) = options.provider.candidates();
+    let on = |provider| {
+        load_on(bundle, context, provider, options.precision, cache, size)
+            .map_err(|error| or_short_of_memory(error, provider, size, context.settings))
+    };
     for &provider in better {
-        match load_on(bundle, context, provider, options.precision, cache, size) {
+        match on(provider) {
             Ok((network, precision)) => return Ok((network, provider, precision, refused)),
             // What this provider does not compute in, another may.
             Err(Error::Provider { reason, .. } | Error::Precision { reason, .. }) => refused.push((provider, reason)),
             Err(error) => return Err(error),
         }
     }
-    let (network, precision) = load_on(bundle, context, last, options.precision, cache, size)?;
+    let (network, precision) = on(last)?;
     Ok((network, last, precision, refused))
+}
+
+/// Where memory ran out, that, with what the device has: another provider would be slower without a word, and a smaller tile may fit.
+fn or_short_of_memory(error: Error, provider: Provider, size: FrameSize, settings: Settings) -> Error {
+    let Some(reason) = error.out_of_memory().map(str::to_owned) else {
+        return error;
+    };
+    let known = if provider.on_gpu() {
+        gpus().unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let gpu = usize::try_from(settings.device_id)
+        .ok()
+        .and_then(|number| known.get(number));
+    let figures = gpu.and_then(|gpu| {
+        let (free, total) = gpu.memory?;
+        Some(format!("{} has {} of {} MiB free; ", gpu.name, free >> 20, total >> 20))
+    });
+    Error::Memory {
+        width: size.width,
+        height: size.height,
+        provider,
+        reason,
+        figures: figures.unwrap_or_default(),
+    }
 }
 
 /// On a provider, in the precision asked for or the best that it can run.
@@ -388,7 +429,7 @@ fn load_on(
         match on(precision) {
             Ok(network) => return Ok((network, precision)),
             // A runtime too old for it, say.
-            Err(Error::Provider { .. }) => {}
+            Err(error @ Error::Provider { .. }) if error.out_of_memory().is_none() => {}
             Err(error) => return Err(error),
         }
     }

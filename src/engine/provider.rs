@@ -34,6 +34,11 @@ impl Provider {
         }
     }
 
+    /// Whether it runs on one of NVIDIA's GPUs.
+    pub(super) fn on_gpu(self) -> bool {
+        matches!(self, Provider::TensorRt | Provider::Cuda)
+    }
+
     /// Has the graphs of a session run on it. What a provider leaves over runs on the CPU; TensorRT leaves it to CUDA first.
     pub(super) fn register(self, builder: SessionBuilder, setup: &Setup<'_>) -> Result<SessionBuilder, ort::Error> {
         let dispatches = match self {

@@ -53,6 +53,14 @@ pub(super) fn window(frame: FrameSize, backbone: &BackboneSection, options: &Opt
     })
 }
 
+/// The next smaller side of tiles than `window`, where its graphs take tiles of any size and that memory does not suffice for.
+pub(super) fn smaller(window: FrameSize, backbone: &BackboneSection, overlap: usize) -> Option<usize> {
+    const SIDES: [usize; 4] = [1024, 512, 256, 128];
+    let longer = window.width.max(window.height);
+    let fits = |side: usize| side < longer && check(side, overlap, backbone).is_ok();
+    SIDES.into_iter().find(|&side| fits(side))
+}
+
 fn check(side: usize, overlap: usize, backbone: &BackboneSection) -> Result<(), String> {
     let BackboneSection { name, multiple, .. } = backbone;
     if let Some(fixed) = backbone.tile.filter(|fixed| *fixed != side) {
