@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from .config import Config, ConfigError, load_config
 from .diffusion import even_times, sample
 from .graphs import BackboneGraph, PriorEncoderGraph, ResidualsGraph
+from .halve import halve
 from .model import BlurDm
 from .networks import SpectralEncoder
 from .quantise import Calibration, quantise
@@ -43,13 +44,13 @@ LATENT_DIFFERENCE = 1e-4
 SPECTRAL_DIFFERENCE = 1e-3
 """Relative to the largest number. Logarithms of the near nothing that smooth frames have at high frequencies enlarge what rounding does."""
 
-ALLOWED_ROUNDING = 4.0
-"""Grey levels, root mean square, between the int8 variant and fp32 on a frame unlike any it was calibrated on: what loses its sense loses more."""
+FP16, INT8 = "backbone.fp16.onnx", "backbone.int8.onnx"
+
+ALLOWED_ROUNDING = {FP16: 0.5, INT8: 4.0}
+"""Grey levels, root mean square, between a variant and fp32 on a frame unlike any that int8 was calibrated on: what loses its sense loses more."""
 
 LARGE = 1 << 16
 """Numbers of a tensor from which on it is stored in half precision."""
-
-INT8 = "backbone.int8.onnx"
 
 GRAPHS = ("prior_encoder", "residuals", "backbone")
 
@@ -156,14 +157,14 @@ def check_parity(model: BlurDm, out: Path, tile: int = 0) -> None:
             raise ExportError(f"backbone at {size}: {off:.2%} of the values differ by more than {ALLOWED_DIFFERENCE} grey level")
 
 
-def check_quantised(out: Path) -> None:
-    """Compares the int8 variant with the graph that it is made of, on a blurred-looking frame. Raises ExportError."""
+def check_variant(out: Path, file: str) -> None:
+    """Compares a variant with the graph that it is made of, on a blurred-looking frame. Raises ExportError."""
     frame = _reference_frame((180, 320), np.random.default_rng(3))[None]
-    exact, rounded = (onnxruntime.InferenceSession(out / file, providers=["CPUExecutionProvider"]) for file in ("backbone.onnx", INT8))
+    exact, rounded = (onnxruntime.InferenceSession(out / file, providers=["CPUExecutionProvider"]) for file in ("backbone.onnx", file))
     feeds = {"frame": frame, "prior": np.zeros([1, exact.get_inputs()[1].shape[1]], np.float32)}
     difference = exact.run(None, feeds)[0].astype(float) - rounded.run(None, feeds)[0]
-    if np.sqrt(np.mean(difference[..., :3] ** 2)) > ALLOWED_ROUNDING or difference[..., 3].any():
-        raise ExportError(f"{INT8}: {np.sqrt(np.mean(difference**2)):.2f} grey levels (root mean square) away from backbone.onnx")
+    if np.sqrt(np.mean(difference[..., :3] ** 2)) > ALLOWED_ROUNDING[file] or difference[..., 3].any():
+        raise ExportError(f"{file}: {np.sqrt(np.mean(difference**2)):.2f} grey levels (root mean square) away from backbone.onnx")
 
 
 def _close(name: str, got: np.ndarray, want: np.ndarray, allowed: float) -> None:
@@ -188,8 +189,9 @@ OWN_DATA = ("Udacity CarND stills (MIT)", "DNIT road frames (MIT)", "Debian lomi
 
 
 def write_manifest(name: str, backbone: str, model: BlurDm, origin: Origin, out: Path, tile: int = 0) -> None:
-    variants = {"fp32": "backbone.onnx"} | ({"int8": INT8} if (out / INT8).is_file() else {})
-    files = sorted([*(f"{g}.onnx" for g in GRAPHS), "weights.safetensors", *(file for file in variants.values() if file == INT8)])
+    made = {precision: file for precision, file in (("fp16", FP16), ("int8", INT8)) if (out / file).is_file()}
+    variants = {"fp32": "backbone.onnx"} | made
+    files = sorted([*(f"{g}.onnx" for g in GRAPHS), "weights.safetensors", *made.values()])
     listed = lambda values: "[" + ", ".join(json.dumps(v) for v in values) + "]"
     lines = [
         "format = 1", f"name = {json.dumps(name)}", f"version = {json.dumps(origin.version)}", f"licence = {json.dumps(origin.licence)}", "",
@@ -212,17 +214,19 @@ def _stored(value: torch.Tensor) -> torch.Tensor:
 
 
 def write_bundle(name: str, backbone: str, model: BlurDm, origin: Origin, out: Path, tile: int = 0, patches: Path | None = None) -> None:
-    """The whole bundle but its card: graphs, checked against the network, weights, reference outputs and manifest; with patches to calibrate
-    on, an int8 variant of the backbone as well.
+    """The whole bundle but its card: graphs, checked against the network, an fp16 variant of the backbone, weights, reference outputs and
+    manifest; with patches to calibrate on, an int8 variant as well.
 
     Raises ExportError when a graph does not compute what the network computes."""
     out.mkdir(parents=True, exist_ok=True)
     export_graphs(model, out, tile)
     check_parity(model, out, tile)
     (out / INT8).unlink(missing_ok=True)
+    onnx.save(halve(onnx.load(out / "backbone.onnx")), out / FP16)
+    check_variant(out, FP16)
     if patches is not None:
         quantise(out / "backbone.onnx", Calibration(model, patches), out / INT8)
-        check_quantised(out)
+        check_variant(out, INT8)
     save_file({name: _stored(value) for name, value in model.state_dict().items()}, out / "weights.safetensors")
     write_references(model, out, tile)
     write_manifest(name, backbone, model, origin, out, tile)

@@ -48,7 +48,7 @@ impl Precision {
             (Self::Fp32, _) => true,
             (Self::Bf16, Provider::OpenVino) => UNITS.bf16,
             (Self::Int8, Provider::OpenVino | Provider::Cpu) => UNITS.int8,
-            (Self::Fp16, Provider::Cuda) => true,
+            (Self::Fp16, Provider::Cuda | Provider::TensorRt) => true,
             _ => false,
         }
     }

@@ -17,8 +17,9 @@ from training import patches, validation
 from training.batches import Batches
 from training.config import ConfigError, load_config
 from training.evaluate import EvaluationError, find_pairs
-from training.export import load_model
+from training.export import export_graphs, load_model
 from training.graphs import BackboneGraph
+from training.halve import halve
 from training.exposure import Layer, expose, point_spread, random_motion, sub_frames
 from training.macs import per_pixel
 from training.model import BlurDm
@@ -110,7 +111,7 @@ def test_an_int8_variant_is_calibrated_on_patches_and_its_loss_stands_in_the_man
                "--patches", store, "--losses", tmp_path / "losses.json")
     assert run.returncode == 0, run.stderr
     manifest = tomllib.loads((tmp_path / "bundle" / "manifest.toml").read_text())
-    assert manifest["backbone"]["variants"] == {"fp32": "backbone.onnx", "int8": "backbone.int8.onnx"}
+    assert manifest["backbone"]["variants"] == {"fp32": "backbone.onnx", "fp16": "backbone.fp16.onnx", "int8": "backbone.int8.onnx"}
     assert manifest["backbone"]["losses"] == {"int8": 0.042, "bf16": 0.01}
     assert "backbone.int8.onnx" in manifest["files"]
     graphs = {precision: onnx.load(tmp_path / "bundle" / file).graph for precision, file in manifest["backbone"]["variants"].items()}
@@ -118,6 +119,30 @@ def test_an_int8_variant_is_calibrated_on_patches_and_its_loss_stands_in_the_man
     dequantised = {output for node in graphs["int8"].node if node.op_type == "DequantizeLinear" for output in node.output}
     left = [node for node in quantised if node.input[1] not in dequantised]
     assert len(quantised) == len(exact) and len(left) == len(last_convolutions(graphs["fp32"])) == 2
+
+
+def test_an_fp16_variant_halves_the_middle_of_the_backbone_and_nothing_around_it(trained, tmp_path):
+    model = load_model(load_config(CONFIGS / "smoke.toml"), trained / "checkpoint.pt")
+    export_graphs(model, tmp_path)
+    exact = onnx.load(tmp_path / "backbone.onnx")
+    halved = halve(onnx.load(tmp_path / "backbone.onnx"))
+    stored = {value.name: value.data_type for value in halved.graph.initializer}
+    convolutions = [node for node in halved.graph.node if node.op_type == "Conv"]
+    assert convolutions and all(stored[node.input[1]] == onnx.TensorProto.FLOAT16 for node in convolutions)
+    products = [node for node in halved.graph.node if node.op_type in ("MatMul", "Gemm")]
+    assert products and not any(stored.get(name) == onnx.TensorProto.FLOAT16 for node in products for name in node.input)
+    ports = lambda graph: [(p.name, p.type.tensor_type.elem_type) for p in (*graph.input, *graph.output)]
+    assert ports(halved.graph) == ports(exact.graph)
+
+
+def test_norms_of_a_halved_backbone_stay_exact():
+    torch.manual_seed(1)
+    block = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.GroupNorm(1, 4), torch.nn.LayerNorm(16), torch.nn.Conv2d(4, 3, 3, padding=1)).eval()
+    program = torch.onnx.export(block, (torch.zeros(1, 3, 16, 16),), dynamo=True, verbose=False, opset_version=18)
+    halved = halve(program.model_proto)
+    types = {value.name: value.type.tensor_type.elem_type for value in onnx.shape_inference.infer_shapes(halved).graph.value_info}
+    norms = [node for node in halved.graph.node if node.op_type == "LayerNormalization"]
+    assert norms and all(types[node.output[0]] == onnx.TensorProto.FLOAT for node in norms)
 
 
 def test_a_network_that_differs_from_its_graph_is_not_exported(trained, tmp_path):
