@@ -9,8 +9,8 @@
 #
 # SENSOR picks the camera (default 0), WIDTH, HEIGHT and FPS what it is asked for (default 1280x720 at 30), SCALED_WIDTH and
 # SCALED_HEIGHT what the model sees (default 640x360), BLURDM further properties of the element. ENCODER names what
-# encodes, such as "x264enc tune=zerolatency" on an Orin Nano, which has no hardware for it; KEEP how many clips stay in a
-# folder (default 60).
+# encodes, such as "x264enc tune=zerolatency key-int-max=30" on an Orin Nano, which has no hardware for it; KEEP how many
+# clips stay in a folder (default 60).
 
 set -eu
 . "$(dirname "$0")/env.sh"

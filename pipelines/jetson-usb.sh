@@ -10,8 +10,8 @@
 # DEVICE is the camera (default /dev/video0), WIDTH, HEIGHT and FPS what it is asked for (default 640x480 at 30), CAPTURE
 # how: "raw" (default), or "mjpeg", which most cameras need for larger frames; `v4l2-ctl --list-formats-ext` tells what it
 # has. SCALED_WIDTH and SCALED_HEIGHT are what the model sees (default as from the camera), BLURDM further properties of the
-# element. ENCODER names what encodes, such as "x264enc tune=zerolatency" on an Orin Nano, which has no hardware for it;
-# KEEP how many clips stay in a folder (default 60).
+# element. ENCODER names what encodes, such as "x264enc tune=zerolatency key-int-max=30" on an Orin Nano, which has no
+# hardware for it; KEEP how many clips stay in a folder (default 60).
 
 set -eu
 . "$(dirname "$0")/env.sh"

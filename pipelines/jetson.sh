@@ -11,22 +11,21 @@ need_jetson() {
 
 # encoded: from the restored RGBA to H.264.
 encoded() {
-    case ${ENCODER:-nvv4l2h264enc} in
-    nvv4l2h264enc*) echo "nvvidconv ! video/x-raw(memory:NVMM),format=NV12 ! ${ENCODER:-nvv4l2h264enc} ! h264parse" ;;
+    case ${ENCODER:-} in
+    # What is not complete up to the next IDR frame is lost with the power.
+    '') echo 'nvvidconv ! video/x-raw(memory:NVMM),format=NV12 ! nvv4l2h264enc idrinterval=30 ! h264parse' ;;
+    nv*) echo "nvvidconv ! video/x-raw(memory:NVMM),format=NV12 ! $ENCODER ! h264parse" ;;
     *) echo "videoconvert ! video/x-raw,format=I420 ! $ENCODER ! h264parse" ;;
     esac
 }
 
-# clips FOLDER: a minute each, in Matroska, which can be read up to where the power failed. Numbers go on from those that
-# are there. The sink keeps only KEEP of its own, so there are never more than twice as many.
+# clips FOLDER: a minute each, in Matroska, which can be read without its end. Their numbers go round, so that the oldest of
+# KEEP is overwritten, and go on after the newest that is there.
 clips() {
     keep=${KEEP:-60}
-    find "$1" -maxdepth 1 -name 'blurdm-*.mkv' | sort | head -n "-$keep" | while IFS= read -r clip; do
-        rm -f "$clip"
-    done
-    last=$(find "$1" -maxdepth 1 -name 'blurdm-*.mkv' | sort | tail -n 1 | sed 's/.*blurdm-0*\([0-9][0-9]*\)\.mkv$/\1/')
-    echo "splitmuxsink muxer-factory=matroskamux max-size-time=60000000000 max-files=$keep start-index=$((${last:--1} + 1))" \
-        "location=$(quoted "$1/blurdm-%06d.mkv")"
+    newest=$(find "$1" -maxdepth 1 -name 'blurdm-*.mkv' -printf '%T@ %f\n' | sort -n | tail -n 1 | sed 's/.*blurdm-0*\([0-9][0-9]*\)\.mkv$/\1/')
+    echo "splitmuxsink muxer-factory=matroskamux max-size-time=60000000000" \
+        "max-files=$keep start-index=$(((${newest:--1} + 1) % keep)) location=$(quoted "$1/blurdm-%06d.mkv")"
 }
 
 # output [OUT]: shows the frames, or records them into a file, or into a folder.
