@@ -36,7 +36,7 @@ fn error(output: &Output) -> String {
 }
 
 /// What `doctor` says of a provider: its line and those under it.
-fn of<'a>(report: &'a str, provider: Provider) -> Vec<&'a str> {
+fn of(report: &str, provider: Provider) -> Vec<&str> {
     let mut lines = report
         .lines()
         .skip_while(|line| !line.starts_with(&format!("  {}", provider.nick())));
