@@ -60,9 +60,14 @@ impl BlurDm {
         if let Some(live) = *lock(&self.live) {
             return live;
         }
-        let mut query = gst::query::Latency::new();
-        let live = self.obj().sink_pad().peer_query(&mut query) && query.result().0;
+        let live = self.upstream_is_live();
         *lock(&self.live) = Some(live);
         live
+    }
+
+    /// As upstream has it now, which before the first frame may not be its last word.
+    pub(super) fn upstream_is_live(&self) -> bool {
+        let mut query = gst::query::Latency::new();
+        self.obj().sink_pad().peer_query(&mut query) && query.result().0
     }
 }

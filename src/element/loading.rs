@@ -122,7 +122,7 @@ impl BlurDm {
     pub(super) fn for_this_stream(&self, options: Options) -> Options {
         Options {
             settings: engine::Settings {
-                thorough: !self.is_live(),
+                thorough: !self.upstream_is_live(),
                 ..options.settings
             },
             ..options
