@@ -10,12 +10,15 @@ OLDEST_RUNTIME := build/oldest-runtime
 CLIP := build/clip/bikes.mp4
 LPIPS := build/lpips/alexnet.ckpt
 TRAINING_VENV := build/training-venv
+AARCH64 := build/aarch64
+# Of a script that could not fetch something and has said so.
+OR_SKIPPED := || [ $$? -eq 77 ]
 
 # The user's own registry of plugins stays as it is.
 export GST_REGISTRY := $(CURDIR)/build/registry.bin
 export INPUT
 
-.PHONY: help packages demo demo-clip demo-own input test test-training bench install uninstall clean
+.PHONY: help packages demo demo-clip demo-own input test test-training test-aarch64 aarch64 bench install uninstall clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +28,8 @@ help:
 	@echo 'make uninstall          remove them'
 	@echo 'make test               format, lints and tests of the plugin'
 	@echo 'make test-training      tests of the training package'
+	@echo 'make aarch64            build the plugin for 64-bit Arm, such as a Jetson'
+	@echo 'make test-aarch64       restore with it under QEMU, and compare'
 	@echo 'make bench              benchmarks'
 	@echo 'make clean              remove everything that was built'
 
@@ -117,6 +122,14 @@ $(LPIPS): build-aux/fetch.sh build-aux/lpips.txt
 test-training: export GST_PLUGIN_PATH := $(abspath $(PLUGIN_DIR))
 test-training: $(TRAINING_VENV) $(BUILT) $(LPIPS) | $(RUNTIME)
 	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests
+
+# --- 64-bit Arm ----------------------------------------------------------------------------------------------------------
+
+aarch64: | packages
+	@build-aux/aarch64.sh $(AARCH64) $(OR_SKIPPED)
+
+test-aarch64: $(BUILT) | $(RUNTIME)
+	@build-aux/test-aarch64.sh $(AARCH64) $(PLUGIN) $(RUNTIME) $(OR_SKIPPED)
 
 # --- For this user -------------------------------------------------------------------------------------------------------
 

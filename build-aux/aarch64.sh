@@ -1,11 +1,11 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
 # Builds the plugin on another machine for 64-bit Arm, so that it runs on JetPack 6 (Ubuntu 22.04) and whatever is newer,
 # and checks that it needs nothing newer than that has.
 #
-# Usage: aarch64.sh LINK VENV   LINK is what `arm64-packages.sh link` unpacked, VENV the environment with cross.txt
+# Usage: aarch64.sh FOLDER   What it builds with goes to FOLDER, the plugin to Cargo's own.
 #
-# Exits with 77 where Rust's standard library for it cannot be had.
+# Exits with 77 where something cannot be fetched.
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,18 +20,31 @@ fail() {
     exit 1
 }
 
-[ $# -eq 2 ] || fail "usage: aarch64.sh LINK VENV"
-link=$(cd "$1" && pwd)
-venv=$(cd "$2" && pwd)
-root=$(pwd)
-
-# Not asked of rustup, which is not the only way to install Rust.
-[ -d "$(rustc --print target-libdir --target $triple)" ] || rustup --quiet target add $triple >/dev/null || {
-    echo "aarch64.sh: skipped: Rust's standard library for $triple is missing and rustup cannot fetch it: see to the network, or install it" >&2
+skip() {
+    echo "aarch64.sh: skipped: $*" >&2
     exit 77
 }
 
-# Zig finds its own; where Cargo looks for it is left to the environment.
+[ $# -eq 1 ] || fail "usage: aarch64.sh FOLDER"
+[ "$(uname -m)" = x86_64 ] || skip "this builds on x86_64 only: on 64-bit Arm run 'cargo build --release'"
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
+link=$folder/link
+venv=$folder/venv
+root=$(pwd)
+
+# Not asked of rustup, which is not the only way to install Rust.
+[ -d "$(rustc --print target-libdir --target $triple)" ] || rustup --quiet target add $triple >/dev/null ||
+    skip "Rust's standard library for $triple is missing and rustup cannot fetch it: see to the network, or install it"
+[ -d "$link" ] || "$here/arm64-packages.sh" link "$link"
+if [ ! "$venv/made" -nt "$here/cross.txt" ]; then
+    rm -rf "$venv"
+    python3 -m venv "$venv" || fail "python3 cannot make a virtual environment: install python3-venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: \
+        --requirement "$here/cross.txt" || skip "pip cannot fetch what cross.txt pins, for the reason above: see to the network or pip's index"
+    touch "$venv/made"
+fi
+
 export CARGO_ZIGBUILD_ZIG_PATH="$venv/bin/python-zig"
 export PKG_CONFIG_ALLOW_CROSS=1
 export PKG_CONFIG_SYSROOT_DIR="$link"

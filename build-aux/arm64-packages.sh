@@ -4,14 +4,14 @@
 # apt of this system knows of it, and it takes no root.
 #
 # Usage: arm64-packages.sh link FOLDER   GStreamer to link with; FOLDER/symbols tells since when there is which symbol
-# Usage: arm64-packages.sh run FOLDER    GStreamer to run, in FOLDER, and FOLDER/qemu-aarch64-static to run it with
+# Usage: arm64-packages.sh run FOLDER    GStreamer to run, and FOLDER/qemu-aarch64-static to run it with, as on a Cortex-A76
 #
 # Exits with 77 where they cannot be had.
 
 set -eu
 
 skip() {
-    echo "arm64-packages.sh: $*" >&2
+    echo "arm64-packages.sh: skipped: $*" >&2
     exit 77
 }
 
@@ -77,6 +77,22 @@ run)
     dpkg-deb --fsys-tarfile qemu-user-static_*.deb | tar -x -O ./usr/bin/qemu-aarch64-static >"$scratch/kept/qemu-aarch64-static"
     chmod +x "$scratch/kept/qemu-aarch64-static"
     rm qemu-user-static_*.deb
+    # QEMU shows a program these instead of the host's, by which ONNX Runtime takes an x86 processor for an Arm and crashes.
+    mkdir -p "$scratch/kept/proc" "$scratch/kept/sys/devices/system/cpu"
+    for list in possible present; do
+        echo 0 >"$scratch/kept/sys/devices/system/cpu/$list"
+    done
+    cat >"$scratch/kept/proc/cpuinfo" <<END
+processor       : 0
+BogoMIPS        : 62.50
+Features        : fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
+CPU implementer : 0x41
+CPU architecture: 8
+CPU variant     : 0x4
+CPU part        : 0xd0b
+CPU revision    : 1
+
+END
     ;;
 *)
     echo "arm64-packages.sh: '$1' is unknown: link or run" >&2
