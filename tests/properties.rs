@@ -187,6 +187,8 @@ fn the_defaults_are_those_of_the_property_table() {
         ("library-path", "", false),
         ("execution-provider", "auto", false),
         ("device-id", "0", false),
+        ("memory-limit", "0", false),
+        ("cache-dir", "", false),
         ("precision", "auto", false),
         ("threads", "0", false),
         ("tile-size", "0", false),
