@@ -82,7 +82,7 @@ def test_the_exported_graphs_compute_what_the_network_computes(trained, tmp_path
     run = _run("export", "--config", CONFIGS / "smoke.toml", "--checkpoint", trained / "checkpoint.pt", "--out", tmp_path)
     assert run.returncode == 0, run.stderr
     manifest = tomllib.loads((tmp_path / "manifest.toml").read_text())
-    assert set(manifest["files"]) == {"prior_encoder.onnx", "residuals.onnx", "backbone.onnx", "weights.safetensors"}
+    assert set(manifest["files"]) == {"prior_encoder.onnx", "residuals.onnx", "backbone.onnx", "backbone.fp16.onnx", "weights.safetensors"}
     assert (tmp_path / "reference" / "latents.json").is_file()
     text = b"".join((tmp_path / name).read_bytes() for name in manifest["files"])
     assert str(Path.home()).encode() not in text and b"site-packages" not in text
