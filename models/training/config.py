@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .losses import IMAGE_LOSSES
 from .networks import BACKBONES, ENCODERS, ESTIMATORS, ORACLES
+from .networks.regions import WHOLE
 
 PRIORS = ("none", "mlp", "blurdm", "oracle")
 
@@ -51,7 +52,8 @@ class Model:
     prior: none (no fusion at all), mlp (a plain MLP in place of the diffusion), blurdm, oracle (what no camera has: for comparison).
     blur_residual, noise_residual: whether the sampler takes that residual away. random_schedules: whether training samples with random
     sub-schedules of 1..T jumps, or always with T. tile: side of the only frame size that the exported graphs take, 0 for any size.
-    schedule: released (as coded) or printed (as in the paper); a checkpoint is bound to its own."""
+    schedule: released (as coded) or printed (as in the paper); a checkpoint is bound to its own. regions: rows and columns of the grid of
+    regions that have a prior each (see networks/regions.py); training gives each crop one, that of the patch around it."""
 
     latent: int
     backbone: dict
@@ -64,6 +66,7 @@ class Model:
     random_schedules: bool = True
     tile: int = 0
     schedule: str = "released"
+    regions: tuple[int, int] = WHOLE
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,13 @@ def _build(cls, table: dict, where: str):
     return cls(**table)
 
 
+def _grid(model: dict, path: Path) -> dict:
+    grid = model.get("regions", WHOLE)
+    if not isinstance(grid, (list, tuple)) or len(grid) != 2 or not all(isinstance(n, int) and n >= 1 for n in grid):
+        raise ConfigError(f"{path} [model]: regions must be two whole numbers from 1 on, rows and columns, got {grid}")
+    return {"regions": tuple(grid)} if "regions" in model else {}
+
+
 def _check_network(where: str, table: dict, registry: dict) -> None:
     name = table.get("network")
     if name not in registry:
@@ -114,7 +124,7 @@ def read_config(table: dict, path: Path) -> Config:
     table = dict(table)
     table["stage"] = tuple(_build(Stage, s, f"{path} [[stage]]") for s in table.get("stage", []))
     if isinstance(table.get("model"), dict):
-        table["model"] = _build(Model, table["model"], f"{path} [model]")
+        table["model"] = _build(Model, table["model"] | _grid(table["model"], path), f"{path} [model]")
     config = _build(Config, table, str(path))
     for part, registry in (("backbone", BACKBONES), ("encoder", ENCODERS), ("oracle", ORACLES), ("estimators", ESTIMATORS)):
         if getattr(config.model, part) is not None:

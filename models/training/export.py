@@ -88,8 +88,9 @@ def _export(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: li
 
 def export_graphs(model: BlurDm, out: Path, tile: int = 0) -> None:
     """Writes the three graphs. With a tile, the frames of encoder and backbone are of that side and no other."""
-    latent = torch.zeros(1, model.latent)
-    frame = torch.zeros(1, tile or 64, tile or 96, 4, dtype=torch.uint8)
+    latent = torch.zeros(1, model.regions * model.latent)
+    # Large enough for two windows of the encoder each way: the exporter takes a size of 1 for a constant.
+    frame = torch.zeros(1, tile or 192, tile or 256, 4, dtype=torch.uint8)
     height, width = torch.export.Dim("height", min=16, max=16384), torch.export.Dim("width", min=16, max=16384)
     sides = {"frame": None if tile else {1: height, 2: width}}
     _export(PriorEncoderGraph(model), {"frame": frame}, ["z_blur"], sides, out / "prior_encoder.onnx")
@@ -121,7 +122,7 @@ def write_references(model: BlurDm, out: Path, tile: int = 0) -> None:
         tensor = torch.from_numpy(frame)[None]
         z_blur = PriorEncoderGraph(model)(tensor)
         steps = range(1, model.schedule.steps + 1)
-        priors = [sample(model.schedule, model.residuals, z_blur, torch.zeros_like(z_blur), even_times(model.schedule.steps, n)) for n in steps]
+        priors = [sample(model.schedule, model.residuals_of_regions, z_blur, torch.zeros_like(z_blur), even_times(model.schedule.steps, n)) for n in steps]
         restored = BackboneGraph(model)(tensor, priors[0])[0].numpy()
         Image.fromarray(frame, "RGBA").save(folder / f"frame_{name}.png")
         Image.fromarray(restored, "RGBA").save(folder / f"restored_{name}.png")
@@ -145,11 +146,11 @@ def check_parity(model: BlurDm, out: Path, tile: int = 0) -> None:
         z_blur = PriorEncoderGraph(model)(tensor)
         allowed = SPECTRAL_DIFFERENCE if isinstance(model.encoder, SpectralEncoder) else LATENT_DIFFERENCE
         _close("prior_encoder", sessions["prior_encoder"].run(None, {"frame": frame})[0], z_blur.numpy(), allowed)
-        latent = {"z_t": torch.randn(1, model.latent), "z_blur": z_blur, "t": torch.tensor([5.0]), "s": torch.tensor([2.0])}
+        latent = {"z_t": torch.randn_like(z_blur), "z_blur": z_blur, "t": torch.tensor([5.0]), "s": torch.tensor([2.0])}
         outputs = sessions["residuals"].run(None, {k: v.numpy() for k, v in latent.items()})
         for got, want in zip(outputs, ResidualsGraph(model)(**latent)):
             _close("residuals", got, want.numpy(), LATENT_DIFFERENCE)
-        prior = sample(model.schedule, model.residuals, z_blur, torch.randn(1, model.latent), even_times(model.schedule.steps, 1))
+        prior = sample(model.schedule, model.residuals_of_regions, z_blur, torch.randn_like(z_blur), even_times(model.schedule.steps, 1))
         got = sessions["backbone"].run(None, {"frame": frame, "prior": prior.numpy()})[0]
         want = BackboneGraph(model)(tensor, prior).numpy()
         off = np.mean(np.abs(got.astype(int) - want) > ALLOWED_DIFFERENCE)
@@ -197,7 +198,7 @@ def write_manifest(name: str, backbone: str, model: BlurDm, origin: Origin, out:
         "format = 1", f"name = {json.dumps(name)}", f"version = {json.dumps(origin.version)}", f"licence = {json.dumps(origin.licence)}", "",
         "[files]", *(f'"{file}" = "{hashlib.sha256((out / file).read_bytes()).hexdigest()}"' for file in files), "",
         "[schedule]", f"alphas = {listed(map(float, model.schedule.alphas))}", f"beta_bars = {listed(map(float, model.schedule.beta_bars))}", "",
-        "[prior]", f"dim = {model.latent}", f"max_steps = {model.schedule.steps}", f"default_steps = {DEFAULT_STEPS}", 'encoder_input = "frame"',
+        "[prior]", f"dim = {model.regions * model.latent}", f"max_steps = {model.schedule.steps}", f"default_steps = {DEFAULT_STEPS}", 'encoder_input = "frame"',
         'encoder = "prior_encoder.onnx"', 'residuals = "residuals.onnx"', "",
         "[backbone]", f'name = "{backbone}"', f"multiple = {model.backbone.MULTIPLE}", *([f"tile = {tile}"] if tile else []), "",
         "[backbone.variants]", *(f'{precision} = "{file}"' for precision, file in variants.items()), "",

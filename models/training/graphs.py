@@ -46,14 +46,14 @@ def _picture(frame: torch.Tensor) -> torch.Tensor:
 
 
 class PriorEncoderGraph(nn.Module):
-    """frame u8 [1, H, W, 4] -> z_blur f32 [1, D]."""
+    """frame u8 [1, H, W, 4] -> z_blur f32 [1, D], D being that of all regions."""
 
     def __init__(self, model: BlurDm):
         super().__init__()
         self.model = model
 
     def forward(self, frame: torch.Tensor) -> torch.Tensor:
-        return self.model.encode(_pad_to(_picture(frame), self.model.encoder.MULTIPLE))
+        return self.model.encode_regions(_pad_to(_picture(frame), self.model.encoder.MULTIPLE)).flatten(1)
 
 
 class ResidualsGraph(nn.Module):
@@ -64,7 +64,7 @@ class ResidualsGraph(nn.Module):
         self.model = model
 
     def forward(self, z_t: torch.Tensor, z_blur: torch.Tensor, t: torch.Tensor, s: torch.Tensor):
-        return self.model.residuals(z_t, z_blur, t, s)
+        return self.model.residuals_of_regions(z_t, z_blur, t, s)
 
 
 class BackboneGraph(nn.Module):

@@ -9,6 +9,7 @@ from torch import nn
 
 from .config import ConfigError, Model
 from .diffusion import Schedule, sample
+from .networks.regions import count
 from .networks import BACKBONES, ENCODERS, ESTIMATORS, ORACLES, Modulation, PlainMapping, PublishedBlurEncoder, begin_at_one
 
 
@@ -43,15 +44,17 @@ class BlurDm(nn.Module):
         super().__init__()
         self.schedule = SCHEDULES[config.schedule]()
         self.latent, self.kind = config.latent, config.prior
+        self.regions = count(config.regions)
+        by_region = {} if self.regions == 1 else {"regions": config.regions}
         self.keep_blur, self.keep_noise = config.blur_residual, config.noise_residual
-        self.backbone = _network(BACKBONES, config.backbone, prior=None if self.kind == "none" else config.latent)
+        self.backbone = _network(BACKBONES, config.backbone, prior=None if self.kind == "none" else config.latent, **by_region)
         self.oracle_sees_exposure = config.oracle is not None and config.oracle["network"] == "exposure"
         if self.kind != "none" and config.oracle is not None:
             self.oracle = _network(ORACLES, config.oracle, latent=config.latent, **({} if self.oracle_sees_exposure else {"images": 2}))
             if any(isinstance(module, Modulation) for module in self.backbone.modules()):
                 begin_at_one(self.oracle)
         if self.kind in ("mlp", "blurdm"):
-            self.encoder = _network(ENCODERS, config.encoder, latent=config.latent)
+            self.encoder = _network(ENCODERS, config.encoder, latent=config.latent, **by_region)
             self.mapping = PlainMapping(config.latent) if self.kind == "mlp" else _network(ESTIMATORS, config.estimators, latent=config.latent, steps=self.schedule.steps)
             self.encoder_shift = self.backbone.SHIFT if isinstance(self.encoder, PublishedBlurEncoder) else 0.0
 
@@ -69,12 +72,27 @@ class BlurDm(nn.Module):
         return blur if self.keep_blur else torch.zeros_like(blur), noise if self.keep_noise else torch.zeros_like(noise)
 
     def encode(self, frame: torch.Tensor) -> torch.Tensor:
-        """z_B of blurred frames [B, 3, H, W] in 0..1, sides multiples of encoder.MULTIPLE."""
+        """z_B of blurred frames [B, 3, H, W] in 0..1, sides multiples of encoder.MULTIPLE: [B, D]."""
         return self.encoder(frame - self.encoder_shift)
+
+    def encode_regions(self, frame: torch.Tensor) -> torch.Tensor:
+        """As `encode`, of every region: [B, regions, D]."""
+        return self.encode(frame)[:, None] if self.regions == 1 else self.encoder.by_region(frame)
+
+    def residuals_of_regions(self, z_t: torch.Tensor, z_blur: torch.Tensor, t: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `residuals`, of latents [B, regions D]."""
+        by_region = (z.unflatten(1, (self.regions, self.latent)).flatten(0, 1) for z in (z_t, z_blur))
+        return tuple(z.unflatten(0, (-1, self.regions)).flatten(1) for z in self.residuals(*by_region, t, s))
 
     def prior(self, frame: torch.Tensor, times: list[int], noise: torch.Tensor | None = None) -> torch.Tensor:
         """The sharp prior z_0 of blurred frames; noise defaults to zero, as in the product. An mlp has neither times nor noise."""
         return self.prior_of(self.encode(frame), times, noise)
+
+    def prior_of_regions(self, frame: torch.Tensor, times: list[int], noise: torch.Tensor | None = None) -> torch.Tensor:
+        """The sharp priors of the regions of blurred frames, one after the other [B, regions D], as the product finds them; noise as well."""
+        z_blur = self.encode_regions(frame).flatten(0, 1)
+        noise = None if noise is None else noise.unflatten(1, (self.regions, self.latent)).flatten(0, 1)
+        return self.prior_of(z_blur, times, noise).unflatten(0, (-1, self.regions)).flatten(1)
 
     def prior_of(self, z_blur: torch.Tensor, times: list[int], noise: torch.Tensor | None = None) -> torch.Tensor:
         """The sharp prior z_0, given z_B."""
@@ -87,4 +105,4 @@ class BlurDm(nn.Module):
         return self.backbone(frame - self.backbone.SHIFT, prior) + self.backbone.SHIFT
 
     def forward(self, frame: torch.Tensor, times: list[int]) -> torch.Tensor:
-        return self.restore(frame, None if self.kind == "none" else self.prior(frame, times))
+        return self.restore(frame, None if self.kind == "none" else self.prior_of_regions(frame, times))

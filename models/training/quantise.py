@@ -37,7 +37,7 @@ class Calibration(CalibrationDataReader):
         if patch is None:
             return None
         picture = torch.from_numpy(np.array(patch)).permute(2, 0, 1)[None] / 255
-        prior = self._model.prior(picture, even_times(self._model.schedule.steps, 1))
+        prior = self._model.prior_of_regions(picture, even_times(self._model.schedule.steps, 1))
         return {"frame": np.concatenate([patch, np.full((*patch.shape[:2], 1), 255, np.uint8)], 2)[None], "prior": prior.numpy()}
 
 

@@ -18,6 +18,7 @@ from torch import nn
 
 from .blocks import ModulatedBlock, down, up
 from .deconvolution import PriorDeconvolution
+from .regions import WHOLE
 
 SCALE = 4
 
@@ -34,16 +35,16 @@ class Chain(nn.ModuleList):
 
 class NanoBackbone(nn.Module):
     """channels: at 1/4, 1/8 and 1/16 of the frame's sides; encoder, decoder: blocks at 1/4 and at 1/8; middle: blocks at 1/16.
-    prior: width of the prior, or None for a network without. spread_hidden: see PriorDeconvolution."""
+    prior: width of the prior, or None for a network without. spread_hidden, regions: see PriorDeconvolution."""
 
     MULTIPLE = 16
     SHIFT = 0.0
 
     def __init__(self, prior: int | None = 64, channels: tuple[int, int, int] = (32, 64, 128), encoder: tuple[int, int] = (0, 1), middle: int = 2,
-                 decoder: tuple[int, int] = (2, 2), spread_hidden: int = 256):
+                 decoder: tuple[int, int] = (2, 2), spread_hidden: int = 256, regions: tuple[int, int] = WHOLE):
         super().__init__()
         c1, c2, c3 = channels
-        self.deconvolution = None if prior is None else PriorDeconvolution(prior, spread_hidden)
+        self.deconvolution = None if prior is None else PriorDeconvolution(prior, spread_hidden, regions=regions)
         # As much as a pixel-unshuffle and a 3x3 convolution, without moving the pixels first.
         self.stem = nn.Conv2d(3 if prior is None else 4, c1, 3 * SCALE, stride=SCALE, padding=SCALE)
         self.level1 = Chain(prior, c1, encoder[0])
@@ -61,7 +62,7 @@ class NanoBackbone(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
-        """The restored frame [B, 3, H, W], given the prior [B, D]."""
+        """The restored frame [B, 3, H, W], given the prior [B, D] or the regions' [B, regions D]."""
         if self.deconvolution is None:
             return frame + self._network(frame - 0.5, prior)
         linear = self.deconvolution(frame, prior)
@@ -71,7 +72,10 @@ class NanoBackbone(nn.Module):
         return self.shuffle(self.head(self.features(self.stem(x), prior))).float()
 
     def features(self, stem: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
-        """What the head makes the change from, given what the stem made of the frame; both [B, channels[0], H / 4, W / 4]."""
+        """What the head makes the change from, given what the stem made of the frame; both [B, channels[0], H / 4, W / 4]. The blocks have the
+        mean of the regions' priors."""
+        if prior is not None:
+            prior = prior.unflatten(1, (-1, self.deconvolution.width)).mean(1)
         x1 = self.level1(stem, prior)
         x2 = self.level2(self.down1(x1), prior)
         x = x2 + self.up2(self.level3(self.down2(x2), prior))

@@ -5,6 +5,8 @@ together the longer it was. Natural pictures differ in their spectra, but not in
 many windows keeps the bands and averages the pictures away (Stockham, Cannon and Ingebretsen, Proc. IEEE 63(4), 1975).
 
     luma ─ windows 64x64 ─ |DFT|^2 ─ log ─ means over windows, by energy ─ convs over the spectrum ─ Linear ─ z_B
+
+With a grid of regions there is one such mean, and one z_B, for each of them.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .regions import WHOLE, nearness
 from .transforms import luma
 
 SLOPE = 0.1
@@ -42,8 +45,9 @@ class SpectralEncoder(nn.Module):
 
     MULTIPLE = 1
 
-    def __init__(self, latent: int = 64, width: int = 24, hidden: int = 256):
+    def __init__(self, latent: int = 64, width: int = 24, hidden: int = 256, regions: tuple[int, int] = WHOLE):
         super().__init__()
+        self.regions = tuple(regions)
         instant, frequency = torch.arange(WINDOW).float(), torch.arange(HALF_SPECTRUM).float()
         taper = torch.hann_window(WINDOW, periodic=False)
         across = 2 * math.pi * frequency[:, None] * instant / WINDOW
@@ -60,6 +64,11 @@ class SpectralEncoder(nn.Module):
     def forward(self, frame: torch.Tensor) -> torch.Tensor:
         return self.read(self.mean_spectra(frame.float()))
 
+    def by_region(self, frame: torch.Tensor) -> torch.Tensor:
+        """z_B of each region, [B, regions, latent]."""
+        spectra = self.spectra_by_region(frame.float())
+        return self.read(spectra.flatten(0, 1)).unflatten(0, spectra.shape[:2])
+
     def read(self, spectra: torch.Tensor) -> torch.Tensor:
         """z_B [B, latent] of mean spectra [B, 3, 64, 33]."""
         spectra = self.normalise(spectra)
@@ -68,20 +77,30 @@ class SpectralEncoder(nn.Module):
     def mean_spectra(self, frame: torch.Tensor) -> torch.Tensor:
         """[B, 3, 64, 33], vertical frequency -32..31 by horizontal frequency 0..32: two means of log power, and the log of the mean power of
         windows brought to equal energy."""
-        return self._mean_spectra(_windows(luma(frame)[:, 0]))
+        return self.spectra_by_region(frame, WHOLE)[:, 0]
+
+    def spectra_by_region(self, frame: torch.Tensor, grid: tuple[int, int] | None = None) -> torch.Tensor:
+        """[B, regions, 3, 64, 33]: as `mean_spectra`, for each region of the encoder's own grid or of this one."""
+        windows, down, across = _windows(luma(frame)[:, 0])
+        rows, columns = grid or self.regions
+        near = nearness(down, rows)[:, None] * nearness(across, columns)
+        return self._mean_spectra(windows, near.flatten(0, 1))
 
     def spectra_of_regions(self, regions: torch.Tensor) -> torch.Tensor:
         """[1, 3, 64, 33]: the mean spectra of a frame that consists of these regions [N, 3, H, W]."""
-        return self._mean_spectra(_windows(luma(regions)[:, 0]).flatten(0, 1)[None])
+        windows = _windows(luma(regions)[:, 0])[0].flatten(0, 1)[None]
+        return self._mean_spectra(windows, torch.ones(1, windows.shape[1]))[:, 0]
 
-    def _mean_spectra(self, windows: torch.Tensor) -> torch.Tensor:
+    def _mean_spectra(self, windows: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+        """Of windows [B, count, 64, 64] that count this much for each region [regions, count]."""
         power = self._power(windows)
         energy = power.sum((2, 3), keepdim=True)
         log = torch.log(power + FLOOR)
         shares = energy / (energy.mean(1, keepdim=True) + 1e-3)
-        means = [_mean(log, shares / (shares + calm)) for calm in CALM]
-        even = _mean(power / (energy + 1e-3), shares / (shares + CALM[0]))
-        return torch.stack([*means, torch.log(even + EVEN_FLOOR)], dim=1)
+        near = near.to(power.device)
+        means = [_mean(log, shares / (shares + calm), near) for calm in CALM]
+        even = _mean(power / (energy + 1e-3), shares / (shares + CALM[0]), near)
+        return torch.stack([*means, torch.log(even + EVEN_FLOOR)], dim=2)
 
     def _power(self, windows: torch.Tensor) -> torch.Tensor:
         windows = windows - windows.mean((2, 3), keepdim=True)
@@ -89,21 +108,29 @@ class SpectralEncoder(nn.Module):
         return (self.cos_y @ real - self.sin_y @ imaginary) ** 2 + (self.cos_y @ imaginary + self.sin_y @ real) ** 2
 
 
-def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """[B, windows, 64, 33] and [B, windows, 1, 1] to [B, 64, 33]."""
-    return (values * weights).sum(1) / (weights.sum(1) + 1e-6)
+def _mean(values: torch.Tensor, weights: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+    """[B, count, 64, 33], [B, count, 1, 1] and [regions, count] to [B, regions, 64, 33]."""
+    weights = weights[:, None, :, 0, 0] * near
+    return ((weights @ values.flatten(2)) / (weights.sum(2, keepdim=True) + 1e-6)).unflatten(2, values.shape[2:])
 
 
-def _windows(grey: torch.Tensor) -> torch.Tensor:
-    """[B, H, W] to [B, count, 64, 64]: a grid of windows, and the same grid shifted by half a window both ways, whose windows meet where
-    the taper of the first leaves little. What does not fill a window is left out; frames under 96 px are repeated at their edges."""
+def _windows(grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """[B, H, W] to [B, count, 64, 64] and where their middles lie, down and across, as shares of the sides, each [count]. They are a grid
+    of windows, and the same grid shifted by half a window both ways, whose windows meet where the taper of the first leaves little. What does
+    not fill a window is left out; frames under 96 px are repeated at their edges."""
     h, w = grey.shape[1], grey.shape[2]
     shortest = WINDOW + WINDOW // 2
     grey = F.pad(grey[:, None], (0, torch.sym_max(shortest - w, 0), 0, torch.sym_max(shortest - h, 0)), mode="replicate")[:, 0]
-    return torch.cat([_grid(grey), _grid(grey[:, WINDOW // 2 :, WINDOW // 2 :])], dim=1)
+    height, width = grey.shape[1:]
+    (first, down, across), (second, below, beside) = _grid(grey), _grid(grey[:, WINDOW // 2 :, WINDOW // 2 :])
+    positions = torch.cat([down, below + WINDOW // 2]) / height, torch.cat([across, beside + WINDOW // 2]) / width
+    return torch.cat([first, second], dim=1), *positions
 
 
-def _grid(grey: torch.Tensor) -> torch.Tensor:
+def _grid(grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Windows [B, count, 64, 64], and their middles in px down and across."""
     rows, columns = grey.shape[1] // WINDOW, grey.shape[2] // WINDOW
     tiles = grey[:, : rows * WINDOW, : columns * WINDOW].reshape(grey.shape[0], rows, WINDOW, columns, WINDOW)
-    return tiles.transpose(2, 3).reshape(grey.shape[0], rows * columns, WINDOW, WINDOW)
+    down, across = ((torch.arange(n, device=grey.device) + 0.5) * WINDOW for n in (rows, columns))
+    down, across = (x.flatten() for x in (down[:, None].expand(rows, columns), across[None].expand(rows, columns)))
+    return tiles.transpose(2, 3).reshape(grey.shape[0], rows * columns, WINDOW, WINDOW), down, across

@@ -75,11 +75,13 @@ def test_a_spread_turned_by_half_a_circle_is_as_near():
     assert _knowing(spread).distance(torch.zeros(1, 4), turned) < 1e-2 < _knowing(spread).distance(torch.zeros(1, 4), turned.transpose(1, 2))
 
 
+@pytest.mark.parametrize("share", (1, 4))
 @pytest.mark.parametrize("size", ((16, 16), (32, 48), (64, 80), (112, 128)))
-def test_every_window_is_filtered_as_the_fourier_transform_would(size):
+def test_every_window_is_filtered_as_the_fourier_transform_would(size, share):
     _, _, spread = _exposed(9, 5)
     frame = torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(3)).expand(1, 3, *size)
     deconvolution = _knowing(spread)
+    deconvolution.share_out.bias.fill_(np.log(share))
     deconvolution.way = lambda *_: 1.0
     got = deconvolution(frame, torch.zeros(1, 4))[0, 0].numpy()
 
@@ -88,7 +90,7 @@ def test_every_window_is_filtered_as_the_fourier_transform_would(size):
     transfer = np.fft.fft2(np.roll(kernel, (-12, -12), (0, 1)))
     frequency = np.fft.fftfreq(64)
     ratio = 3 * (frequency[:, None] ** 2 + frequency**2) + 1e-3
-    inverse = transfer.conj() * (1 - transfer) / (abs(transfer) ** 2 + ratio)
+    inverse = transfer.conj() * (1 - transfer) / (abs(transfer) ** 2 + share * ratio)
     inverse[32] = inverse[:, 32] = 0
     taper = np.minimum((np.minimum(np.arange(64), np.arange(64)[::-1]) + 0.5) / 16, 1)
     missing = [side % 32 for side in size]
@@ -100,6 +102,30 @@ def test_every_window_is_filtered_as_the_fourier_transform_would(size):
             filtered = np.fft.ifft2(np.fft.fft2((window - window.mean()) * np.outer(taper, taper)) * inverse).real
             want[y : y + 32, x : x + 32] = filtered[16:48, 16:48]
     assert np.abs(got - want[: size[0], : size[1]]).max() < 1e-5 * np.abs(want).max() + 1e-5
+
+
+def test_what_noise_hides_in_a_flat_window_is_brought_back_in_a_busy_one():
+    """Learnt on exposures whose left half is faint, with noise: it pays to sharpen the right half more."""
+    torch.manual_seed(2)
+    faint = torch.ones(SIDE)
+    faint[: SIDE // 2] = 0.1
+    blurred, sharp, spread = _exposed(9, 5)
+    blurred, sharp = (0.5 + (side - 0.5) * faint for side in (blurred, sharp))
+    noisy = blurred + 0.01 * torch.randn(8, 1, SIDE, SIDE)
+    deconvolution = _knowing(spread)
+    learnt = [p.requires_grad_() for n, p in deconvolution.named_parameters() if n.startswith(("share_", "noise."))]
+    prior = torch.zeros(8, 4)
+    error = lambda: (noisy + deconvolution(noisy, prior) - sharp).square().mean()
+    alike = float(error().detach())
+    optimiser = torch.optim.Adam(learnt, 2e-2)
+    for _ in range(60):
+        optimiser.zero_grad()
+        error().backward()
+        optimiser.step()
+    with torch.no_grad():
+        done = deconvolution(noisy, prior).square().mean((0, 1, 2)) / faint**2
+    assert float(error().detach()) < 0.9 * alike
+    assert done[: SIDE // 2 - 32].mean() < 0.5 * done[SIDE // 2 + 32 :].mean()
 
 
 def test_a_prior_learns_to_hold_a_point_spread():

@@ -88,14 +88,14 @@ def test_the_exported_graphs_compute_what_the_network_computes(trained, tmp_path
     assert str(Path.home()).encode() not in text and b"site-packages" not in text
 
 
-@pytest.mark.parametrize("size", ((64, 96), (67, 101), (16, 16)))
-def test_the_graph_of_bytes_restores_what_the_backbone_restores(trained, size):
+@pytest.mark.parametrize("size, regions", (((64, 96), 1), ((64, 96), 6), ((67, 101), 6), ((16, 16), 6)))
+def test_the_graph_of_bytes_restores_what_the_backbone_restores(trained, size, regions):
     model = load_model(load_config(CONFIGS / "smoke.toml"), trained / "checkpoint.pt")
     draw = torch.Generator().manual_seed(5)
     frame = torch.randint(0, 256, (1, *size, 4), generator=draw, dtype=torch.uint8)
     # A head of noise, since a minute of training leaves it near nothing.
     torch.nn.init.normal_(model.backbone.head.weight, std=0.05, generator=draw)
-    prior = torch.randn(1, 64, generator=draw)
+    prior = torch.randn(1, regions * 64, generator=draw)
     restored = BackboneGraph(model)(frame, prior)
     height, width = (-(-side // 16) * 16 for side in size)
     picture = torch.nn.functional.pad(frame[..., :3].permute(0, 3, 1, 2) / 255, (0, width - size[1], 0, height - size[0]), mode="reflect")
