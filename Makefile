@@ -11,6 +11,7 @@ CLIP := build/clip/bikes.mp4
 LPIPS := build/lpips/alexnet.ckpt
 TRAINING_VENV := build/training-venv
 AARCH64 := build/aarch64
+AARCH64_BUILT := $(or $(CARGO_TARGET_DIR),target)/aarch64-unknown-linux-gnu/release
 # Of a script that could not fetch something and has said so.
 OR_SKIPPED := || [ $$? -eq 77 ]
 
@@ -18,7 +19,7 @@ OR_SKIPPED := || [ $$? -eq 77 ]
 export GST_REGISTRY := $(CURDIR)/build/registry.bin
 export INPUT
 
-.PHONY: help packages demo demo-clip demo-own input test test-training test-aarch64 aarch64 bench install uninstall clean
+.PHONY: help packages demo demo-clip demo-own input test test-training test-aarch64 aarch64 deb bench install uninstall clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,8 +29,9 @@ help:
 	@echo 'make uninstall          remove them'
 	@echo 'make test               format, lints and tests of the plugin'
 	@echo 'make test-training      tests of the training package'
-	@echo 'make aarch64            build the plugin for 64-bit Arm, such as a Jetson'
+	@echo 'make aarch64            build for 64-bit Arm, such as a Jetson'
 	@echo 'make test-aarch64       restore with it under QEMU, and compare'
+	@echo 'make deb                Debian packages for amd64 and arm64, into build/deb/'
 	@echo 'make bench              benchmarks'
 	@echo 'make clean              remove everything that was built'
 
@@ -123,13 +125,17 @@ test-training: export GST_PLUGIN_PATH := $(abspath $(PLUGIN_DIR))
 test-training: $(TRAINING_VENV) $(BUILT) $(LPIPS) | $(RUNTIME)
 	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests
 
-# --- 64-bit Arm ----------------------------------------------------------------------------------------------------------
+# --- 64-bit Arm, and packages --------------------------------------------------------------------------------------------
 
 aarch64: | packages
 	@build-aux/aarch64.sh $(AARCH64) $(OR_SKIPPED)
 
 test-aarch64: $(BUILT) | $(RUNTIME)
 	@build-aux/test-aarch64.sh $(AARCH64) $(PLUGIN) $(RUNTIME) $(OR_SKIPPED)
+
+deb: $(BUILT)
+	@build-aux/deb.sh $(shell dpkg --print-architecture) $(PLUGIN_DIR) build/deb
+	@{ build-aux/aarch64.sh $(AARCH64) && build-aux/deb.sh arm64 $(AARCH64_BUILT) build/deb $(AARCH64)/link/symbols; } $(OR_SKIPPED)
 
 # --- For this user -------------------------------------------------------------------------------------------------------
 

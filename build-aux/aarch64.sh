@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
-# Builds the plugin on another machine for 64-bit Arm, so that it runs on JetPack 6 (Ubuntu 22.04) and whatever is newer,
-# and checks that it needs nothing newer than that has.
+# Builds the plugin and the command on another machine for 64-bit Arm, so that it runs on JetPack 6 (Ubuntu 22.04) and whatever is newer,
+# and checks that they need nothing newer than that has.
 #
-# Usage: aarch64.sh FOLDER   What it builds with goes to FOLDER, the plugin to Cargo's own.
+# Usage: aarch64.sh FOLDER   What it builds with goes to FOLDER, what it builds to Cargo's own.
 #
 # Exits with 77 where something cannot be fetched.
 
@@ -49,15 +49,17 @@ export CARGO_ZIGBUILD_ZIG_PATH="$venv/bin/python-zig"
 export PKG_CONFIG_ALLOW_CROSS=1
 export PKG_CONFIG_SYSROOT_DIR="$link"
 export PKG_CONFIG_LIBDIR="$link/usr/lib/aarch64-linux-gnu/pkgconfig:$link/usr/share/pkgconfig"
-# What GStreamer itself is linked with need not be here. Folders of this machine have no place in the plugin, nor have the
+# What GStreamer itself is linked with need not be here. Folders of this machine have no place in what is built, nor have the
 # names of its own functions.
 export RUSTFLAGS="-L $link/usr/lib/aarch64-linux-gnu -C link-arg=-Wl,--allow-shlib-undefined \
 --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$root=/blurdm ${RUSTFLAGS:-}"
 export CARGO_PROFILE_RELEASE_STRIP=symbols
-"$venv/bin/cargo-zigbuild" zigbuild --release --locked --lib --target "$triple.$glibc"
+"$venv/bin/cargo-zigbuild" zigbuild --release --locked --lib --bin blurdm --target "$triple.$glibc"
 
-built=${CARGO_TARGET_DIR:-target}/$triple/release/libgstblurdm.so
-echo "$built needs:"
-"$here/needs.py" "$built" "$link"/symbols/*.symbols \
-    --at-most libc6=$glibc libgstreamer1.0-0=$gstreamer libgstreamer-plugins-base1.0-0=$gstreamer libglib2.0-0=$glib ||
-    fail "the plugin would not load on JetPack 6, for the reason above: use nothing that is newer, or raise what is asked for here"
+built=${CARGO_TARGET_DIR:-target}/$triple/release
+for file in "$built/libgstblurdm.so" "$built/blurdm"; do
+    echo "$file needs:"
+    "$here/needs.py" "$file" "$link"/symbols/*.symbols \
+        --at-most libc6=$glibc libgstreamer1.0-0=$gstreamer libgstreamer-plugins-base1.0-0=$gstreamer libglib2.0-0=$glib ||
+        fail "$file would not load on JetPack 6, for the reason above: use nothing that is newer, or raise what is asked for here"
+done
