@@ -3,8 +3,9 @@
 //! The element beside the bare `run` of the same graphs, in one process and one run.
 //!
 //! `cargo bench` prints criterion's figures and then a table of medians with their ratio. `BLURDM_BENCH_PROVIDER` picks the
-//! execution provider (cpu, openvino; cpu by default), `BLURDM_BENCH_PRECISION` the numbers of the backbone (fp32, int8, and bf16 with
-//! openvino; fp32 by default). The bare graphs get RGBx whatever the element gets.
+//! execution provider (cpu, openvino, cuda; cpu by default), `BLURDM_BENCH_PRECISION` the numbers of the backbone (fp32, int8, bf16 with
+//! openvino, and fp16 with cuda; fp32 by default), `BLURDM_BENCH_BUNDLE` a bundle (`models/blurdm-nano` by default) and
+//! `BLURDM_BENCH_SIZES` the frames (640x360,1280x720 by default). The bare graphs get RGBx whatever the element gets.
 
 use std::{
     cell::RefCell,
@@ -29,8 +30,39 @@ use gstblurdm::{
     engine::{Bundle, Search, runtime},
 };
 
-const SIZES: [(usize, usize); 2] = [(640, 360), (1280, 720)];
+const SIZES: &str = "640x360,1280x720";
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/blurdm-nano");
+
+/// What is measured, by the environment.
+struct Case {
+    provider: String,
+    precision: String,
+    bundle: String,
+    sizes: Vec<(usize, usize)>,
+}
+
+impl Case {
+    fn read() -> Result<Self, Failure> {
+        let given = |name: &str, default: &str| env::var(name).unwrap_or_else(|_| default.into());
+        let sizes = given("BLURDM_BENCH_SIZES", SIZES);
+        let side = |text: &str| {
+            text.parse()
+                .map_err(|_| format!("BLURDM_BENCH_SIZES={sizes}: not as in {SIZES}"))
+        };
+        Ok(Self {
+            provider: given("BLURDM_BENCH_PROVIDER", "cpu"),
+            precision: given("BLURDM_BENCH_PRECISION", "fp32"),
+            bundle: given("BLURDM_BENCH_BUNDLE", BUNDLE),
+            sizes: sizes
+                .split(',')
+                .map(|size| {
+                    let (width, height) = size.split_once('x').unwrap_or((size, ""));
+                    Ok((side(width)?, side(height)?))
+                })
+                .collect::<Result<_, String>>()?,
+        })
+    }
+}
 
 const BARE: &str = "bare";
 
@@ -83,7 +115,9 @@ impl ResidualEstimator for BareResiduals<'_> {
 }
 
 impl Bare {
-    fn new(provider: &str, precision: &str, width: usize, height: usize) -> Result<Self, Failure> {
+    fn new(case: &Case, width: usize, height: usize) -> Result<Self, Failure> {
+        let (provider, precision) = (case.provider.as_str(), case.precision.as_str());
+        let folder = Path::new(&case.bundle);
         let runtime = runtime(&Search::default())?;
         let session = |file: &str, provider: &str, precision: &str| -> Result<Session, Failure> {
             let mut builder = Session::builder(runtime.environment())?
@@ -101,11 +135,25 @@ impl Bare {
                 }
                 builder = builder.with_execution_providers([openvino.build().error_on_failure()])?;
             }
-            Ok(builder.commit_from_memory(&fs::read(Path::new(BUNDLE).join(file))?)?)
+            if provider == "cuda" {
+                // What the element sets for live video.
+                let settings = [
+                    ("cudnn_conv_algo_search", "HEURISTIC"),
+                    ("cudnn_conv_use_max_workspace", "1"),
+                    ("prefer_nhwc", "1"),
+                    ("use_tf32", "0"),
+                ];
+                let cuda = settings.into_iter().fold(ep::CUDA::default(), |cuda, (key, value)| {
+                    cuda.with_arbitrary_config(key, value)
+                });
+                builder = builder.with_execution_providers([cuda.build().error_on_failure()])?;
+            }
+            Ok(builder.commit_from_memory(&fs::read(folder.join(file))?)?)
         };
-        let bundle = Bundle::open(Path::new(BUNDLE))?;
+        let bundle = Bundle::open(folder)?;
         let backbone = match precision {
             "int8" => "backbone.int8.onnx",
+            "fp16" => "backbone.fp16.onnx",
             _ => "backbone.onnx",
         };
         Ok(Self {
@@ -138,11 +186,11 @@ impl Bare {
 }
 
 /// A harness around the element that takes frames of one size and format. It does all the work, however slow that is.
-fn element(provider: &str, precision: &str, format: &str, width: usize, height: usize) -> Result<Harness, Failure> {
+fn element(case: &Case, format: &str, width: usize, height: usize) -> Result<Harness, Failure> {
     let element = gst::ElementFactory::make("blurdm")
-        .property_from_str("execution-provider", provider)
-        .property("model", BUNDLE)
-        .property_from_str("precision", precision)
+        .property_from_str("execution-provider", &case.provider)
+        .property("model", &case.bundle)
+        .property_from_str("precision", &case.precision)
         .property("adaptive", false)
         .property_from_str("deadline", "process")
         .property("steps", 1u32)
@@ -214,14 +262,13 @@ fn median(times: &[Duration]) -> Duration {
 fn main() -> Result<(), Failure> {
     gst::init()?;
     gstblurdm::plugin_register_static()?;
-    let provider = env::var("BLURDM_BENCH_PROVIDER").unwrap_or_else(|_| "cpu".into());
-    let precision = env::var("BLURDM_BENCH_PRECISION").unwrap_or_else(|_| "fp32".into());
+    let case = Case::read()?;
     let times = Times::default();
     let mut criterion = Criterion::default().sample_size(20).configure_from_args();
-    for (width, height) in SIZES {
+    for &(width, height) in &case.sizes {
         let data = [1, 2].map(|seed| frame(width, height, seed));
         let mut turns = data.iter().cycle();
-        let mut bare = Bare::new(&provider, &precision, width, height)?;
+        let mut bare = Bare::new(&case, width, height)?;
         let mut run_bare = || {
             if let Some(frame) = turns.next()
                 && let Err(error) = bare.run(frame)
@@ -238,10 +285,10 @@ fn main() -> Result<(), Failure> {
                 frame.truncate(info.size());
                 frame
             });
-            let harness = element(&provider, &precision, format, width, height)?;
+            let harness = element(&case, format, width, height)?;
             contestants.push((format, Box::new(contestant(harness, frames))));
         }
-        let mut group = criterion.benchmark_group(format!("{width}x{height} {provider} {precision}"));
+        let mut group = criterion.benchmark_group(format!("{width}x{height} {} {}", case.provider, case.precision));
         for name in [BARE].into_iter().chain(FORMATS) {
             group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
                 bencher.iter_custom(|n| in_turn(&times, height, n, name, &mut contestants));
@@ -249,16 +296,19 @@ fn main() -> Result<(), Failure> {
         }
         group.finish();
     }
-    print_table(&times.borrow(), &provider, &precision);
+    print_table(&times.borrow(), &case);
     Ok(())
 }
 
-fn print_table(times: &BTreeMap<(usize, &'static str), Vec<Duration>>, provider: &str, precision: &str) {
+fn print_table(times: &BTreeMap<(usize, &'static str), Vec<Duration>>, case: &Case) {
+    let Case {
+        provider, precision, ..
+    } = case;
     println!(
         "\n| size | provider | precision | bare run, fps | element, RGBx, fps | RGBx / bare, time | NV12 / bare, time |"
     );
     println!("|---|---|---|---|---|---|---|");
-    for (width, height) in SIZES {
+    for &(width, height) in &case.sizes {
         let spent = |name| times.get(&(height, name)).map(|times| median(times).as_secs_f64());
         if let (Some(bare), Some(rgbx), Some(nv12)) = (spent(BARE), spent(FORMATS[0]), spent(FORMATS[1])) {
             println!(
