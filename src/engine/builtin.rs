@@ -15,6 +15,7 @@ static FILES: &[(&str, &[u8])] = files!(
     "prior_encoder.onnx",
     "residuals.onnx",
     "backbone.onnx",
+    "backbone.fp16.onnx",
     "backbone.int8.onnx",
 );
 

@@ -17,6 +17,7 @@ use onnx::{
 pub const ENCODER: &str = "prior_encoder.onnx";
 pub const RESIDUALS: &str = "residuals.onnx";
 pub const BACKBONE: &str = "backbone.onnx";
+pub const FP16: &str = "backbone.fp16.onnx";
 pub const INT8: &str = "backbone.int8.onnx";
 pub const MANIFEST: &str = "manifest.toml";
 
@@ -30,13 +31,15 @@ impl Copy {
     pub fn new() -> Self {
         let copy = Self::with_variants();
         copy.drop_section("[backbone.losses]");
-        copy.replace("int8 = \"backbone.int8.onnx\"\n", "");
+        for (precision, file) in [("fp16", FP16), ("int8", INT8)] {
+            copy.replace(&format!("{precision} = \"{file}\"\n"), "");
+        }
         copy
     }
 
     pub fn with_variants() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for name in [MANIFEST, ENCODER, RESIDUALS, BACKBONE, INT8] {
+        for name in [MANIFEST, ENCODER, RESIDUALS, BACKBONE, FP16, INT8] {
             fs::copy(super::nano().join(name), folder.path().join(name)).unwrap();
         }
         Self { folder }
