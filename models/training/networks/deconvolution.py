@@ -154,7 +154,7 @@ class PriorDeconvolution(nn.Module):
         waves = self._transform(tiles)
         waves = (waves[0] - self._means(tiles)[:, :, None, :, None] * self.flat, *waves[1:])
         prior = prior.unflatten(1, (-1, self.width))
-        places = Places(WHOLE if prior.shape[1] == 1 else self.regions, waves[0].shape[1], waves[0].shape[3])
+        places = Places(WHOLE if prior.shape[1] == 1 else self.regions, waves[0].shape[1], waves[0].shape[3], prior.device)
         upper, lower = (tuple(places.mixed(part) for part in half) for half in self.filters(prior))
         halves = _halves(waves, self.shares(waves, prior), upper[2], lower[2])
         none = torch.zeros_like(upper[0])
@@ -198,10 +198,10 @@ class PriorDeconvolution(nn.Module):
 class Places:
     """Where windows lie among regions: `rows` and `columns` of windows, a grid of regions (rows, columns)."""
 
-    def __init__(self, grid: tuple[int, int], rows: int, columns: int):
+    def __init__(self, grid: tuple[int, int], rows: int, columns: int, device: torch.device):
         self.grid = grid
         if grid != WHOLE:
-            down, across = ((torch.arange(n) + 0.5) / n for n in (rows, columns))
+            down, across = ((torch.arange(n, device=device) + 0.5) / n for n in (rows, columns))
             self.down, self.across = mixture(down, grid[0]), mixture(across, grid[1])
             self.near = nearness(down, grid[0]), nearness(across, grid[1])
 

@@ -94,3 +94,11 @@ def test_each_region_tells_by_itself_which_way_its_path_ran():
     error = lambda x, side: (x - coarse)[..., side].square().mean()
     for side in (np.s_[16:112], np.s_[208:304]):
         assert error(restored, side) < 0.7 * error(frame, side)
+
+
+def test_everything_is_made_on_the_device_that_the_frame_is_on():
+    """The meta device stands in for a GPU: what stayed behind on the CPU would not go together with it."""
+    frame = torch.zeros(1, 3, 96, 128, device="meta")
+    assert SpectralEncoder(regions=GRID).to("meta").by_region(frame).device.type == "meta"
+    deconvolution = PriorDeconvolution(4, regions=GRID).to("meta")
+    assert deconvolution.of_luma(frame[:, :1], torch.zeros(1, 24, device="meta")).device.type == "meta"
