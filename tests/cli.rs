@@ -10,7 +10,7 @@ mod common;
 use std::{
     fs,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use common::{has_library, the_runtime};
@@ -178,4 +178,19 @@ fn link_against_nothing(library: &Path, needed: &[&str]) {
         cc(path, name, &[]);
     }
     cc(library, library.file_name().unwrap().to_str().unwrap(), &missing);
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_error() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blurdm"));
+    let mut child = command
+        .arg("doctor")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{}: {said}", output.status);
 }

@@ -2,12 +2,12 @@
 
 //! `blurdm build-engine`: TensorRT's engines, before the first start needs them.
 
-use std::{str::FromStr, time::Instant};
+use std::{io::Write, str::FromStr, time::Instant};
 
 use clap::Args;
-use gstblurdm::engine::{self, Choice, Deblurrer, Error, FrameSize, Options, Precision, Provider, Settings};
+use gstblurdm::engine::{self, Choice, Deblurrer, FrameSize, Options, Precision, Provider, Settings};
 
-use crate::place::Place;
+use crate::{failure::Failure, place::Place};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -44,8 +44,8 @@ fn precision(text: &str) -> Result<Precision, String> {
 /// Builds an engine for every size, and says how long it took.
 ///
 /// # Errors
-/// The first that cannot be built; for want of TensorRT with what is missing.
-pub fn run(arguments: &Arguments) -> Result<(), Error> {
+/// The first that cannot be built; for want of TensorRT with what is missing. And where nothing can be printed.
+pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), Failure> {
     let (bundle, search) = (arguments.place.bundle()?, arguments.place.search());
     let options = Options {
         provider: Choice::Only(Provider::TensorRt),
@@ -59,13 +59,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     for &Size(size) in &arguments.sizes {
         let began = Instant::now();
         let deblurrer = Deblurrer::new(&bundle, &options, &search, size)?;
-        println!(
+        writeln!(
+            out,
             "{}x{} in {}: {:.0} s",
             size.width,
             size.height,
             deblurrer.precision(),
             began.elapsed().as_secs_f64()
-        );
+        )?;
     }
     Ok(())
 }

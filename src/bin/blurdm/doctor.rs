@@ -2,14 +2,17 @@
 
 //! `blurdm doctor`: what of this machine the element can use, by really using it.
 
-use std::path::Path;
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use clap::Args;
 use gstblurdm::engine::{
     self, Bundle, Choice, Deblurrer, Error, FrameSize, Lack, Options, Provider, Runtime, Settings, gpus, lacking,
 };
 
-use crate::place::Place;
+use crate::{failure::Failure, place::Place};
 
 /// As the element tries a model out before it knows the size of its frames.
 const TRIAL: FrameSize = FrameSize { width: 64, height: 64 };
@@ -23,30 +26,35 @@ pub struct Arguments {
 /// Prints what is found.
 ///
 /// # Errors
-/// Where nothing can run: no runtime, or a model that cannot be read.
-pub fn run(arguments: &Arguments) -> Result<(), Error> {
+/// Where nothing can run: no runtime, or a model that cannot be read. And where nothing can be printed.
+pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), Failure> {
     let search = arguments.place.search();
     let runtime = engine::runtime(&search)?;
-    println!("ONNX Runtime {} from {}", runtime.version(), runtime.path().display());
+    writeln!(
+        out,
+        "ONNX Runtime {} from {}",
+        runtime.version(),
+        runtime.path().display()
+    )?;
     let bundle = arguments.place.bundle()?;
-    println!("Model {} ({})", bundle.manifest().name, bundle.label());
-    println!();
-    println!("Execution providers, in the order in which 'auto' tries them:");
+    writeln!(out, "Model {} ({})", bundle.manifest().name, bundle.label())?;
+    writeln!(out)?;
+    writeln!(out, "Execution providers, in the order in which 'auto' tries them:")?;
     let mut first = None;
     for provider in Provider::BEST_FIRST {
         let tried = try_out(arguments, &bundle, provider);
         if tried.is_ok() {
             first = first.or(Some(provider));
         }
-        print_provider(provider, runtime, tried);
+        print_provider(&mut out, provider, runtime, tried)?;
     }
     match first {
-        Some(provider) => println!("'auto' takes {provider}."),
-        None => println!("'auto' has nothing to take."),
+        Some(provider) => writeln!(out, "'auto' takes {provider}.")?,
+        None => writeln!(out, "'auto' has nothing to take.")?,
     }
-    println!();
-    print_gpus();
-    print_cache(arguments.place.cache().as_deref());
+    writeln!(out)?;
+    print_gpus(&mut out)?;
+    print_cache(&mut out, arguments.place.cache().as_deref())?;
     Ok(())
 }
 
@@ -67,7 +75,12 @@ fn try_out(arguments: &Arguments, bundle: &Bundle, provider: Provider) -> Result
     Deblurrer::new(bundle, &options, &search, TRIAL)
 }
 
-fn print_provider(provider: Provider, runtime: &Runtime, tried: Result<Deblurrer, Error>) {
+fn print_provider(
+    out: &mut impl Write,
+    provider: Provider,
+    runtime: &Runtime,
+    tried: Result<Deblurrer, Error>,
+) -> io::Result<()> {
     let lines = match tried {
         Ok(deblurrer) => vec![format!("runs the model in {}", deblurrer.precision())],
         Err(error) => {
@@ -80,17 +93,18 @@ fn print_provider(provider: Provider, runtime: &Runtime, tried: Result<Deblurrer
         }
     };
     for (number, line) in lines.iter().enumerate() {
-        println!("  {:<9} {line}", if number == 0 { provider.nick() } else { "" });
+        writeln!(out, "  {:<9} {line}", if number == 0 { provider.nick() } else { "" })?;
     }
+    Ok(())
 }
 
-fn print_gpus() {
+fn print_gpus(out: &mut impl Write) -> io::Result<()> {
     let gpus = match gpus() {
         Ok(gpus) if !gpus.is_empty() => gpus,
-        Ok(_) => return println!("GPUs: none"),
-        Err(reason) => return println!("GPUs: none ({reason})"),
+        Ok(_) => return writeln!(out, "GPUs: none"),
+        Err(reason) => return writeln!(out, "GPUs: none ({reason})"),
     };
-    println!("GPUs:");
+    writeln!(out, "GPUs:")?;
     for (number, gpu) in gpus.iter().enumerate() {
         let capability = gpu
             .capability
@@ -99,19 +113,24 @@ fn print_gpus() {
         let memory = gpu
             .memory
             .map(|(free, total)| format!(", {} of {} MiB free", free >> 20, total >> 20));
-        println!(
+        writeln!(
+            out,
             "  {number}  {}{}{}, driver {}",
             gpu.name,
             capability.unwrap_or_default(),
             memory.unwrap_or_default(),
             gpu.driver
-        );
+        )?;
     }
+    Ok(())
 }
 
-fn print_cache(cache: Option<&Path>) {
+fn print_cache(out: &mut impl Write, cache: Option<&Path>) -> io::Result<()> {
     match cache {
-        Some(folder) => println!("Engines are kept in {}", folder.display()),
-        None => println!("Engines are not kept: there is no home; set --cache-dir, or CACHE_DIRECTORY for a service"),
+        Some(folder) => writeln!(out, "Engines are kept in {}", folder.display()),
+        None => writeln!(
+            out,
+            "Engines are not kept: there is no home; set --cache-dir, or CACHE_DIRECTORY for a service"
+        ),
     }
 }

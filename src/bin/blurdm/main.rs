@@ -4,9 +4,10 @@
 
 mod build_engine;
 mod doctor;
+mod failure;
 mod place;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -27,12 +28,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let out = io::stdout();
     let done = match Cli::parse().command {
-        Command::Doctor(arguments) => doctor::run(&arguments),
-        Command::BuildEngine(arguments) => build_engine::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments, out),
+        Command::BuildEngine(arguments) => build_engine::run(&arguments, out),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("blurdm: {error}");
             ExitCode::FAILURE

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What ends a command early.
+
+use std::io;
+
+use gstblurdm::engine::Error;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Engine(#[from] Error),
+    #[error("what was found cannot be printed: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// Whether the reader of what is printed has had enough, as `head` has after ten lines.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
