@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{buffer, element, frames, harness, passed, picture, stat};
+use common::{HANG, buffer, element, frames, harness, passed, picture, pipeline, stat};
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::VideoFormat;
@@ -216,4 +216,43 @@ fn four_times_more_than_the_machine_can_carry_goes_through_in_order() {
         "{} of {FRAMES}",
         frames(&element)
     );
+}
+
+/// Plays a live stream that is faster than its model to the end, through what stands behind the element, to a sink that goes by the clock.
+/// Frames that were restored, and warnings.
+fn live_and_too_fast(behind: &str) -> (u64, Vec<String>) {
+    // One thread needs many times the 10 ms that there are from frame to frame.
+    let (pipeline, blurdm) = pipeline(&format!(
+        "videotestsrc is-live=true num-buffers=200 ! video/x-raw,format=RGBx,width=640,height=360,framerate=100/1 \
+         ! blurdm name=b execution-provider=cpu threads=1 adaptive=false {behind} ! fakesink sync=true"
+    ));
+    let bus = pipeline.bus().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let mut warnings = Vec::new();
+    loop {
+        let message = bus.timed_pop(HANG).expect("neither the end nor an error came");
+        match message.view() {
+            gst::MessageView::Eos(_) => break,
+            gst::MessageView::Error(error) => panic!("{}", error.error()),
+            gst::MessageView::Warning(warning) => warnings.push(warning.error().to_string()),
+            gst::MessageView::Latency(_) => pipeline.recalculate_latency().unwrap(),
+            _ => {}
+        }
+    }
+    let restored = frames(&blurdm);
+    assert_eq!(restored + passed(&blurdm), 200);
+    pipeline.set_state(gst::State::Null).unwrap();
+    (restored, warnings)
+}
+
+#[test]
+fn where_the_thread_of_the_frames_waits_at_the_sink_one_warning_says_to_put_a_queue_behind() {
+    let (without, warnings) = live_and_too_fast("");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("put 'queue"),
+        "{warnings:?}"
+    );
+    let (with, warnings) = live_and_too_fast("! queue max-size-bytes=0");
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert!(with > without, "{with} with a queue, {without} without");
 }

@@ -149,6 +149,21 @@ fn auto_takes_nothing_that_loses_too_much_or_that_nobody_measured() {
 }
 
 #[test]
+fn a_variant_that_is_not_what_its_manifest_promises_is_refused_and_auto_goes_on_with_the_exact_one() {
+    let load = |gain, precision| {
+        let copy = Copy::shifting_with_int8(gain);
+        loaded(&Bundle::open(copy.path()).unwrap(), Provider::Cpu, precision)
+    };
+    assert_eq!(load(0.5, Some(Precision::Int8)).unwrap().precision(), Precision::Int8);
+    let message = load(2.0, Some(Precision::Int8)).err().unwrap().to_string();
+    assert!(
+        message.contains("int8") && message.contains("not what its manifest promises"),
+        "{message}"
+    );
+    assert_eq!(load(2.0, None).unwrap().precision(), Precision::Fp32);
+}
+
+#[test]
 fn auto_takes_the_cheap_numbers_of_the_built_in_model_where_this_machine_has_units_for_them() {
     let bundle = Bundle::builtin().unwrap();
     let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap();

@@ -50,7 +50,7 @@ impl Deadline {
         self.late = jitter > 0;
         let by = gst::ClockTime::from_nseconds(jitter.unsigned_abs());
         self.earliest = match jitter {
-            0.. => timestamp.checked_add(by + by),
+            0.. => Some(timestamp.saturating_add(by.saturating_add(by))),
             _ => Some(timestamp.saturating_sub(by)),
         };
     }
@@ -88,7 +88,8 @@ impl Deadline {
         let by_clock = match (arrival.now, self.latency) {
             (Some(now), Some(latency)) => {
                 let cost = gst::ClockTime::try_from(arrival.cost).unwrap_or(gst::ClockTime::ZERO);
-                (now + cost).checked_sub(arrival.due + latency + SLACK)
+                let shown = arrival.due.saturating_add(latency).saturating_add(SLACK);
+                now.saturating_add(cost).checked_sub(shown)
             }
             _ => None,
         };

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::sync::{
-    Arc, LazyLock, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use gst::{glib, prelude::*, subclass::prelude::*};
-use gst_base::{prelude::*, subclass::prelude::*};
+use gst_base::{
+    prelude::*,
+    subclass::{base_transform::GenerateOutputSuccess, prelude::*},
+};
 use gst_video::{prelude::*, subclass::prelude::*};
 
 use super::{
@@ -19,6 +25,7 @@ use super::{
     pace::Pace,
     settings::{PROPERTIES, Settings},
     stats::Stats,
+    waiting::Waiting,
     worker::Worker,
 };
 use crate::engine::{self, Canceler, FrameSize, Provider};
@@ -44,6 +51,7 @@ pub struct BlurDm {
     pub(super) latency: Mutex<Latency>,
     pub(super) deadline: Mutex<Deadline>,
     pub(super) pace: Mutex<Pace>,
+    pub(super) waiting: Mutex<Waiting>,
     /// Whether frames come when the clock says so; none before upstream was asked.
     pub(super) live: Mutex<Option<bool>>,
     /// The frame in progress is to be dropped.
@@ -158,6 +166,7 @@ impl BaseTransformImpl for BlurDm {
         *lock(&self.deadline) = Deadline::default();
         *lock(&self.live) = None;
         *lock(&self.pace) = Pace::default();
+        *lock(&self.waiting) = Waiting::default();
         self.announce(&loaded);
         *lock(&self.loaded) = Some(Arc::new(loaded));
         Ok(())
@@ -205,6 +214,16 @@ impl BaseTransformImpl for BlurDm {
         }
         self.drop.store(fate == Fate::Dropped, Ordering::Relaxed);
         obj.set_passthrough(fate == Fate::Passed);
+    }
+
+    /// The base class hands over what this gives, and asks again when downstream has taken it.
+    fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        lock(&self.waiting).come_back(Instant::now());
+        let output = self.parent_generate_output();
+        if matches!(output, Ok(GenerateOutputSuccess::Buffer(_))) {
+            lock(&self.waiting).hand_over(Instant::now());
+        }
+        output
     }
 
     /// The geometry does not change, so that every meta stays true.
@@ -257,7 +276,7 @@ impl BaseTransformImpl for BlurDm {
             }
             let (live, min, max) = upstream.result();
             let own = gst::ClockTime::try_from(lock(&self.latency).reported()).unwrap_or(gst::ClockTime::ZERO);
-            answer.set(live, min + own, max.map(|max| max + own));
+            answer.set(live, min.saturating_add(own), max.map(|max| max.saturating_add(own)));
             return true;
         }
         BaseTransformImplExt::parent_query(self, direction, query)

@@ -41,6 +41,7 @@ impl BlurDm {
             let deadline = lock(&self.deadline);
             (deadline.lateness(arrival), deadline.proportion())
         };
+        self.watch_waiting(lateness.is_some());
         let Some(lateness) = lateness else {
             return Fate::Restored;
         };
@@ -51,7 +52,8 @@ impl BlurDm {
         lock(&self.stats).late(fate == Fate::Dropped);
         gst::debug!(CAT, imp = self, "a frame of {due} is {lateness} too late: {fate:?}");
         let quality = if fate == Fate::Dropped { 0 } else { UNRESTORED_QUALITY };
-        self.post_qos(inbuf, (lateness.nseconds() as i64, proportion, quality));
+        let jitter = i64::try_from(lateness.nseconds()).unwrap_or(i64::MAX);
+        self.post_qos(inbuf, (jitter, proportion, quality));
         fate
     }
 

@@ -3,7 +3,7 @@
 //! The element `blurdm`, a filter that removes motion blur from video.
 //!
 //! ```text
-//! gst-launch-1.0 v4l2src ! videoconvert ! blurdm ! videoconvert ! autovideosink
+//! gst-launch-1.0 v4l2src ! videoconvert ! blurdm ! queue max-size-bytes=0 ! videoconvert ! autovideosink
 //! gst-launch-1.0 filesrc location=drive.mp4 ! decodebin ! videoconvert ! blurdm compare=split ! videoconvert ! autovideosink
 //! ```
 //!
@@ -20,7 +20,8 @@
 //!
 //! The element answers the LATENCY query with what a frame has cost, and posts a Latency message when that changes. A frame that
 //! would still come too late is restored all the same where the source is not live, and passed on as it came where it is;
-//! `deadline` says otherwise. `GstVideoFilter` turns QoS on, under which a model slower than the frame rate would silently lose
+//! `deadline` says otherwise. The queue in the first line lets another thread wait until frames are shown: without one, frames that cost
+//! more than the time between them all come too late but the first, which the element warns of. `GstVideoFilter` turns QoS on, under which a model slower than the frame rate would silently lose
 //! most frames: `blurdm` turns it off again (`qos=true` brings it back).
 
 mod adaptive;
@@ -37,6 +38,7 @@ mod pooling;
 mod restoring;
 mod settings;
 mod stats;
+mod waiting;
 mod worker;
 
 use gst::{glib, prelude::*};

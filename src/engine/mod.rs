@@ -30,6 +30,7 @@ mod network;
 mod precision;
 mod provider;
 mod provider_options;
+mod quantised;
 mod reduced;
 mod runtime;
 mod stretch;
@@ -416,6 +417,9 @@ fn load_on(
 ) -> Result<(Network, Precision), Error> {
     let (better, last) = precision::candidates(asked, provider, &bundle.manifest().backbone)?;
     let on = |precision| {
+        if precision == Precision::Int8 {
+            quantised::check(bundle, context, precision)?;
+        }
         engines::with_engines(
             bundle,
             Context { precision, ..context },
@@ -430,6 +434,7 @@ fn load_on(
             Ok(network) => return Ok((network, precision)),
             // A runtime too old for it, say.
             Err(error @ Error::Provider { .. }) if error.out_of_memory().is_none() => {}
+            Err(error @ Error::Precision { .. }) => log::warn(&error.to_string()),
             Err(error) => return Err(error),
         }
     }

@@ -59,6 +59,17 @@ impl Copy {
         copy
     }
 
+    /// As [`Copy::shifting`] by half, with an int8 variant that is said to lose nothing and shifts by `gain`.
+    pub fn shifting_with_int8(gain: f32) -> Self {
+        let copy = Self::shifting(None, 0.5);
+        copy.vouch(INT8, &shift(None, gain));
+        copy.replace(
+            "[backbone.variants]\n",
+            &format!("[backbone.losses]\nint8 = 0.0\n\n[backbone.variants]\nint8 = \"{INT8}\"\n"),
+        );
+        copy
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
