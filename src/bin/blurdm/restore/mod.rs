@@ -2,4 +2,6 @@
 
 //! `blurdm restore`: footage from files to files.
 
+mod gpx;
 mod inputs;
+mod novatek;
