@@ -5,3 +5,4 @@
 mod gpx;
 mod inputs;
 mod novatek;
+mod sharpness;
