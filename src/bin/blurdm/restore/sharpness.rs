@@ -8,6 +8,8 @@
 //! are taken in four directions, and the widest counts. They are taken tile by tile, and the middle one of the busier tiles counts, so
 //! that neither the date that a camera writes into a corner nor a single car decides.
 
+use gst_video::{VideoFrameRef, prelude::*};
+
 /// Edges up to this width are sharp: there is nothing for the element to do.
 ///
 /// It was chosen by the 108 validation exposures of `models/training`, 640x360 (a test remakes the figures). Of the 18 frames among them
@@ -85,6 +87,53 @@ impl<'a> Luma<'a> {
         let start = row * self.stride;
         self.bytes.get(start..start + self.width).unwrap_or_default()
     }
+}
+
+/// Whether there is nothing to restore in a frame with edges of this width.
+pub fn is_sharp(edge_width: f32) -> bool {
+    edge_width <= SHARP
+}
+
+/// As [`edge_width`], of a frame of any layout that has samples of 8 bits or of up to 16: of RGB by its green, which is most of luma.
+pub fn of_frame(frame: &VideoFrameRef<&gst::BufferRef>) -> Option<f32> {
+    let info = frame.format_info();
+    let component = u32::from(info.is_rgb());
+    let (depth, shift) = (
+        *info.depth().get(component as usize)?,
+        *info.shift().get(component as usize)?,
+    );
+    let (step, stride) = (
+        usize::try_from(frame.comp_pstride(component)).ok()?,
+        usize::try_from(frame.comp_stride(component)).ok()?,
+    );
+    let (width, height) = (
+        frame.comp_width(component) as usize,
+        frame.comp_height(component) as usize,
+    );
+    let data = frame.comp_data(component).ok()?;
+    if (step, depth) == (1, 8) {
+        return edge_width(Luma {
+            bytes: data,
+            stride,
+            width,
+            height,
+        });
+    }
+    let high_byte = |sample: &[u8]| match (depth, sample) {
+        (8, [byte, ..]) => *byte,
+        (9..=16, [low, high, ..]) => (u16::from_le_bytes([*low, *high]) >> shift >> (depth - 8)) as u8,
+        _ => 0,
+    };
+    let rows = data.chunks(stride.max(1)).take(height);
+    let bytes: Vec<u8> = rows
+        .flat_map(|row| row.chunks(step.max(1)).take(width).map(high_byte))
+        .collect();
+    edge_width(Luma {
+        bytes: &bytes,
+        stride: width,
+        width,
+        height,
+    })
 }
 
 /// The width of edges in the direction in which they are widest: from about 1 pixel in sharp frames to 4, which stands for all that

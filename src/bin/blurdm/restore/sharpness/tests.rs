@@ -266,3 +266,51 @@ fn where_there_is_nothing_to_see_nothing_is_told() {
     };
     edge_width(short);
 }
+
+#[test]
+fn a_frame_has_the_same_width_in_every_format_that_the_element_takes() {
+    gst::init().unwrap();
+    let scene = scene(202, 118).moved(1.0, 0.0, 2);
+    let expected = scene.edge_width().unwrap();
+    let grey = scene.bytes();
+    for format in [
+        "GRAY8",
+        "I420",
+        "NV12",
+        "I420_10LE",
+        "P010_10LE",
+        "RGBx",
+        "RGBA",
+        "BGRx",
+        "BGRA",
+        "xRGB",
+        "RGB",
+        "BGR",
+    ] {
+        let format: gst_video::VideoFormat = format.parse().unwrap();
+        let info = gst_video::VideoInfo::builder(format, 202, 118).build().unwrap();
+        let mut buffer = gst::Buffer::with_size(info.size()).unwrap();
+        {
+            let mut frame =
+                gst_video::VideoFrameRef::from_buffer_ref_writable(buffer.get_mut().unwrap(), &info).unwrap();
+            let component = u32::from(info.is_rgb());
+            let (step, stride) = (
+                frame.comp_pstride(component) as usize,
+                frame.comp_stride(component) as usize,
+            );
+            // What is shown by ten bits has its two lowest set, which are not to matter.
+            let shift = info.format_info().shift()[component as usize];
+            let two_bytes = info.format_info().depth()[component as usize] > 8;
+            let data = frame.comp_data_mut(component).unwrap();
+            for (index, value) in grey.iter().enumerate() {
+                let at = index / 202 * stride + index % 202 * step;
+                match two_bytes {
+                    true => data[at..at + 2].copy_from_slice(&(((u16::from(*value) << 2) | 3) << shift).to_le_bytes()),
+                    false => data[at] = *value,
+                }
+            }
+        }
+        let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(&buffer, &info).unwrap();
+        assert_eq!(of_frame(&frame), Some(expected), "{format:?}");
+    }
+}
