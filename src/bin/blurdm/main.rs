@@ -6,6 +6,8 @@ mod build_engine;
 mod doctor;
 mod failure;
 mod place;
+#[cfg(test)]
+mod restore;
 
 use std::{io, process::ExitCode};
 
