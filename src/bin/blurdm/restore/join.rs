@@ -12,7 +12,7 @@ use super::{
     Error, container,
     error::reason,
     mp4,
-    remux::{self, Part},
+    remux::{self, Part, Remuxed},
     scan::Scan,
     work::Frame,
 };
@@ -64,18 +64,14 @@ impl Joined<'_> {
             }
         }
         let times: Vec<u64> = self.frames.iter().map(|frame| frame.time).collect();
-        let from = self.part.map_or(0, |part| part.from);
-        let times: Vec<u64> = times.iter().map(|time| time.saturating_sub(from)).collect();
-        let muxer = remux::muxer(output);
-        lost.extend(remux::remux(
-            self.scan,
-            self.segments,
-            &times,
-            self.part,
-            self.tags,
-            part,
-            muxer,
-        )?);
+        let remuxed = Remuxed {
+            scan: self.scan,
+            segments: self.segments,
+            times: &times,
+            part: self.part,
+            tags: self.tags,
+        };
+        lost.extend(remuxed.write(part, remux::muxer(output))?);
         Ok(lost)
     }
 

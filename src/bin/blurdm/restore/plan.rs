@@ -108,6 +108,8 @@ mod tests {
                     key: index % keys == 0,
                 })
                 .collect(),
+            shift: 0,
+            streams: 1,
             more_videos: 0,
             damage: None,
         }

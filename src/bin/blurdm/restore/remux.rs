@@ -49,83 +49,119 @@ pub struct Part {
     pub to: Option<u64>,
 }
 
-/// Writes `output` of `segments`, whose frames are shown at `times` (in ns, over all segments, in the order in which they are shown), and of
-/// what of the original's other streams is in `part`, which begins at 0 then. Returns what the container cannot keep.
-///
-/// # Errors
-/// [`Error::Unwritable`], [`Error::Unreadable`], [`Error::Interrupted`].
-pub fn remux(
-    scan: &Scan,
-    segments: &[PathBuf],
-    times: &[u64],
-    part: Option<Part>,
-    tags: &[(&str, &str)],
-    output: &Path,
-    muxer: &str,
-) -> Result<Vec<String>, Error> {
-    let mux = gst::ElementFactory::make(muxer).build()?;
-    let file = gst::ElementFactory::make("filesink")
-        .property("location", output)
-        .build()?;
-    add_tags(&mux, tags);
-    let lost = Arc::new(Mutex::new(Vec::new()));
-    let video_tags = Arc::new(Mutex::new(gst::TagList::new()));
-    let pipeline = {
-        let (mux, lost, video_tags) = (mux.downgrade(), lost.clone(), video_tags.clone());
-        let video = scan.video;
-        source::taken_apart(&scan.path, move |pipeline, pad, stream, caps| {
-            if stream == Stream::Pictures(video) {
-                keep_tags(pad, video_tags.clone());
-                return;
-            }
-            if let Some(part) = part {
-                cut(pad, part);
-            }
-            if let Some(mux) = mux.upgrade()
-                && let Err(why) = copy(pipeline, pad, &mux)
-            {
-                gst::info!(CAT, obj = pad, "{why}");
-                lock(&lost).push(described(caps));
-            }
-        })?
-    };
-    pipeline.add_many([&mux, &file])?;
-    mux.link(&file)?;
-    let running = Running::new(pipeline);
-    let frames = Segments::open(segments, times)?;
-    let input = feed(&running.pipeline, &mux, frames.caps())?;
-    let unwritable = |end: End| match end {
-        End::Eos => Error::unwritable(output, "the muxer ended early"),
-        End::Failed(reason) => Error::unwritable(output, reason),
-        End::Missing(what, _) => Error::unwritable(output, format!("{what} is missing")),
-    };
-    running.change(gst::State::Playing).map_err(unwritable)?;
-    let mut tagged = false;
-    for frame in frames {
-        let frame = frame?;
-        if !tagged {
-            let tags = lock(&video_tags).clone();
+/// What goes into a new file.
+pub struct Remuxed<'a> {
+    pub scan: &'a Scan,
+    /// Files of finished segments, in their order.
+    pub segments: &'a [PathBuf],
+    /// When their frames are shown: stream times of the original in ns, of all segments.
+    pub times: &'a [u64],
+    /// What is wanted of the other streams; the new file begins with it.
+    pub part: Option<Part>,
+    /// Names and texts to add.
+    pub tags: &'a [(&'a str, &'a str)],
+}
+
+/// What is found out of the original while its streams are linked.
+#[derive(Debug, Default)]
+struct Known {
+    /// Streams for which the muxer has no place.
+    lost: Vec<String>,
+    /// Of the video.
+    tags: Option<gst::TagList>,
+    /// Streams linked or lost by now.
+    streams: usize,
+}
+
+impl Remuxed<'_> {
+    /// Writes `output`. Returns what the container cannot keep.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`], [`Error::Unreadable`], [`Error::Interrupted`].
+    pub fn write(&self, output: &Path, muxer: &str) -> Result<Vec<String>, Error> {
+        let mux = gst::ElementFactory::make(muxer).build()?;
+        let file = gst::ElementFactory::make("filesink")
+            .property("location", output)
+            .build()?;
+        add_tags(&mux, self.tags);
+        let known = Arc::new(Mutex::new(Known::default()));
+        let pipeline = self.pipeline(&mux, &known)?;
+        pipeline.add_many([&mux, &file])?;
+        mux.link(&file)?;
+        let running = Running::new(pipeline);
+        let frames = Segments::open(self.segments, self.times, self.times_ahead())?;
+        let input = feed(&running.pipeline, &mux, frames.caps())?;
+        let unwritable = |end: End| match end {
+            End::Eos => Error::unwritable(output, "the muxer ended early"),
+            End::Failed(reason) => Error::unwritable(output, reason),
+            End::Missing(what, _) => Error::unwritable(output, format!("{what} is missing")),
+        };
+        running.change(gst::State::Playing).map_err(unwritable)?;
+        // Muxers write their header with the first frame, of the streams that there are then.
+        wait(&running, || lock(&known).streams >= self.scan.streams).map_err(unwritable)?;
+        let tags = lock(&known).tags.take();
+        if let Some(tags) = tags {
             input.send_event(gst::event::Tag::new(tags));
-            tagged = true;
         }
-        while input.current_level_buffers() >= WAITING {
+        for frame in frames {
+            let frame = frame?;
+            wait(&running, || input.current_level_buffers() < WAITING).map_err(unwritable)?;
             interrupt::check()?;
-            if let Some(end) = running.ended_now() {
-                return Err(unwritable(end));
-            }
-            thread::sleep(PATIENCE);
+            input
+                .push_buffer(frame)
+                .map_err(|flow| unwritable(running.ended_now().unwrap_or(End::Failed(flow.to_string()))))?;
         }
         input
-            .push_buffer(frame)
-            .map_err(|flow| unwritable(running.ended_now().unwrap_or(End::Failed(flow.to_string()))))?;
+            .end_of_stream()
+            .map_err(|flow| unwritable(End::Failed(flow.to_string())))?;
+        match running.wait()? {
+            End::Eos => Ok(std::mem::take(&mut lock(&known).lost)),
+            end => Err(unwritable(end)),
+        }
     }
-    input
-        .end_of_stream()
-        .map_err(|flow| unwritable(End::Failed(flow.to_string())))?;
-    match running.wait()? {
-        End::Eos => Ok(std::mem::take(&mut lock(&lost))),
-        end => Err(unwritable(end)),
+
+    /// How much later than in the output a frame is shown in the original, by stream time, in ns.
+    fn times_ahead(&self) -> i64 {
+        match self.part {
+            Some(part) => i64::try_from(part.from).unwrap_or(i64::MAX),
+            None => -self.scan.shift,
+        }
     }
+
+    /// The original's streams, on their way into the muxer.
+    fn pipeline(&self, mux: &gst::Element, known: &Arc<Mutex<Known>>) -> Result<gst::Pipeline, gst::glib::BoolError> {
+        let (video, part) = (self.scan.video, self.part);
+        let later = self.times_ahead() + self.scan.shift;
+        let (mux, known) = (mux.downgrade(), known.clone());
+        let found = move |pipeline: &gst::Pipeline, pad: &gst::Pad, stream, caps: &gst::Caps| {
+            if stream == Stream::Pictures(video) {
+                keep_tags(pad, known.clone());
+            } else {
+                if let Some(part) = part {
+                    cut(pad, part, later);
+                }
+                if let Some(mux) = mux.upgrade()
+                    && let Err(why) = copy(pipeline, pad, &mux)
+                {
+                    gst::info!(CAT, obj = pad, "{why}");
+                    lock(&known).lost.push(described(caps));
+                }
+            }
+            lock(&known).streams += 1;
+        };
+        source::taken_apart(&self.scan.path, found)
+    }
+}
+
+/// Looks away until something is so, or the pipeline has ended, or somebody asks to stop.
+fn wait(running: &Running, is_so: impl Fn() -> bool) -> Result<(), End> {
+    while !is_so() && !interrupt::asked() {
+        if let Some(end) = running.ended_now() {
+            return Err(end);
+        }
+        thread::sleep(PATIENCE);
+    }
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -179,10 +215,12 @@ fn copy(pipeline: &gst::Pipeline, pad: &gst::Pad, mux: &gst::Element) -> Result<
 }
 
 /// Collects what is said of the original's video, such as how the camera was held.
-fn keep_tags(pad: &gst::Pad, tags: Arc<Mutex<gst::TagList>>) {
+fn keep_tags(pad: &gst::Pad, known: Arc<Mutex<Known>>) {
     let collect = move |event: &gst::EventRef| {
         if let gst::EventView::Tag(event) = event.view() {
-            lock(&tags).make_mut().insert(event.tag(), gst::TagMergeMode::Replace);
+            let mut known = lock(&known);
+            let tags = known.tags.get_or_insert_default();
+            tags.make_mut().insert(event.tag(), gst::TagMergeMode::Replace);
         }
     };
     pad.sticky_events_foreach(|event| {
@@ -217,9 +255,9 @@ fn parser_of(caps: &gst::Caps) -> Result<gst::Element, Error> {
     Ok(gst::ElementFactory::make(parser).build()?)
 }
 
-/// Lets of a stream pass what is in `part`, which begins at 0 then.
-fn cut(pad: &gst::Pad, part: Part) {
-    pad.set_offset(-i64::try_from(part.from).unwrap_or(i64::MAX));
+/// Lets of a stream pass what is in `part`, so many ns earlier.
+fn cut(pad: &gst::Pad, part: Part, earlier: i64) {
+    pad.set_offset(-earlier);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let time = info.buffer().and_then(|buffer| {
             let event = pad.sticky_event::<gst::event::Segment>(0)?;
@@ -242,12 +280,14 @@ fn cut(pad: &gst::Pad, part: Part) {
 struct Segments<'a> {
     left: std::slice::Iter<'a, PathBuf>,
     times: std::slice::Iter<'a, u64>,
+    /// What is taken off the times.
+    ahead: i64,
     current: Option<Reader>,
     caps: gst::Caps,
 }
 
 impl<'a> Segments<'a> {
-    fn open(segments: &'a [PathBuf], times: &'a [u64]) -> Result<Self, Error> {
+    fn open(segments: &'a [PathBuf], times: &'a [u64], ahead: i64) -> Result<Self, Error> {
         let mut left = segments.iter();
         let first = left.next().ok_or_else(|| Error::Failed("there are no frames".into()))?;
         let current = Reader::open(first)?;
@@ -255,6 +295,7 @@ impl<'a> Segments<'a> {
         Ok(Self {
             left,
             times: times.iter(),
+            ahead,
             current: Some(current),
             caps,
         })
@@ -270,13 +311,15 @@ impl<'a> Segments<'a> {
                 let Some(&time) = self.times.next() else {
                     return Err(Error::Failed("a segment has more frames than were counted".into()));
                 };
+                let next = self.times.as_slice().first();
+                let duration = next.map(|next| gst::ClockTime::from_nseconds(next.saturating_sub(time)));
+                let time = gst::ClockTime::from_nseconds(time.saturating_add_signed(-self.ahead));
                 let frame_mut = frame.make_mut();
-                frame_mut.set_pts(gst::ClockTime::from_nseconds(time));
+                frame_mut.set_pts(time);
                 // Encoders here do not reorder (see `encoder`).
-                frame_mut.set_dts(gst::ClockTime::from_nseconds(time));
-                let duration = self.times.as_slice().first().map(|next| next.saturating_sub(time));
-                if let Some(duration) = duration {
-                    frame_mut.set_duration(gst::ClockTime::from_nseconds(duration));
+                frame_mut.set_dts(time);
+                if duration.is_some() {
+                    frame_mut.set_duration(duration);
                 }
                 return Ok(Some(frame));
             }

@@ -245,11 +245,12 @@ fn pipeline(path: &Path, video: usize, element: &gst::Element) -> Result<(gst::P
         .static_pad("sink")
         .ok_or_else(|| Error::Failed("decodebin has no pad".into()))?;
 
-    let pipeline = source::taken_apart(path, move |_, pad, stream, _| {
+    let linked = move |_: &gst::Pipeline, pad: &gst::Pad, stream, _: &gst::Caps| {
         if stream == Stream::Pictures(video) && pad.link(&decoder).is_err() {
             gst::error!(CAT, obj = pad, "decodebin does not take this stream");
         }
-    })?;
+    };
+    let pipeline = source::taken_apart(path, linked)?;
     let chain = [&progressive, &convert, &queue, element, output.upcast_ref()];
     pipeline.add(&decode)?;
     pipeline.add_many(chain)?;

@@ -35,6 +35,10 @@ pub struct Scan {
     pub coded: gst::Caps,
     /// By time.
     pub frames: Vec<Coded>,
+    /// Running time of the first frame less its stream time, in ns: recordings of broadcasts begin at some time of the day.
+    pub shift: i64,
+    /// How many streams there are of any kind.
+    pub streams: usize,
     /// How many more streams that are pictures there are.
     pub more_videos: usize,
     /// What went wrong after the first frames, in the words of the element.
@@ -46,6 +50,8 @@ pub struct Scan {
 struct Found {
     coded: Option<gst::Caps>,
     frames: Vec<Coded>,
+    shift: Option<i64>,
+    streams: usize,
     videos: usize,
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
 }
@@ -58,7 +64,8 @@ impl Scan {
     pub fn of(path: &Path) -> Result<Self, Error> {
         let found = Arc::new(Mutex::new(Found::default()));
         let growing = found.clone();
-        let pipeline = source::taken_apart(path, move |_, pad, stream, caps| {
+        let watched = move |_: &gst::Pipeline, pad: &gst::Pad, stream, caps: &gst::Caps| {
+            lock(&growing).streams += 1;
             if let Stream::Pictures(number) = stream {
                 lock(&growing).videos += 1;
                 if number == 0 {
@@ -66,7 +73,8 @@ impl Scan {
                     watch(pad, growing.clone());
                 }
             }
-        })?;
+        };
+        let pipeline = source::taken_apart(path, watched)?;
         let end = match Running::start(pipeline) {
             Ok(running) => running.wait()?,
             Err(end) => end,
@@ -86,6 +94,8 @@ impl Scan {
             video: 0,
             coded,
             frames,
+            shift: found.shift.unwrap_or(0),
+            streams: found.streams,
             more_videos: found.videos - 1,
             damage: end.reading(path).err().map(|error| error.to_string()),
         })
@@ -135,6 +145,9 @@ impl Found {
             return;
         };
         if let Some(time) = segment.to_stream_time(from) {
+            let running = segment.to_running_time(from).map_or(time, |running| running);
+            self.shift
+                .get_or_insert(running.nseconds() as i64 - time.nseconds() as i64);
             self.frames.push(Coded {
                 time: time.nseconds(),
                 duration: duration.map(gst::ClockTime::nseconds),
