@@ -21,7 +21,10 @@ const SIDE: &str = "width=96,height=64";
 /// `blurdm restore`, on the CPU, which is there everywhere.
 fn restore(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blurdm"));
-    command.arg("restore").args(["--execution-provider", "cpu"]).args(arguments);
+    command
+        .arg("restore")
+        .args(["--execution-provider", "cpu"])
+        .args(arguments);
     command
 }
 
@@ -45,7 +48,10 @@ fn launch(pipeline: &str) {
     let pipeline = gst::parse::launch(pipeline).unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
     let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-    let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(120), &ends);
+    let end = pipeline
+        .bus()
+        .unwrap()
+        .timed_pop_filtered(gst::ClockTime::from_seconds(120), &ends);
     pipeline.set_state(gst::State::Null).unwrap();
     assert!(end.is_some_and(|message| message.type_() == gst::MessageType::Eos));
 }
@@ -89,14 +95,21 @@ fn streams(path: &Path, parts: &str) -> Streams {
     gst::init().unwrap();
     let found = Arc::new(Mutex::new(Streams::new()));
     let pipeline = gst::Pipeline::new();
-    let file = gst::ElementFactory::make("filesrc").property("location", path).build().unwrap();
+    let file = gst::ElementFactory::make("filesrc")
+        .property("location", path)
+        .build()
+        .unwrap();
     let parts = gst::ElementFactory::make(parts).build().unwrap();
     pipeline.add_many([&file, &parts]).unwrap();
     file.link(&parts).unwrap();
     let (inside, collected) = (pipeline.downgrade(), found.clone());
     parts.connect_pad_added(move |_, pad| {
         let pipeline = inside.upgrade().unwrap();
-        let sink = gst::ElementFactory::make("fakesink").property("sync", false).property("async", false).build().unwrap();
+        let sink = gst::ElementFactory::make("fakesink")
+            .property("sync", false)
+            .property("async", false)
+            .build()
+            .unwrap();
         pipeline.add(&sink).unwrap();
         sink.sync_state_with_parent().unwrap();
         pad.link(&sink.static_pad("sink").unwrap()).unwrap();
@@ -112,7 +125,10 @@ fn streams(path: &Path, parts: &str) -> Streams {
     });
     pipeline.set_state(gst::State::Playing).unwrap();
     let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-    pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(60), &ends);
+    pipeline
+        .bus()
+        .unwrap()
+        .timed_pop_filtered(gst::ClockTime::from_seconds(60), &ends);
     pipeline.set_state(gst::State::Null).unwrap();
     std::mem::take(&mut *found.lock().unwrap())
 }
@@ -126,7 +142,10 @@ fn times(packets: &[(Option<u64>, Vec<u8>)]) -> Vec<Option<u64>> {
 /// Sound is the same bit for bit, and every frame is there at its time.
 fn assert_kept(original: &Path, output: &Path) {
     let (mut original, mut output) = (packets(original), packets(output));
-    let (before, after) = (original.remove("video/x-h264").unwrap(), output.remove("video/x-h264").unwrap());
+    let (before, after) = (
+        original.remove("video/x-h264").unwrap(),
+        output.remove("video/x-h264").unwrap(),
+    );
     assert_eq!(times(&before), times(&after));
     assert!(original == output, "another stream is not what it was");
     assert!(before != after, "nothing was restored");
@@ -135,13 +154,20 @@ fn assert_kept(original: &Path, output: &Path) {
 #[test]
 fn frames_keep_their_times_and_sound_its_bits() {
     let (_folder, folder) = folder();
-    for (name, muxer) in [("a b.mp4", "mp4mux"), ("Fahrt über Land.mov", "qtmux"), ("c.mkv", "matroskamux")] {
+    for (name, muxer) in [
+        ("a b.mp4", "mp4mux"),
+        ("Fahrt über Land.mov", "qtmux"),
+        ("c.mkv", "matroskamux"),
+    ] {
         let (input, output) = (folder.join(name), folder.join("out").join(name));
         clip(&input, 30, muxer);
         done(&[text(&input), "-o", text(&folder.join("out"))]);
         assert_kept(&input, &output);
     }
-    let left: Vec<_> = fs::read_dir(folder.join("out")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(folder.join("out"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left.len(), 6, "three videos and a record beside each: {left:?}");
 }
 
@@ -185,7 +211,11 @@ fn a_run_that_was_killed_is_gone_on_with_and_gives_the_same_frames() {
     assert_kept(&input, &resumed);
     assert!(frames(&whole) == frames(&resumed), "frames differ");
     assert!(!folder.join("resumed.mp4.blurdm").exists());
-    assert!(fs::read_dir(&folder).unwrap().all(|entry| !text(&entry.unwrap().path()).ends_with(".part")));
+    assert!(
+        fs::read_dir(&folder)
+            .unwrap()
+            .all(|entry| !text(&entry.unwrap().path()).ends_with(".part"))
+    );
 }
 
 #[test]
@@ -222,7 +252,13 @@ fn segments_restored_apart_give_the_same_file() {
     let segments = plan["segments"].as_array().unwrap();
     assert!(segments.len() > 1);
     for segment in segments.iter().rev() {
-        done(&[text(&input), "-o", text(&parts), "--segments", &segment["number"].to_string()]);
+        done(&[
+            text(&input),
+            "-o",
+            text(&parts),
+            "--segments",
+            &segment["number"].to_string(),
+        ]);
     }
     assert!(!parts.exists());
     done(&[text(&input), "-o", text(&parts)]);
@@ -237,8 +273,20 @@ fn a_part_of_a_clip_has_the_frames_of_that_part() {
     done(&[text(&input), "-o", text(&output), "--start", "0.8", "--duration", "0.6"]);
     let expected: Vec<_> = (0..15).map(|frame| Some(frame * 40_000_000)).collect();
     assert_eq!(times(&frames(&output)), expected);
-    let output = run(&[text(&input), "-o", text(&folder.join("none.mp4")), "--start", "7", "--duration", "1"]);
-    assert!(!output.status.success() && said(&output).contains("holds no frame between 7.000 s"), "{}", said(&output));
+    let output = run(&[
+        text(&input),
+        "-o",
+        text(&folder.join("none.mp4")),
+        "--start",
+        "7",
+        "--duration",
+        "1",
+    ]);
+    assert!(
+        !output.status.success() && said(&output).contains("holds no frame between 7.000 s"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]
@@ -271,7 +319,11 @@ fn what_is_there_is_not_replaced_and_what_was_done_is_not_done_again() {
     clip(&input, 12, "mp4mux");
     fs::write(&output, "mine").unwrap();
     let refused = run(&[text(&input), "-o", text(&output)]);
-    assert!(!refused.status.success() && said(&refused).contains("--overwrite"), "{}", said(&refused));
+    assert!(
+        !refused.status.success() && said(&refused).contains("--overwrite"),
+        "{}",
+        said(&refused)
+    );
     assert_eq!(fs::read(&output).unwrap(), b"mine");
     done(&[text(&input), "-o", text(&output), "--overwrite"]);
     let made = fs::metadata(&output).unwrap().modified().unwrap();
@@ -343,7 +395,11 @@ fn a_folder_that_cannot_be_written_is_told() {
     clip(&input, 12, "mp4mux");
     fs::write(folder.join("file"), "").unwrap();
     let result = run(&[text(&input), "-o", text(&folder.join("file/out.mp4"))]);
-    assert!(!result.status.success() && said(&result).contains("cannot be written"), "{}", said(&result));
+    assert!(
+        !result.status.success() && said(&result).contains("cannot be written"),
+        "{}",
+        said(&result)
+    );
 }
 
 #[test]
@@ -355,7 +411,12 @@ fn progress_for_scripts_is_a_json_object_per_line() {
     let lines = String::from_utf8(output.stdout).unwrap();
     let events: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events[0]["event"], "begun");
-    assert!(events.iter().any(|event| event["event"] == "done" && event["frames"] == 12), "{lines}");
+    assert!(
+        events
+            .iter()
+            .any(|event| event["event"] == "done" && event["frames"] == 12),
+        "{lines}"
+    );
 }
 
 #[test]
@@ -365,7 +426,11 @@ fn a_report_shows_stills_and_figures_and_asks_for_nothing() {
     clip(&input, 30, "mp4mux");
     done(&[text(&input), "-o", text(&folder.join("out.mp4")), "--report"]);
     let page = fs::read_to_string(folder.join("out.html")).unwrap();
-    assert_eq!(page.matches("data:image/png;base64,").count(), 10, "five stills, before and after");
+    assert_eq!(
+        page.matches("data:image/png;base64,").count(),
+        10,
+        "five stills, before and after"
+    );
     assert!(!page.contains("http://") || !page.contains("src=\"http"));
     assert!(page.contains("<svg"));
 }

@@ -103,6 +103,7 @@ impl Running {
                 Ok(gst::StateChangeSuccess::Async) => {}
                 Ok(_) => return Ok(None),
                 Err(failed) => {
+                    interrupt::check()?;
                     let end = self.ended_now();
                     return Ok(Some(end.unwrap_or_else(|| End::Failed(failed.to_string()))));
                 }

@@ -31,6 +31,7 @@ mod sharpness;
 mod side_by_side;
 mod source;
 mod still;
+mod text;
 mod treatment;
 mod work;
 

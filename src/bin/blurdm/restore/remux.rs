@@ -18,6 +18,7 @@ use super::{
     interrupt,
     scan::Scan,
     source::{self, Stream},
+    text,
 };
 
 /// What of one stream may wait until the muxer has come to it: sparse streams hold up none of the others so long.
@@ -196,9 +197,12 @@ fn copy(pipeline: &gst::Pipeline, pad: &gst::Pad, mux: &gst::Element) -> Result<
         let (Some(sink), Some(src)) = ends else {
             return Err(gst::glib::bool_error!("a queue has no pads"));
         };
-        let place = mux
-            .compatible_pad(pad, None)
-            .ok_or_else(|| gst::glib::bool_error!("the muxer has no place for it"))?;
+        let plain = text::as_it_was(pad, &sink);
+        let place = match &plain {
+            Some(caps) => place_for(mux, caps),
+            None => mux.compatible_pad(pad, None),
+        };
+        let place = place.ok_or_else(|| gst::glib::bool_error!("the muxer has no place for it"))?;
         let refused = |refused| gst::glib::bool_error!("{refused}");
         src.link(&place).map_err(refused)?;
         if let Err(why) = pad.link(&sink) {
@@ -212,6 +216,14 @@ fn copy(pipeline: &gst::Pipeline, pad: &gst::Pad, mux: &gst::Element) -> Result<
         pipeline.remove(&queue)?;
     }
     linked
+}
+
+fn place_for(mux: &gst::Element, caps: &gst::Caps) -> Option<gst::Pad> {
+    let templates = mux.pad_template_list();
+    let fits = |template: &&gst::PadTemplate| {
+        template.direction() == gst::PadDirection::Sink && template.caps().can_intersect(caps)
+    };
+    mux.request_pad(templates.iter().find(fits)?, None, None)
 }
 
 /// Collects what is said of the original's video, such as how the camera was held.

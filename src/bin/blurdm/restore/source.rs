@@ -76,6 +76,8 @@ fn forget(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), gst::glib::Boo
         .property("sync", false)
         .property("async", false)
         .build()?;
+    // Not even in PAUSED, where a sink keeps what it has got first and waits.
+    pad.add_probe(gst::PadProbeType::BUFFER, |_, _| gst::PadProbeReturn::Drop);
     pipeline.add(&nowhere)?;
     nowhere.sync_state_with_parent()?;
     let sink = nowhere
