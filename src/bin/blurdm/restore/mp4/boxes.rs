@@ -247,6 +247,9 @@ fn too_short(kind: Kind) -> String {
 
 #[cfg(test)]
 mod tests {
+    // A test may panic: that is how it fails.
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn parsed(kind: &Kind, body: &[u8]) -> Mp4Box {

@@ -64,3 +64,74 @@ fn boxes(entry: &[u8]) -> Vec<(Kind, &[u8])> {
 pub fn is_encrypted(entry: &[u8]) -> bool {
     entry.get(4..8) == Some(b"encv") || boxes(entry).iter().any(|(kind, _)| kind == b"sinf")
 }
+
+#[cfg(test)]
+mod tests {
+    // A test may panic: that is how it fails.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::restore::mp4::boxes::Mp4Box;
+
+    fn entry(kind: &Kind, size: (u16, u16), boxes: &[&Kind]) -> Vec<u8> {
+        let mut fixed = vec![0; FIXED - 8];
+        fixed[24..26].copy_from_slice(&size.0.to_be_bytes());
+        fixed[26..28].copy_from_slice(&size.1.to_be_bytes());
+        for inner in boxes {
+            // So that it can be told whose box it is.
+            fixed.extend(Mp4Box::bytes(inner, kind.to_vec()).to_bytes());
+        }
+        Mp4Box::bytes(kind, fixed).to_bytes()
+    }
+
+    fn told(entry: &[u8]) -> Vec<(Kind, &[u8])> {
+        assert_eq!(entry[..4], (entry.len() as u32).to_be_bytes());
+        boxes(entry)
+            .into_iter()
+            .map(|(kind, bytes)| (kind, &bytes[8..]))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_true_of_the_picture_is_kept_where_the_new_entry_lacks_it() {
+        let old = entry(
+            b"avc1",
+            (64, 48),
+            &[b"avcC", b"colr", b"btrt", b"pasp", b"clap", b"mdcv"],
+        );
+        let new = entry(b"hvc1", (64, 48), &[b"hvcC", b"pasp", b"btrt"]);
+        let joined = joined(&new, &old, 2).unwrap();
+        let expected: [(Kind, &[u8]); 5] = [
+            (*b"hvcC", b"hvc1"),
+            (*b"pasp", b"hvc1"),
+            (*b"colr", b"avc1"),
+            (*b"clap", b"avc1"),
+            (*b"mdcv", b"avc1"),
+        ];
+        assert_eq!(told(&joined), expected);
+        assert_eq!(joined[4..8], *b"hvc1");
+        assert_eq!(joined[DATA_REFERENCE], [0, 2]);
+    }
+
+    #[test]
+    fn an_aperture_for_pictures_of_another_size_is_not_kept() {
+        let old = entry(b"avc1", (64, 48), &[b"clap", b"pasp"]);
+        let new = entry(b"avc1", (128, 48), &[]);
+        let expected: [(Kind, &[u8]); 1] = [(*b"pasp", b"avc1")];
+        assert_eq!(told(&joined(&new, &old, 1).unwrap()), expected);
+    }
+
+    #[test]
+    fn an_entry_that_is_cut_off_is_refused() {
+        let old = entry(b"avc1", (64, 48), &[]);
+        assert!(joined(&old[..FIXED - 1], &old, 1).is_err());
+        assert!(joined(&old, &old[..20], 1).is_ok());
+    }
+
+    #[test]
+    fn encrypted_entries_are_known() {
+        assert!(is_encrypted(&entry(b"encv", (64, 48), &[])));
+        assert!(is_encrypted(&entry(b"avc1", (64, 48), &[b"avcC", b"sinf"])));
+        assert!(!is_encrypted(&entry(b"avc1", (64, 48), &[b"avcC"])));
+    }
+}

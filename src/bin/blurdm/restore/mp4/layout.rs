@@ -162,6 +162,9 @@ pub fn united(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
 
 #[cfg(test)]
 mod tests {
+    // A test may panic: that is how it fails.
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn mdat(start: u64, end: u64) -> Region {

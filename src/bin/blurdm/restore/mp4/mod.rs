@@ -13,6 +13,7 @@ mod entry;
 mod error;
 mod fields;
 mod layout;
+mod moov;
 mod movie;
 mod places;
 mod restored;

@@ -31,6 +31,8 @@ const FIRST: [&Kind; 11] = [
 pub struct Movie {
     path: PathBuf,
     file: File,
+    /// Bytes of the file.
+    pub(super) length: u64,
     pub(super) ftyp: Option<Mp4Box>,
     pub(super) moov: Mp4Box,
     /// In the order of the `trak` boxes.
@@ -75,12 +77,13 @@ impl Movie {
         let movie = Self {
             path: path.into(),
             file,
+            length,
             ftyp: top.ftyp,
             moov,
             tracks,
             regions: top.regions,
         };
-        movie.check_length(length)?;
+        movie.check_length()?;
         Ok(movie)
     }
 
@@ -106,11 +109,11 @@ impl Movie {
         read_at(&self.file, offset, bytes).map_err(|source| Mp4Error::read(&self.path, source))
     }
 
-    fn check_length(&self, length: u64) -> Result<(), Mp4Error> {
+    fn check_length(&self) -> Result<(), Mp4Error> {
         for track in &self.tracks {
             let here = track.chunks.iter().filter(|chunk| track.is_here(chunk));
             for chunk in here.filter(|chunk| chunk.samples > 0) {
-                if chunk.offset >= length || chunk.end() > length {
+                if chunk.offset >= self.length || chunk.end() > self.length {
                     return Err(Mp4Error::Truncated {
                         file: self.path.clone(),
                         track: track.id,

@@ -77,9 +77,8 @@ pub fn moved_chunks(track: &Track, layout: &Layout, base: u64) -> Result<Vec<u64
         .ok_or_else(|| format!("data of track {} is not where media data is", track.id))
 }
 
-/// Auxiliary information of samples (`saio`), which encrypted sound has, say.
-///
-/// Nothing is done, and false returned, where one of its places cannot be put right.
+/// Auxiliary information of samples (`saio`), which encrypted sound has, say. False where one of its places cannot be put right; that table is
+/// as it was then.
 pub fn set_saio(trak: &mut Mp4Box, moved: impl Fn(u64) -> Option<u64>) -> bool {
     let Some(stbl) = trak.at_mut(&[b"mdia", b"minf", b"stbl"]) else {
         return true;
@@ -171,4 +170,79 @@ pub fn drop_items(parent: &mut Mp4Box, notes: &mut Vec<String>) {
 /// The note for a box that is not kept.
 pub fn not_kept(kind: &[u8; 4], reason: &str) -> String {
     format!("box '{}' is not kept: {reason}", name(*kind))
+}
+
+#[cfg(test)]
+mod tests {
+    // A test may panic: that is how it fails.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::restore::mp4::timing::table;
+
+    fn trak(tables: Vec<Mp4Box>) -> Mp4Box {
+        let inside = |kind, children| Mp4Box::boxes(kind, Vec::new(), children);
+        let stbl = inside(b"stbl", tables);
+        inside(b"trak", vec![inside(b"mdia", vec![inside(b"minf", vec![stbl])])])
+    }
+
+    fn stbl<'a>(trak: &'a Mp4Box, kind: &[u8; 4]) -> Option<&'a [u8]> {
+        trak.at(&[b"mdia", b"minf", b"stbl", kind]).and_then(Mp4Box::data)
+    }
+
+    const FAR: u64 = 5 << 30;
+
+    #[test]
+    fn places_beyond_4_gib_need_the_wide_table() {
+        let mut trak = trak(vec![table(b"stco", 0, [[10], [20]].into_iter())]);
+        assert!(set_chunks(&mut trak.clone(), &[1, FAR]).is_err());
+        widen(&mut trak);
+        assert_eq!(stbl(&trak, b"stco"), None);
+        let wide = table(b"co64", 0, [[0, 10], [0, 20]].into_iter());
+        assert_eq!(stbl(&trak, b"co64"), wide.data());
+        set_chunks(&mut trak, &[1, FAR]).unwrap();
+        let set = table(b"co64", 0, [[0, 1], [1, 1 << 30]].into_iter());
+        assert_eq!(stbl(&trak, b"co64"), set.data());
+    }
+
+    #[test]
+    fn auxiliary_information_is_found_where_it_is_now() {
+        for (version, entries) in [(0, vec![7u32]), (1, vec![0, 7])] {
+            for flags in [0, 1] {
+                let mut data = vec![version, 0, 0, flags];
+                data.extend(vec![0xee; 8 * usize::from(flags)]);
+                data.extend(1u32.to_be_bytes());
+                let mut expected = data.clone();
+                data.extend(entries.iter().flat_map(|entry| entry.to_be_bytes()));
+                let moved = entries.iter().map(|&entry| if entry == 7 { 107 } else { 0u32 });
+                expected.extend(moved.flat_map(u32::to_be_bytes));
+                let mut trak = trak(vec![Mp4Box::bytes(b"saio", data)]);
+                assert!(set_saio(&mut trak, |place| Some(place + 100)));
+                assert_eq!(stbl(&trak, b"saio"), Some(expected.as_slice()));
+                let before = trak.clone();
+                assert!(!set_saio(&mut trak, |_| None));
+                assert_eq!(trak, before);
+            }
+        }
+    }
+
+    #[test]
+    fn items_that_lie_in_the_file_go_and_the_tags_beside_them_stay() {
+        let children = [b"hdlr", b"iloc", b"iinf", b"ilst"].map(|kind| Mp4Box::bytes(kind, vec![0; 8]));
+        let meta = Mp4Box::boxes(b"meta", vec![0; 4], children.into());
+        let mut moov = Mp4Box::boxes(b"moov", Vec::new(), vec![meta]);
+        let mut notes = Vec::new();
+        drop_items(&mut moov, &mut notes);
+        let left: Vec<_> = moov
+            .child(b"meta")
+            .unwrap()
+            .children()
+            .iter()
+            .map(|child| child.kind)
+            .collect();
+        assert_eq!(left, [*b"hdlr", *b"ilst"]);
+        assert_eq!(notes.len(), 1);
+        drop_items(&mut moov, &mut notes);
+        assert_eq!(notes.len(), 1);
+    }
 }

@@ -61,9 +61,9 @@ impl Restored {
                 (number, Sample { rank, ..*sample })
             }));
         }
-        let timing =
-            Timing::new(ticks, frames.iter().map(|(_, sample)| sample.rank), last(video, ticks)).map_err(unfit)?;
-        let chunks = chunks(track, video, &frames, &entry_of, ticks);
+        let places = places(video, ticks).map_err(unfit)?;
+        let timing = timing(video, &places, ticks, &frames).map_err(unfit)?;
+        let chunks = chunks(track, &frames, &entry_of, &places);
         Ok(Self {
             entries,
             frames,
@@ -150,28 +150,44 @@ fn entries(track: &Track, segments: &[Segment]) -> Result<(Vec<Vec<u8>>, Vec<u32
     Ok((entries, entry_of))
 }
 
-/// Ticks that the last frame lasts: to the one that followed it in the original, if one did.
-fn last(video: &VideoTrack, ticks: &[i64]) -> u32 {
-    let Some(last) = ticks.last() else { return video.last };
-    let after = video.presentation_ticks.partition_point(|tick| tick <= last);
-    let next = video.presentation_ticks.get(after);
-    next.and_then(|next| u32::try_from(next - last).ok())
-        .unwrap_or(video.last)
+/// Place of each frame, in the order of display, among the original's: of the one shown at its time, or else the next.
+fn places(video: &VideoTrack, ticks: &[i64]) -> Result<Vec<usize>, String> {
+    if !ticks.is_sorted() {
+        return Err("the times of its frames are not in order".into());
+    }
+    let all = &video.presentation_ticks;
+    let mut places: Vec<usize> = Vec::with_capacity(ticks.len());
+    for (number, tick) in ticks.iter().enumerate() {
+        let place = all.partition_point(|other| other < tick);
+        // Frames of one time have places of their own.
+        let after = match places.last() {
+            Some(last) if ticks[number - 1] == *tick => last + 1,
+            _ => 0,
+        };
+        places.push(place.max(after).min(all.len() - 1));
+    }
+    Ok(places)
 }
 
-/// Each frame goes where the frame of its time was in the original, so that video and sound stay as close together as they were.
-fn chunks(
-    track: &Track,
-    video: &VideoTrack,
-    frames: &[(usize, Sample)],
-    entry_of: &[u32],
-    ticks: &[i64],
-) -> Vec<RestoredChunk> {
+/// The original's decoding times, in as far as the frames are there. So where all are, the decoding times are the original's, whatever the
+/// order in which the new encoder decodes; players stop by these.
+fn timing(video: &VideoTrack, places: &[usize], ticks: &[i64], frames: &[(usize, Sample)]) -> Result<Timing, String> {
+    let all = &video.decoding;
+    let (Some(&first), Some(&last)) = (places.first(), places.last()) else {
+        return Err("no frames were restored".into());
+    };
+    let decoding: Vec<_> = places.iter().map(|&place| all[place] - all[first]).collect();
+    let next = all.get(last + 1).and_then(|next| u32::try_from(next - all[last]).ok());
+    let composition: Vec<_> = frames.iter().map(|(_, sample)| ticks[sample.rank]).collect();
+    Timing::new(&decoding, &composition, next.unwrap_or(video.last))
+}
+
+/// Each frame goes where the frame of its place was in the original, so that video and sound stay as close together as they were.
+fn chunks(track: &Track, frames: &[(usize, Sample)], entry_of: &[u32], places: &[usize]) -> Vec<RestoredChunk> {
     let mut chunks: Vec<(usize, RestoredChunk)> = Vec::new();
     let mut old = 0;
-    for (number, ((segment, sample), tick)) in frames.iter().zip(ticks).enumerate() {
-        let place = video.presentation_ticks.partition_point(|other| other < tick);
-        while old + 1 < track.chunks.len() && track.chunks[old + 1].first <= place {
+    for (number, ((segment, sample), place)) in frames.iter().zip(places).enumerate() {
+        while old + 1 < track.chunks.len() && track.chunks[old + 1].first <= *place {
             old += 1;
         }
         let entry = entry_of[*segment];

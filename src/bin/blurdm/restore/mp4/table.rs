@@ -268,6 +268,9 @@ pub fn sync_samples(stbl: &Mp4Box, count: usize) -> Result<Vec<bool>, String> {
 
 #[cfg(test)]
 mod tests {
+    // A test may panic: that is how it fails.
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::restore::mp4::timing::table;
 

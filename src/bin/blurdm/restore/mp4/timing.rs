@@ -16,35 +16,33 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// `ticks` is ascending, in the order of display; `ranks` tells for each sample, in decoding order, which of these is its own. The last frame
-    /// lasts `last` ticks.
-    ///
-    /// Decoding times are the ticks themselves, from 0 on: so the first sample is decoded at 0, as `stts` has it, and where nothing is reordered
-    /// all are shown as much later as the first is.
+    /// Of samples in decoding order, decoded at `decoding`, which begins with 0, and shown at `composition`. The last one is decoded for `last` ticks,
+    /// and the one shown last is shown as long.
     ///
     /// # Errors
-    /// What cannot be written in 32 bits, as a part of a sentence.
-    pub fn new(ticks: &[i64], ranks: impl Iterator<Item = usize>, last: u32) -> Result<Self, String> {
-        let (Some(&first), Some(&end)) = (ticks.first(), ticks.last()) else {
+    /// What cannot be written in 32 bits, or is not in order, as a part of a sentence.
+    pub fn new(decoding: &[i64], composition: &[i64], last: u32) -> Result<Self, String> {
+        let (Some(&first), Some(&end)) = (composition.iter().min(), composition.iter().max()) else {
             return Err("there are no frames".into());
         };
         let mut deltas = Vec::new();
-        for pair in ticks.windows(2) {
+        for pair in decoding.windows(2) {
             let delta = pair[1].checked_sub(pair[0]).and_then(|delta| u32::try_from(delta).ok());
             add(&mut deltas, delta.ok_or("frames are not in order, or too far apart")?);
         }
         add(&mut deltas, last);
         let mut offsets = Vec::new();
-        for (rank, &decoded) in ranks.zip(ticks) {
-            let shown = ticks.get(rank).ok_or("a frame has no time")?;
-            let offset = shown.checked_sub(decoded).and_then(|offset| offset.checked_add(first));
-            let offset = offset.and_then(|offset| i32::try_from(offset).ok());
-            add(&mut offsets, offset.ok_or("frames are shown too late")?);
+        for (shown, &decoded) in composition.iter().zip(decoding) {
+            let offset = shown.checked_sub(decoded).and_then(|offset| i32::try_from(offset).ok());
+            add(
+                &mut offsets,
+                offset.ok_or("a frame is shown too long after it is decoded")?,
+            );
         }
         Ok(Self {
             deltas,
             offsets,
-            shown: (first, end + i64::from(last)),
+            shown: (first, end.saturating_add(last.into())),
         })
     }
 
@@ -89,6 +87,9 @@ pub fn table<const N: usize>(kind: &[u8; 4], version: u8, entries: impl ExactSiz
 
 #[cfg(test)]
 mod tests {
+    // A test may panic: that is how it fails.
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::restore::mp4::table::Times;
 
@@ -104,8 +105,8 @@ mod tests {
     }
 
     #[test]
-    fn frames_in_order_from_0_on_need_no_offsets() {
-        let timing = Timing::new(&[0, 10, 25, 27], 0.., 3).unwrap();
+    fn frames_that_are_shown_when_they_are_decoded_need_no_offsets() {
+        let timing = Timing::new(&[0, 10, 25, 27], &[0, 10, 25, 27], 3).unwrap();
         let times = read(&timing, 4);
         assert_eq!(times.composition, [0, 10, 25, 27]);
         assert_eq!(times.last, 3);
@@ -114,49 +115,34 @@ mod tests {
 
     #[test]
     fn every_frame_is_shown_at_its_tick_whatever_the_order_of_decoding() {
-        let ticks = [0, 10, 25, 27, 40, 41, 90];
-        let ranks = [0, 3, 1, 2, 6, 5, 4];
-        let timing = Timing::new(&ticks, ranks.into_iter(), 9).unwrap();
-        let times = read(&timing, ticks.len());
-        assert_eq!(times.composition, ranks.map(|rank| ticks[rank]));
-        assert_eq!(times.decoding[0], 0);
-        assert!(times.decoding.is_sorted());
+        let decoding = [0, 10, 25, 27, 40, 41, 90];
+        let composition = [0, 27, 10, 25, 90, 41, 40];
+        let timing = Timing::new(&decoding, &composition, 9).unwrap();
+        let times = read(&timing, decoding.len());
+        assert_eq!(times.decoding, decoding);
+        assert_eq!(times.composition, composition);
         assert_eq!(version(&timing), Some(1));
         let cslg = timing.boxes().into_iter().find(|table| &table.kind == b"cslg").unwrap();
-        let fields: Vec<_> = cslg
-            .data()
-            .unwrap()
-            .chunks(4)
+        let fields = cslg.data().unwrap().chunks(4);
+        let fields: Vec<_> = fields
             .map(|field| i32::from_be_bytes(field.try_into().unwrap()))
             .collect();
-        let offsets: Vec<_> = times
-            .composition
-            .iter()
-            .zip(&times.decoding)
-            .map(|(shown, decoded)| shown - decoded)
-            .collect();
-        let (lowest, highest) = (
-            *offsets.iter().min().unwrap() as i32,
-            *offsets.iter().max().unwrap() as i32,
-        );
-        assert_eq!(fields, [0, -lowest, lowest, highest, 0, 99]);
+        assert_eq!(fields, [0, 50, -50, 50, 0, 99]);
     }
 
     #[test]
     fn a_movie_that_begins_late_hides_the_reordering_in_offsets_without_a_sign() {
-        let ticks = [200, 300, 400, 500];
-        let ranks = [0, 3, 1, 2];
-        let timing = Timing::new(&ticks, ranks.into_iter(), 100).unwrap();
-        assert_eq!(read(&timing, 4).composition, ranks.map(|rank| ticks[rank]));
+        let timing = Timing::new(&[0, 100, 200, 300], &[200, 500, 300, 400], 100).unwrap();
+        assert_eq!(read(&timing, 4).composition, [200, 500, 300, 400]);
         assert_eq!(version(&timing), Some(0));
     }
 
     #[test]
     fn what_32_bits_do_not_hold_is_refused() {
-        assert!(Timing::new(&[], 0.., 1).is_err());
-        assert!(Timing::new(&[0, 5, 4], 0.., 1).is_err());
-        assert!(Timing::new(&[0, 1 << 32], 0.., 1).is_err());
-        assert!(Timing::new(&[1 << 31, (1 << 31) + 1], 0.., 1).is_err());
-        assert!(Timing::new(&[i64::MIN, i64::MAX], 0.., 1).is_err());
+        assert!(Timing::new(&[], &[], 1).is_err());
+        assert!(Timing::new(&[0, 5, 4], &[0, 5, 4], 1).is_err());
+        assert!(Timing::new(&[0, 1 << 32], &[0, 1 << 32], 1).is_err());
+        assert!(Timing::new(&[0, 1], &[1 << 31, (1 << 31) + 1], 1).is_err());
+        assert!(Timing::new(&[i64::MIN, i64::MAX], &[0, 0], 1).is_err());
     }
 }

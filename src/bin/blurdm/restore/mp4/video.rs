@@ -5,6 +5,7 @@
 use super::{
     Movie, Mp4Error,
     boxes::Mp4Box,
+    entry,
     fields::Fields,
     table::{Times, composition_offsets},
     track::Track,
@@ -29,7 +30,9 @@ pub struct VideoTrack {
     pub edits: usize,
     /// Place among the tracks.
     pub(super) index: usize,
-    /// Ticks that the last frame lasts.
+    /// When each sample is decoded, in ticks, ascending from 0.
+    pub(super) decoding: Vec<i64>,
+    /// Ticks from the last of these to the end.
     pub(super) last: u32,
     /// Frames by the time that `qtdemux` gives them, in ticks, ascending, and their own.
     reported: Vec<(i64, i64)>,
@@ -63,6 +66,7 @@ impl VideoTrack {
             index,
             last: times.last,
             reported: reported(stbl, track, &times).map_err(damaged)?,
+            decoding: times.decoding,
         })
     }
 
@@ -105,11 +109,19 @@ fn is_still(track: &Track, tracks: &[Track]) -> bool {
 
 fn check(movie: &Movie, track: &Track) -> Result<(), Mp4Error> {
     let unsupported = |reason: &str| Err(Mp4Error::unsupported(movie.path(), reason));
-    if track.entries.iter().any(|entry| &entry.kind == b"encv") {
+    if track.entries.iter().any(|entry| entry::is_encrypted(&entry.bytes)) {
         return unsupported("its video is encrypted");
     }
     if !track.chunks.iter().all(|chunk| track.is_here(chunk)) {
         return unsupported("its video is in another file");
+    }
+    // Else a few bytes could promise millions of frames that share them.
+    let bytes = track
+        .chunks
+        .iter()
+        .fold(0u64, |sum, chunk| sum.saturating_add(chunk.bytes));
+    if bytes > movie.length {
+        return Err(Mp4Error::damaged(movie.path(), "its frames are larger than the file"));
     }
     let in_chunks: usize = track.chunks.iter().map(|chunk| chunk.samples).sum();
     if in_chunks < track.samples {
