@@ -238,12 +238,7 @@ impl<'a> Job<'a> {
 
     /// What could not be decoded.
     fn gaps(&self, finished: &[Finished]) -> Vec<String> {
-        let mut gaps: Vec<String> = self
-            .scan
-            .damage
-            .iter()
-            .map(|damage| format!("the file breaks off: {damage}"))
-            .collect();
+        let mut gaps: Vec<String> = self.scan.damage.iter().cloned().collect();
         for span in &self.spans {
             let segment = finished.iter().find(|segment| segment.span == *span);
             let there = segment.map_or(0, |segment| segment.frames.len());

@@ -142,7 +142,7 @@ impl Remuxed<'_> {
                     cut(pad, part, later);
                 }
                 if let Some(mux) = mux.upgrade()
-                    && let Err(why) = copy(pipeline, pad, &mux)
+                    && let Err(why) = copy(pipeline, pad, caps, &mux)
                 {
                     gst::info!(CAT, obj = pad, "{why}");
                     lock(&known).lost.push(described(caps));
@@ -185,7 +185,12 @@ fn add_tags(mux: &gst::Element, tags: &[(&str, &str)]) {
 }
 
 /// Copies a stream into the muxer, if that has a place for it.
-fn copy(pipeline: &gst::Pipeline, pad: &gst::Pad, mux: &gst::Element) -> Result<(), gst::glib::BoolError> {
+fn copy(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    caps: &gst::Caps,
+    mux: &gst::Element,
+) -> Result<(), gst::glib::BoolError> {
     let queue = gst::ElementFactory::make("queue")
         .property("max-size-buffers", 0u32)
         .property("max-size-bytes", WAITING_BYTES)
@@ -197,7 +202,7 @@ fn copy(pipeline: &gst::Pipeline, pad: &gst::Pad, mux: &gst::Element) -> Result<
         let (Some(sink), Some(src)) = ends else {
             return Err(gst::glib::bool_error!("a queue has no pads"));
         };
-        let plain = text::as_it_was(pad, &sink);
+        let plain = text::as_it_was(caps, &sink);
         let place = match &plain {
             Some(caps) => place_for(mux, caps),
             None => mux.compatible_pad(pad, None),
@@ -283,7 +288,7 @@ fn cut(pad: &gst::Pad, part: Part, earlier: i64) {
         if wanted {
             gst::PadProbeReturn::Ok
         } else {
-            gst::PadProbeReturn::Drop
+            source::dropped(info)
         }
     });
 }

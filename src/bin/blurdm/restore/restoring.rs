@@ -276,9 +276,14 @@ fn guard(element: &gst::Element, gate: &Arc<Mutex<Gate>>) {
                 // All that comes from now on comes from where the seek went.
                 lock(&gate).open();
             }
-            match (element.upgrade(), info.buffer_mut()) {
+            let admitted = match (element.upgrade(), info.buffer_mut()) {
                 (Some(element), Some(buffer)) => Gate::admit(&gate, pad, &element, buffer),
-                _ => gst::PadProbeReturn::Ok,
+                _ => true,
+            };
+            if admitted {
+                gst::PadProbeReturn::Ok
+            } else {
+                source::dropped(info)
             }
         });
     }
@@ -299,26 +304,21 @@ impl Gate {
     }
 
     /// Whether a frame goes into the element, and what is done to it there.
-    fn admit(
-        gate: &Mutex<Self>,
-        pad: &gst::Pad,
-        element: &gst::Element,
-        buffer: &mut gst::Buffer,
-    ) -> gst::PadProbeReturn {
+    fn admit(gate: &Mutex<Self>, pad: &gst::Pad, element: &gst::Element, buffer: &mut gst::Buffer) -> bool {
         let Some((time, pts)) = times(pad, buffer) else {
-            return gst::PadProbeReturn::Drop;
+            return false;
         };
         let (watched, only_blurred, strength) = {
             let mut gate = lock(gate);
             if !gate.open {
                 // One, for the pipeline to be ready.
-                return gst::PadProbeReturn::Ok;
+                return true;
             }
             if gate.to.is_some_and(|to| time >= to) {
                 gate.complete = true;
             }
             if gate.complete || time < gate.from {
-                return gst::PadProbeReturn::Drop;
+                return false;
             }
             // The first frame that comes of a segment, which need not be its first one where the file is damaged.
             let begun = gate.cuts.iter().take_while(|&&cut| cut <= time).count();
@@ -346,7 +346,7 @@ impl Gate {
             original: watched.originals.then(|| buffer.clone()),
         };
         lock(gate).inside.push_back((Instant::now(), passage));
-        gst::PadProbeReturn::Ok
+        true
     }
 
     fn passage_of(&mut self, pts: Option<u64>) -> Option<Passage> {

@@ -12,6 +12,7 @@ use gst::prelude::*;
 use super::{
     Error,
     bus::Running,
+    mp4::{Movie, Mp4Error},
     source::{self, Stream},
 };
 
@@ -89,6 +90,7 @@ impl Scan {
             end.reading(path)?;
             return Err(Error::NoVideo { path: path.to_owned() });
         };
+        let damage = end.reading(path).err().map(|error| error.to_string());
         Ok(Self {
             path: path.to_owned(),
             video: 0,
@@ -97,7 +99,7 @@ impl Scan {
             shift: found.shift.unwrap_or(0),
             streams: found.streams,
             more_videos: found.videos - 1,
-            damage: end.reading(path).err().map(|error| error.to_string()),
+            damage: damage.or_else(|| cut_off(path)),
         })
     }
 
@@ -110,6 +112,14 @@ impl Scan {
     /// The coded form, as "video/x-h264".
     pub fn codec(&self) -> &str {
         self.coded.structure(0).map_or("", |first| first.name().as_str())
+    }
+}
+
+/// Demuxers end without a word where the file does.
+fn cut_off(path: &Path) -> Option<String> {
+    match Movie::open(path) {
+        Err(error @ Mp4Error::Truncated { .. }) => Some(error.to_string()),
+        _ => None,
     }
 }
 

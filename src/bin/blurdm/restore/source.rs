@@ -77,7 +77,7 @@ fn forget(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), gst::glib::Boo
         .property("async", false)
         .build()?;
     // Not even in PAUSED, where a sink keeps what it has got first and waits.
-    pad.add_probe(gst::PadProbeType::BUFFER, |_, _| gst::PadProbeReturn::Drop);
+    pad.add_probe(gst::PadProbeType::BUFFER, |_, info| dropped(info));
     pipeline.add(&nowhere)?;
     nowhere.sync_state_with_parent()?;
     let sink = nowhere
@@ -85,4 +85,11 @@ fn forget(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), gst::glib::Boo
         .ok_or_else(|| gst::glib::bool_error!("fakesink has no pad"))?;
     pad.link(&sink).map_err(|refused| gst::glib::bool_error!("{refused}"))?;
     Ok(())
+}
+
+/// The answer of a probe that lets something go no further, and lets go of it.
+pub fn dropped(info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
+    // With `Drop` GStreamer lets go of it, which the bindings have done by then.
+    info.data = None;
+    gst::PadProbeReturn::Handled
 }

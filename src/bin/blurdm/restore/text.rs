@@ -14,9 +14,8 @@ const ESCAPED: [(&str, &str); 6] = [
     ("&amp;", "&"),
 ];
 
-/// Where `from` gives markup, turns that back into text on its way to `to`, and returns the caps that it has there.
-pub fn as_it_was(from: &gst::Pad, to: &gst::Pad) -> Option<gst::Caps> {
-    let caps = from.current_caps()?;
+/// Where a stream is markup by its caps, turns that back into text on its way through `to`, and returns the caps that it has there.
+pub fn as_it_was(caps: &gst::CapsRef, to: &gst::Pad) -> Option<gst::Caps> {
     let first = caps.structure(0)?;
     if first.name() != "text/x-raw" || first.get::<&str>("format") != Ok("pango-markup") {
         return None;
