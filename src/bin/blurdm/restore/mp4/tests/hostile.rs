@@ -43,7 +43,13 @@ impl Lab {
             video.ticks_of(pts);
         }
         let ticks: Vec<_> = (0..FRAMES as i64).map(|frame| 7 * frame).collect();
-        splice(&movie, &[self.segment.clone()], &ticks, &[("blurdm", "x")], io::sink())?;
+        splice(
+            &movie,
+            std::slice::from_ref(&self.segment),
+            &ticks,
+            &[("blurdm", "x")],
+            io::sink(),
+        )?;
         Ok(())
     }
 }

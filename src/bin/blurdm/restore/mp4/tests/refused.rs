@@ -76,7 +76,7 @@ fn there_must_be_a_time_for_every_frame() {
     let segment = segment(&folder.path().join("segment.mp4"), 10, "smpte", SEGMENT);
     for ticks in [vec![], vec![0, 1, 2], (0..11).collect(), (0..10).rev().collect()] {
         let mut out = Vec::new();
-        let error = splice(&movie, &[segment.clone()], &ticks, &[], &mut out).unwrap_err();
+        let error = splice(&movie, std::slice::from_ref(&segment), &ticks, &[], &mut out).unwrap_err();
         assert!(matches!(error, Mp4Error::Frames { .. }), "{error}");
         assert_eq!(out, []);
     }
@@ -114,7 +114,7 @@ fn a_full_disk_is_the_outputs_fault() {
     let segment = segment(&folder.path().join("segment.mp4"), 40, "smpte", SEGMENT);
     let ticks = movie.video().unwrap().presentation_ticks;
     for room in [0, 1000, 8000] {
-        let error = splice(&movie, &[segment.clone()], &ticks, &[], Full(room)).unwrap_err();
+        let error = splice(&movie, std::slice::from_ref(&segment), &ticks, &[], Full(room)).unwrap_err();
         assert!(
             matches!(&error, Mp4Error::Write(why) if why.kind() == std::io::ErrorKind::StorageFull),
             "{error}"
