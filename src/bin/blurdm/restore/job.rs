@@ -78,7 +78,7 @@ impl<'a> Job<'a> {
             blurdm: env!("CARGO_PKG_VERSION").into(),
             original,
             model: options.model.clone(),
-            treatment: options.treatment.clone(),
+            treatment: options.treatment.as_seen(),
             encoder,
             wanted: options.wanted,
             report: options.report,
@@ -113,16 +113,24 @@ impl<'a> Job<'a> {
         &self.spans
     }
 
+    /// Begins the work, or takes up that of an earlier run.
+    ///
+    /// # Errors
+    /// As [`Work::begin`].
+    pub fn begin(&self) -> Result<Work, Error> {
+        let job = work::Job {
+            identity: self.identity.clone(),
+            spans: self.spans.clone(),
+        };
+        Work::begin(Work::folder_of(&self.output), &job)
+    }
+
     /// Restores what is not finished yet, and joins it all.
     ///
     /// # Errors
     /// Why it cannot go on. What is finished is kept.
     pub fn run(&self, progress: &Progress, name: &Path, renamed: Option<String>) -> Result<Done, Error> {
-        let job = work::Job {
-            identity: self.identity.clone(),
-            spans: self.spans.clone(),
-        };
-        let work = Work::begin(Work::folder_of(&self.output), &job)?;
+        let work = self.begin()?;
         let asked = |span: &&Span| {
             self.options
                 .segments

@@ -110,7 +110,7 @@ pub struct Arguments {
     /// Tell progress on standard output, as one JSON object per line
     #[arg(long)]
     json: bool,
-    /// Print the segments of one file, as JSON, and do nothing else
+    /// Begin with one file, and print its segments as JSON instead of restoring them
     #[arg(long, help_heading = "Spreading one file over machines")]
     plan: bool,
     /// Of one file restore only these segments, as in 3 or 3-5, and leave them in OUT.blurdm
@@ -233,8 +233,12 @@ fn print_plan(input: &Path, output: &Path, options: &Options, mut out: impl io::
         )?;
         return Ok(ExitCode::SUCCESS);
     };
+    let work = job.begin()?;
+    let finished = job.spans().iter().filter(|span| work.finished(span).is_some());
+    let finished: Vec<usize> = finished.map(|span| span.number).collect();
     let plan = serde_json::json!({
         "done": false,
+        "finished": finished,
         "output": output,
         "work": work::Work::folder_of(&output),
         "segments": job.spans(),

@@ -62,6 +62,15 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Treatment {
+    /// Without what frames look the same with and without: how many threads make them, and which of several GPUs.
+    pub fn as_seen(&self) -> Self {
+        Self {
+            threads: 0,
+            device_id: 0,
+            ..self.clone()
+        }
+    }
+
     /// The element, set up for a file: no frame is late, and none is done with less care than there is time for.
     ///
     /// # Errors

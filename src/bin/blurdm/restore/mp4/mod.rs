@@ -32,4 +32,3 @@ pub use error::Mp4Error;
 pub use movie::Movie;
 pub use segment::Segment;
 pub use splice::splice;
-pub use video::VideoTrack;
