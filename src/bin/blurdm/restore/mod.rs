@@ -5,4 +5,5 @@
 mod gpx;
 mod inputs;
 mod novatek;
+mod report;
 mod sharpness;
