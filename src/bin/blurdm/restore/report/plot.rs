@@ -46,7 +46,7 @@ struct Scale {
 impl Scale {
     /// From zero to a round number.
     fn for_values(most: f64) -> Self {
-        let step = round_step(most / 4.0);
+        let step = round_step(most / 5.0);
         Self {
             top: (most / step).ceil().max(1.0) * step,
             step,
@@ -182,6 +182,11 @@ impl Display for Plot<'_> {
             Escaped(self.title)
         )?;
         self.draw_axes(&scale, to)?;
+        for Series { name, values } in &self.series {
+            for line in lines(self.seconds, values, COLUMNS) {
+                draw_line(name, &line, &scale, to)?;
+            }
+        }
         if let Some((level, meaning)) = self.mark {
             let y = scale.y(level);
             writeln!(
@@ -192,11 +197,6 @@ impl Display for Plot<'_> {
                 y + 13.0,
                 Escaped(meaning)
             )?;
-        }
-        for Series { name, values } in &self.series {
-            for line in lines(self.seconds, values, COLUMNS) {
-                draw_line(name, &line, &scale, to)?;
-            }
         }
         writeln!(to, "</svg></figure>")
     }

@@ -202,7 +202,7 @@ fn a_page_to_be_looked_at() {
             2.9 + 0.7 * wave(number, 150.0) + 0.15 * wave(number, 1.7),
             1.9 + 0.3 * wave(number, 150.0) + 0.1 * wave(number, 1.3),
         )),
-        milliseconds: 31.0 + 2.0 * wave(number, 37.0) + if number % 211 == 0 { 9.0 } else { 0.0 },
+        milliseconds: 31.0 + 2.0 * wave(number, 37.0) + if number.is_multiple_of(211) { 9.0 } else { 0.0 },
         restored: 2.9 + 0.7 * wave(number, 150.0) > 2.25,
     };
     let pairs = [
