@@ -183,7 +183,7 @@ fn what_was_done_is_recorded_beside_the_output_and_in_it() {
     assert_eq!(record["frames"], 12);
     assert_eq!(record["original"]["bytes"], fs::metadata(&input).unwrap().len());
     assert_eq!(record["model"]["sha256"].as_str().unwrap().len(), 64);
-    assert_eq!(record["provider"], "cpu in fp32");
+    assert!(record["provider"].as_str().unwrap().starts_with("cpu in "), "{record}");
     let inside = fs::read(&output).unwrap();
     let tag = b"enhanced by blurdm";
     assert!(inside.windows(tag.len()).any(|window| window == tag));
@@ -379,13 +379,16 @@ fn a_damaged_stretch_is_a_gap_with_exit_status_3() {
     clip(&input, 200, "mp4mux");
     let mut bytes = fs::read(&input).unwrap();
     let middle = bytes.len() / 3;
-    bytes.truncate(bytes.len());
     let end = (middle + bytes.len() / 3).min(bytes.len());
     bytes[middle..end].fill(0xff);
     fs::write(&input, &bytes).unwrap();
     let result = run(&[text(&input), "-o", text(&output)]);
     assert_eq!(result.status.code(), Some(3), "{}", said(&result));
-    assert!(said(&result).contains("cannot be decoded"), "{}", said(&result));
+    assert!(
+        said(&result).contains(" frames from 0.000 s on cannot be decoded"),
+        "{}",
+        said(&result)
+    );
 }
 
 #[test]
@@ -414,7 +417,7 @@ fn progress_for_scripts_is_a_json_object_per_line() {
     assert!(
         events
             .iter()
-            .any(|event| event["event"] == "done" && event["frames"] == 12),
+            .any(|event| event["event"] == "done" && event["restored"] == 12),
         "{lines}"
     );
 }
@@ -439,9 +442,9 @@ fn a_report_shows_stills_and_figures_and_asks_for_nothing() {
 fn only_blurred_frames_are_restored_if_that_is_asked_for() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
-    // Stripes are as sharp as can be.
+    // Squares are as sharp as can be.
     launch(&format!(
-        "videotestsrc num-buffers=12 pattern=pinwheel ! video/x-raw,width=256,height=256,framerate=25/1 ! x264enc pass=quant quantizer=1 ! mp4mux ! filesink location=\"{}\"",
+        "videotestsrc num-buffers=12 pattern=checkers-8 ! video/x-raw,width=256,height=256,framerate=25/1 ! x264enc pass=quant quantizer=1 ! mp4mux ! filesink location=\"{}\"",
         input.display()
     ));
     done(&[text(&input), "-o", text(&output), "--only-blurred"]);

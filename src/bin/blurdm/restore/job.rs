@@ -250,6 +250,14 @@ impl<'a> Job<'a> {
         for span in &self.spans {
             let segment = finished.iter().find(|segment| segment.span == *span);
             let there = segment.map_or(0, |segment| segment.frames.len());
+            let made_up = segment.map_or(0, |segment| segment.frames.iter().filter(|frame| frame.damaged).count());
+            if made_up > 0 {
+                let from = span.from as f64 / 1e9;
+                gaps.push(format!(
+                    "{made_up} of {} frames from {from:.3} s on are damaged",
+                    span.frames
+                ));
+            }
             if there < span.frames {
                 let (from, missing) = (span.from as f64 / 1e9, span.frames - there);
                 let why = segment.and_then(|segment| segment.damage.as_ref());
@@ -330,6 +338,11 @@ impl<'a> Stretch<'a> {
     fn take(&mut self, frame: &Restored) -> Result<(), Error> {
         let span = &self.spans[self.current];
         let passage = &frame.passage;
+        let last = self.open.as_ref().and_then(|open| open.frames.last());
+        if last.is_some_and(|last| last.time >= passage.time) {
+            // Of a damaged stream: no two frames can be shown at one time, and none before one that was shown.
+            return Ok(());
+        }
         let Restored { sample, .. } = frame;
         let (Some(buffer), Some(caps)) = (sample.buffer(), sample.caps()) else {
             return Err(Error::Failed("a frame came without caps or without data".into()));
@@ -369,6 +382,7 @@ impl<'a> Stretch<'a> {
             pts: passage.pts,
             milliseconds: passage.milliseconds,
             restored: passage.restored,
+            damaged: passage.damaged,
             edge_widths: passage.edge_width.zip(after),
         });
         Ok(())

@@ -79,6 +79,9 @@ impl Joined<'_> {
     fn splice(&self, part: &Path, output: &Path) -> Result<Vec<String>, Spliced> {
         let movie = mp4::Movie::open(&self.scan.path).map_err(|error| Spliced::Unfit(error.to_string()))?;
         let video = movie.video().map_err(|error| Spliced::Unfit(error.to_string()))?;
+        if video.edits > 1 {
+            return Err(Spliced::Unfit("its video is put together of several stretches".into()));
+        }
         let ticks: Option<Vec<i64>> = self.frames.iter().map(|frame| video.ticks_of(frame.pts)).collect();
         let Some(ticks) = ticks.filter(|ticks| ticks.is_sorted_by(|a, b| a < b)) else {
             return Err(Spliced::Unfit("its times are not those of its frames".into()));

@@ -64,9 +64,9 @@ pub fn segments(scan: &Scan, wanted: Wanted) -> Result<Vec<Span>, Error> {
         });
     }
     let mut starts = vec![first];
-    for index in first..end {
+    for (index, frame) in frames.iter().enumerate().take(end).skip(first) {
         let length = index - starts.last().copied().unwrap_or(first);
-        if (frames[index].key && length >= LEAST_FRAMES) || length >= MOST_FRAMES {
+        if (frame.key && length >= LEAST_FRAMES) || length >= MOST_FRAMES {
             starts.push(index);
         }
     }

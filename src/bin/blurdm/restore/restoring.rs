@@ -55,6 +55,8 @@ pub struct Passage {
     pub pts: u64,
     pub milliseconds: f32,
     pub restored: bool,
+    /// Whether the decoder had to make up for what it could not read.
+    pub damaged: bool,
     /// Width of its edges in pixels, before.
     pub edge_width: Option<f32>,
     pub original: Option<gst::Buffer>,
@@ -342,6 +344,7 @@ impl Gate {
             pts,
             milliseconds: 0.0,
             restored,
+            damaged: buffer.flags().contains(gst::BufferFlags::CORRUPTED),
             edge_width,
             original: watched.originals.then(|| buffer.clone()),
         };

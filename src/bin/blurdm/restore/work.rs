@@ -27,6 +27,9 @@ pub struct Frame {
     pub milliseconds: f32,
     /// Whether it was restored, or was sharp enough.
     pub restored: bool,
+    /// Whether the decoder had to make up for what it could not read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub damaged: bool,
     /// Width of its edges in pixels before and after, where somebody wants to know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edge_widths: Option<(f32, f32)>,
@@ -191,6 +194,7 @@ mod tests {
                 pts: 8,
                 milliseconds: 1.5,
                 restored: true,
+                damaged: false,
                 edge_widths: None,
             }],
             provider: "cpu".into(),
