@@ -29,6 +29,8 @@ pub enum Error {
     NoEncoder { codec: &'static str, hint: &'static str },
     #[error("'{}' is there already; --overwrite replaces it", path.display())]
     Exists { path: PathBuf },
+    #[error("'{}' is the output of another file of this run; restore one of them to another folder", path.display())]
+    Taken { path: PathBuf },
     #[error("'{}' is the original itself, which is never overwritten; give another output", path.display())]
     IsInput { path: PathBuf },
     #[error("'{}' cannot be written: {reason}", path.display())]

@@ -274,7 +274,7 @@ impl Batch<'_> {
         let prepared = if self.made.insert(output.clone()) {
             Job::prepare(input, &output, self.options)
         } else {
-            Err(Error::Exists { path: output.clone() })
+            Err(Error::Taken { path: output.clone() })
         };
         match prepared {
             Ok(Some(job)) => match job.run(self.progress, input, renamed) {

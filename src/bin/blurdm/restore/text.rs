@@ -17,7 +17,8 @@ const ESCAPED: [(&str, &str); 6] = [
 /// Where a stream is markup by its caps, turns that back into text on its way through `to`, and returns the caps that it has there.
 pub fn as_it_was(caps: &gst::CapsRef, to: &gst::Pad) -> Option<gst::Caps> {
     let first = caps.structure(0)?;
-    if first.name() != "text/x-raw" || first.get::<&str>("format") != Ok("pango-markup") {
+    // Which of the two it is to be is not settled before the first packet; of text that is plain already nothing is changed.
+    if first.name() != "text/x-raw" || first.get::<&str>("format") == Ok("utf8") {
         return None;
     }
     let plain = gst::Caps::builder("text/x-raw").field("format", "utf8").build();
