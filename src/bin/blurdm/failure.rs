@@ -10,6 +10,10 @@ use gstblurdm::engine::Error;
 pub enum Failure {
     #[error(transparent)]
     Engine(#[from] Error),
+    #[error(transparent)]
+    Inputs(#[from] crate::restore::Unusable),
+    #[error(transparent)]
+    Restore(#[from] crate::restore::Error),
     #[error("what was found cannot be printed: {0}")]
     Output(#[from] io::Error),
 }

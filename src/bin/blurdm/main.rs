@@ -6,6 +6,8 @@ mod build_engine;
 mod doctor;
 mod failure;
 mod place;
+mod progress;
+mod restore;
 
 use std::{io, process::ExitCode};
 
@@ -21,6 +23,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Restore videos, and keep everything else that is in their files
+    Restore(Box<restore::Arguments>),
     /// Tell which ONNX Runtime is found, what each execution provider lacks, and which GPUs there are
     Doctor(doctor::Arguments),
     /// Build TensorRT's engines ahead, which otherwise takes minutes at the first start
@@ -29,12 +33,14 @@ enum Command {
 
 fn main() -> ExitCode {
     let out = io::stdout();
+    let plainly = |()| ExitCode::SUCCESS;
     let done = match Cli::parse().command {
-        Command::Doctor(arguments) => doctor::run(&arguments, out),
-        Command::BuildEngine(arguments) => build_engine::run(&arguments, out),
+        Command::Restore(arguments) => restore::run(&arguments, out),
+        Command::Doctor(arguments) => doctor::run(&arguments, out).map(plainly),
+        Command::BuildEngine(arguments) => build_engine::run(&arguments, out).map(plainly),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("blurdm: {error}");

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What encodes, and how well.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use gst::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Codec {
+    H264,
+    H265,
+    Av1,
+    Vp9,
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An encoder, the properties by which it keeps to a quality, and what it needs before and behind it.
+struct Candidate {
+    factory: &'static str,
+    hardware: bool,
+    /// Between raw frames in system memory and the encoder.
+    before: Option<&'static str>,
+    /// `{}` is the quality, by the scale of the codec.
+    properties: &'static [(&'static str, &'static str)],
+}
+
+const fn hardware(factory: &'static str, properties: &'static [(&'static str, &'static str)]) -> Candidate {
+    Candidate {
+        factory,
+        hardware: true,
+        before: None,
+        properties,
+    }
+}
+
+const fn software(factory: &'static str, properties: &'static [(&'static str, &'static str)]) -> Candidate {
+    Candidate {
+        factory,
+        hardware: false,
+        before: None,
+        properties,
+    }
+}
+
+const fn jetson(factory: &'static str) -> Candidate {
+    Candidate {
+        factory,
+        hardware: true,
+        before: Some("nvvidconv"),
+        properties: &[
+            ("ratecontrol-enable", "false"),
+            ("quant-i-frames", "{}"),
+            ("quant-p-frames", "{}"),
+        ],
+    }
+}
+
+const VA: &[(&str, &str)] = &[("rate-control", "cqp"), ("qpi", "{}"), ("qpp", "{}"), ("b-frames", "0")];
+const NV: &[(&str, &str)] = &[("rc-mode", "constqp"), ("qp-const", "{}"), ("bframes", "0")];
+const QSV: &[(&str, &str)] = &[
+    ("rate-control", "cqp"),
+    ("qp-i", "{}"),
+    ("qp-p", "{}"),
+    ("b-frames", "0"),
+];
+
+/// Frames are encoded in their order: reordering saves little at such a quality, and segments stay whole by themselves.
+const H264: &[Candidate] = &[
+    hardware("nvh264enc", NV),
+    jetson("nvv4l2h264enc"),
+    hardware("vah264enc", VA),
+    hardware("qsvh264enc", QSV),
+    software("x264enc", &[("pass", "qual"), ("quantizer", "{}"), ("bframes", "0")]),
+    software(
+        "openh264enc",
+        &[("rate-control", "off"), ("qp-min", "{}"), ("qp-max", "{}")],
+    ),
+];
+
+const H265: &[Candidate] = &[
+    hardware("nvh265enc", NV),
+    jetson("nvv4l2h265enc"),
+    hardware("vah265enc", VA),
+    hardware("qsvh265enc", QSV),
+    software("x265enc", &[("option-string", "crf={}:bframes=0:log-level=none")]),
+];
+
+const AV1: &[Candidate] = &[
+    hardware("vaav1enc", &[("rate-control", "cqp"), ("qp", "{}")]),
+    software("svtav1enc", &[("crf", "{}")]),
+    software(
+        "av1enc",
+        &[
+            ("end-usage", "q"),
+            ("cq-level", "{}"),
+            ("cpu-used", "6"),
+            ("row-mt", "true"),
+            ("lag-in-frames", "0"),
+        ],
+    ),
+];
+
+const VP9: &[Candidate] = &[software(
+    "vp9enc",
+    &[
+        ("end-usage", "q"),
+        ("cq-level", "{}"),
+        ("deadline", "1"),
+        ("cpu-used", "4"),
+        ("row-mt", "true"),
+        ("lag-in-frames", "0"),
+    ],
+)];
+
+/// The best quality number, and the worst, of `--quality`.
+pub const QUALITIES: std::ops::RangeInclusive<u32> = 0..=51;
+
+impl Codec {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "H.264",
+            Self::H265 => "H.265",
+            Self::Av1 => "AV1",
+            Self::Vp9 => "VP9",
+        }
+    }
+
+    /// The codec of a coded form, as "video/x-h264"; none where it is one that nobody would encode to now.
+    pub fn of_coded(coded: &str) -> Option<Self> {
+        match coded {
+            "video/x-h264" => Some(Self::H264),
+            "video/x-h265" => Some(Self::H265),
+            "video/x-av1" => Some(Self::Av1),
+            "video/x-vp9" => Some(Self::Vp9),
+            _ => None,
+        }
+    }
+
+    fn candidates(self) -> &'static [Candidate] {
+        match self {
+            Self::H264 => H264,
+            Self::H265 => H265,
+            Self::Av1 => AV1,
+            Self::Vp9 => VP9,
+        }
+    }
+
+    fn parser(self) -> &'static str {
+        match self {
+            Self::H264 => "h264parse",
+            Self::H265 => "h265parse",
+            Self::Av1 => "av1parse",
+            Self::Vp9 => "vp9parse",
+        }
+    }
+
+    /// A quality of 0 to 51 by the codec's own scale.
+    fn scaled(self, quality: u32) -> u32 {
+        match self {
+            Self::H264 | Self::H265 => quality,
+            Self::Av1 | Self::Vp9 => (quality * 63).div_ceil(51),
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::H264 => "install the package gstreamer1.0-plugins-ugly, which has x264enc",
+            Self::H265 => "install the package gstreamer1.0-plugins-bad, which has x265enc, or give another --codec",
+            Self::Av1 => "install the package gstreamer1.0-plugins-bad, which has av1enc, or give another --codec",
+            Self::Vp9 => "install the package gstreamer1.0-plugins-good, which has vp9enc, or give another --codec",
+        }
+    }
+}
+
+/// A way to encode that works on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encoder {
+    pub codec: Codec,
+    /// Name of the element.
+    pub factory: String,
+    pub quality: u32,
+}
+
+impl Encoder {
+    /// The first that works: one of the hardware, unless that is not wanted.
+    ///
+    /// # Errors
+    /// [`Error::NoEncoder`], with the package that has one.
+    pub fn find(codec: Codec, quality: u32, hardware: bool) -> Result<Self, Error> {
+        let usable = |candidate: &&Candidate| (hardware || !candidate.hardware) && opens(candidate);
+        let found = codec.candidates().iter().find(usable).ok_or(Error::NoEncoder {
+            codec: codec.name(),
+            hint: codec.hint(),
+        })?;
+        Ok(Self {
+            codec,
+            factory: found.factory.into(),
+            quality,
+        })
+    }
+
+    /// The elements from raw frames in system memory to the parsed stream, in their order.
+    ///
+    /// # Errors
+    /// Where one of them is missing.
+    pub fn elements(&self) -> Result<Vec<gst::Element>, gst::glib::BoolError> {
+        let candidate = self.codec.candidates().iter().find(|c| c.factory == self.factory);
+        let candidate =
+            candidate.ok_or_else(|| gst::glib::bool_error!("{} encodes no {}", self.factory, self.codec))?;
+        let encoder = gst::ElementFactory::make(candidate.factory).build()?;
+        let quality = self.codec.scaled(self.quality).to_string();
+        for (name, value) in candidate.properties {
+            // Versions of an encoder differ; one that lacks a property does its best without.
+            if encoder.has_property(name) {
+                encoder.set_property_from_str(name, &value.replace("{}", &quality));
+            }
+        }
+        let before = candidate.before.map(|name| gst::ElementFactory::make(name).build());
+        let parser = gst::ElementFactory::make(self.codec.parser()).build()?;
+        before.into_iter().chain([Ok(encoder), Ok(parser)]).collect()
+    }
+
+    /// What frames are converted to before they are encoded: what they are, where that is what players can show.
+    pub fn format(&self, from: gst_video::VideoFormat) -> gst_video::VideoFormat {
+        use gst_video::VideoFormat::{I420, I42010le, Nv12, P01010le, Yv12};
+        match from {
+            I420 | Nv12 | Yv12 => from,
+            I42010le | P01010le if self.takes(I42010le) => I42010le,
+            _ => I420,
+        }
+    }
+
+    fn takes(&self, format: gst_video::VideoFormat) -> bool {
+        let caps = gst::Caps::builder("video/x-raw")
+            .field("format", format.to_str())
+            .build();
+        gst::ElementFactory::find(&self.factory).is_some_and(|factory| factory.can_sink_any_caps(&caps))
+    }
+}
+
+/// An encoder of hardware that is not there is installed all the same; only opening it tells.
+fn opens(candidate: &Candidate) -> bool {
+    let there = candidate
+        .before
+        .is_none_or(|name| gst::ElementFactory::find(name).is_some());
+    let Ok(encoder) = gst::ElementFactory::make(candidate.factory).build() else {
+        return false;
+    };
+    let opened = there && encoder.set_state(gst::State::Ready).is_ok();
+    encoder.set_state(gst::State::Null).ok();
+    opened
+}

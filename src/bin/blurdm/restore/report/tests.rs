@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// A test may fail at once.
+#![allow(clippy::unwrap_used)]
+
+use base64::Engine;
+
+use super::{thin::lines, *};
+
+fn page(report: &Report) -> String {
+    let mut bytes = Vec::new();
+    write(report, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// `count` frames at 30 fps, which get sharper by a pixel.
+fn clip(count: usize) -> Report {
+    let frame = |number: usize| Figures {
+        seconds: number as f64 / 30.0,
+        edge_widths: Some((3.0, 2.0)),
+        milliseconds: 30.0 + (number % 7) as f32,
+        restored: true,
+    };
+    Report {
+        title: "clip.mp4".into(),
+        provenance: vec![("Model".into(), "blurdm-nano 0.1.0".into())],
+        frames: (0..count).map(frame).collect(),
+        stills: Vec::new(),
+        gaps: Vec::new(),
+    }
+}
+
+fn png(width: u32, height: u32, value: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    let mut writer = encoder.write_header().unwrap();
+    writer
+        .write_image_data(&vec![value; (width * height) as usize])
+        .unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
+#[test]
+fn the_page_says_what_was_done_in_numbers() {
+    let mut report = clip(300);
+    for frame in &mut report.frames[..60] {
+        (frame.restored, frame.milliseconds) = (false, 0.1);
+    }
+    let page = page(&report);
+    let summary = "300 frames, 240 restored, 60 let pass. Edges were 3.0 px wide and are 2.0 px (median). \
+                   A frame took 33.0 ms (median), 36.0 ms at 95%.";
+    assert!(page.contains(summary), "{page}");
+    assert!(
+        page.contains("<tr><th>Model</th><td>blurdm-nano 0.1.0</td></tr>"),
+        "{page}"
+    );
+    assert!(
+        page.contains("Width of edges, px") && page.contains("Time for a frame, ms"),
+        "{page}"
+    );
+}
+
+#[test]
+fn no_text_of_a_file_becomes_part_of_the_page() {
+    let hostile = "</title><script>alert(\"1\")</script>&'\u{1b}";
+    let report = Report {
+        title: hostile.into(),
+        provenance: vec![(hostile.into(), hostile.into())],
+        gaps: vec![hostile.into()],
+        ..clip(10)
+    };
+    let page = page(&report);
+    assert!(!page.contains("<script>"), "{page}");
+    let escaped = "&lt;/title&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;\u{fffd}";
+    assert_eq!(page.matches(escaped).count(), 5, "{page}");
+}
+
+#[test]
+fn stills_are_in_the_page_as_they_are_and_nothing_is_fetched() {
+    let (before, after) = (png(64, 36, 10), png(64, 36, 200));
+    let report = Report {
+        stills: vec![
+            Still {
+                seconds: 3.25,
+                before: before.clone(),
+                after: after.clone(),
+            },
+            Still {
+                seconds: 3725.0,
+                before: b"no picture".to_vec(),
+                after: Vec::new(),
+            },
+        ],
+        ..clip(10)
+    };
+    let page = page(&report);
+    for bytes in [&before, &after] {
+        let address = format!("src=\"data:image/png;base64,{}\"", STANDARD.encode(bytes));
+        assert_eq!(page.matches(&address).count(), 1);
+    }
+    assert_eq!(page.matches("width=\"64\" height=\"36\"").count(), 2);
+    assert_eq!(page.matches("type=\"range\"").count(), 2);
+    assert!(
+        page.contains("Frame at 0:03.3, restored") && page.contains("<figcaption>1:02:05.0"),
+        "{page}"
+    );
+    for reference in ["http:", "https:", "<link", "@import", "url("] {
+        assert!(!page.contains(reference), "{reference}");
+    }
+    assert_eq!(page.matches(" src=").count(), page.matches(" src=\"data:").count());
+}
+
+#[test]
+fn a_page_of_three_hours_is_no_larger_than_a_screen_needs() {
+    let mut report = clip(3 * 3600 * 30);
+    report.frames[100_000].milliseconds = 60.0;
+    let page = page(&report);
+    assert!(page.len() < 250_000, "{} bytes", page.len());
+    assert!(page.contains(">1:30:00</text>"), "marks of the time are round");
+}
+
+#[test]
+fn a_point_stands_for_all_its_frames() {
+    let seconds: Vec<f64> = (0..100_000).map(|number| f64::from(number) / 30.0).collect();
+    let mut values: Vec<Option<f32>> = (0..100_000).map(|number| Some((number % 10) as f32)).collect();
+    values[77_777] = Some(500.0);
+    let line = lines(&seconds, &values, 900).remove(0);
+    assert_eq!(line.len(), 900);
+    assert!(
+        line.iter()
+            .all(|point| point.least <= point.mean && point.mean <= point.most)
+    );
+    assert!(line.windows(2).all(|pair| pair[0].at < pair[1].at));
+    let peaks: Vec<f64> = line.iter().map(|point| point.most).filter(|most| *most > 9.0).collect();
+    assert_eq!(peaks, [500.0]);
+    assert!((line[3].mean - 4.5).abs() < 0.1);
+}
+
+#[test]
+fn a_line_is_broken_where_frames_or_values_are_missing() {
+    let value = Some(1.0);
+    let broken = |seconds: &[f64], values: &[Option<f32>]| -> Vec<usize> {
+        lines(seconds, values, 900).iter().map(Vec::len).collect()
+    };
+    assert_eq!(broken(&[0.0, 0.1, 0.2, 0.3], &[value; 4]), [4]);
+    assert_eq!(broken(&[0.0, 0.1, 0.2, 0.3], &[value, None, value, value]), [1, 2]);
+    assert_eq!(broken(&[0.0, 0.1, 0.2, 0.3], &[None, value, Some(f32::NAN), None]), [1]);
+    assert_eq!(broken(&[0.0, 0.1, 5.0, 5.1], &[value; 4]), [2, 2]);
+    // Two seconds from frame to frame are no gap where all are so.
+    assert_eq!(broken(&[0.0, 2.0, 4.0, 6.0], &[value; 4]), [4]);
+    assert_eq!(broken(&[7.0], &[value]), [1]);
+    assert_eq!(broken(&[], &[]), [0; 0]);
+}
+
+#[test]
+fn one_slow_frame_does_not_flatten_the_others_and_is_told() {
+    let mut report = clip(1000);
+    report.frames[0].milliseconds = 4321.0;
+    let page = page(&report);
+    assert!(page.contains("1 frame beyond it, up to 4321 ms"), "{page}");
+    assert!(page.contains(">40</text>") && !page.contains(">4000</text>"), "{page}");
+}
+
+#[test]
+fn odd_clips_have_a_page_too() {
+    let nothing = Figures {
+        seconds: 0.0,
+        edge_widths: None,
+        milliseconds: f32::NAN,
+        restored: false,
+    };
+    for frames in [vec![], vec![nothing], vec![nothing; 5]] {
+        let report = Report { frames, ..clip(0) };
+        let page = page(&report);
+        assert!(
+            page.ends_with("</html>\n") && !page.contains("NaN") && !page.contains("inf"),
+            "{page}"
+        );
+    }
+}
+
+/// A page to be looked at: `BLURDM_VALIDATION` is a folder of exposures, `BLURDM_PAGE` the file to write.
+#[test]
+#[ignore = "writes a page to be looked at"]
+fn a_page_to_be_looked_at() {
+    let read = |name: &str, side: &str| {
+        let folder = std::env::var("BLURDM_VALIDATION").unwrap();
+        std::fs::read(format!("{folder}/{name}_{side}.png")).unwrap()
+    };
+    let names = ["carnd_p1_solidWhiteCurve-10", "carnd_p1_solidWhiteCurve-16"];
+    let still = |(number, name): (usize, &&str)| Still {
+        seconds: 4.2 + 20.0 * number as f64,
+        before: read(name, "blurred"),
+        after: read(name, "sharp"),
+    };
+    let wave = |number: usize, period: f32| (number as f32 / period).sin();
+    let frame = |number: usize| Figures {
+        seconds: number as f64 / 30.0 + if number > 2400 { 6.0 } else { 0.0 },
+        edge_widths: Some((
+            2.9 + 0.7 * wave(number, 150.0) + 0.15 * wave(number, 1.7),
+            1.9 + 0.3 * wave(number, 150.0) + 0.1 * wave(number, 1.3),
+        )),
+        milliseconds: 31.0 + 2.0 * wave(number, 37.0) + if number.is_multiple_of(211) { 9.0 } else { 0.0 },
+        restored: 2.9 + 0.7 * wave(number, 150.0) > 2.25,
+    };
+    let pairs = [
+        ("File", "Fahrten/2026-11-25 Köln.mp4"),
+        ("Model", "blurdm-nano 0.1.0 (MPL-2.0)"),
+        (
+            "SHA-256 of its manifest",
+            "0c35040e68d54fcd445483a1af78a4b8b828e4905281a15a664692e245519144",
+        ),
+        ("Ran on", "openvino, int8"),
+        ("Steps, strength", "1, 1.0"),
+        ("Encoder", "x264enc, quality 80"),
+    ];
+    let report = Report {
+        title: "Fahrten/2026-11-25 Köln.mp4".into(),
+        provenance: pairs.map(|(name, value)| (name.into(), value.into())).into(),
+        frames: (0..5400).map(frame).collect(),
+        stills: names.iter().enumerate().map(still).collect(),
+        gaps: vec!["1:20.0 to 1:26.0 cannot be decoded".into()],
+    };
+    std::fs::write(std::env::var_os("BLURDM_PAGE").unwrap(), page(&report)).unwrap();
+}
