@@ -6,12 +6,16 @@ use std::sync::{
 };
 
 use gst::{glib, prelude::*, subclass::prelude::*};
-use gst_base::{prelude::*, subclass::prelude::*};
+use gst_base::{
+    prelude::*,
+    subclass::{base_transform::GenerateOutputSuccess, prelude::*},
+};
 use gst_video::{prelude::*, subclass::prelude::*};
 
 use super::{
     deadline::{Deadline, Fate},
     errors::to_message,
+    flight::Flight,
     formats::{FORMATS, pictures},
     latency::Latency,
     loading::{Kept, Loaded},
@@ -27,7 +31,7 @@ pub(super) static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("blurdm", gst::DebugColorFlags::empty(), Some("Motion deblurring")));
 
 /// Flags of a frame that does not follow the last one.
-const CUT: gst::BufferFlags = gst::BufferFlags::DISCONT.union(gst::BufferFlags::RESYNC);
+pub(super) const CUT: gst::BufferFlags = gst::BufferFlags::DISCONT.union(gst::BufferFlags::RESYNC);
 
 #[derive(Default)]
 pub struct BlurDm {
@@ -35,6 +39,8 @@ pub struct BlurDm {
     pub(super) loaded: Mutex<Option<Arc<Loaded>>>,
     /// Taken out while a frame is restored, so that no lock is held then.
     pub(super) worker: Mutex<Option<Worker>>,
+    /// Frames that are restored beside the stream; none where each is restored before the next one comes.
+    pub(super) flight: Mutex<Option<Flight>>,
     /// Of the last time, between stop and start.
     pub(super) kept: Mutex<Option<Kept>>,
     /// Ends what the worker runs.
@@ -164,6 +170,8 @@ impl BaseTransformImpl for BlurDm {
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.abandon();
+        *lock(&self.flight) = None;
         self.end_building();
         *lock(&self.refused) = None;
         *lock(&self.canceler) = None;
@@ -184,7 +192,17 @@ impl BaseTransformImpl for BlurDm {
         self.choose_pool(query)
     }
 
+    fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        let Some(mut flight) = lock(&self.flight).take() else {
+            return self.parent_generate_output();
+        };
+        let output = self.fly(&mut flight);
+        *lock(&self.flight) = Some(flight);
+        output
+    }
+
     fn before_transform(&self, inbuf: &gst::BufferRef) {
+        self.bring_home();
         let obj = self.obj();
         if let Some(pts) = inbuf.pts()
             && let Some(segment) = obj.segment().downcast_ref::<gst::ClockTime>()
@@ -221,14 +239,21 @@ impl BaseTransformImpl for BlurDm {
         match event.type_() {
             gst::EventType::FlushStart => self.cancel(),
             gst::EventType::FlushStop => {
+                self.abandon();
                 if let Some(canceler) = &*lock(&self.canceler) {
                     canceler.resume();
                 }
                 lock(&self.deadline).flushed();
                 self.cut.store(true, Ordering::Relaxed);
             }
-            gst::EventType::Segment | gst::EventType::StreamStart => self.cut.store(true, Ordering::Relaxed),
-            _ => {}
+            other => {
+                if other.is_serialized() {
+                    self.drain();
+                }
+                if matches!(other, gst::EventType::Segment | gst::EventType::StreamStart) {
+                    self.cut.store(true, Ordering::Relaxed);
+                }
+            }
         }
         BaseTransformImplExt::parent_sink_event(self, event)
     }
@@ -260,6 +285,10 @@ impl BaseTransformImpl for BlurDm {
             answer.set(live, min + own, max.map(|max| max + own));
             return true;
         }
+        // Whoever asks wants its buffers back, or what they hold to have gone out.
+        if direction == gst::PadDirection::Sink && query.is_serialized() {
+            self.drain();
+        }
         BaseTransformImplExt::parent_query(self, direction, query)
     }
 }
@@ -272,6 +301,7 @@ impl VideoFilterImpl for BlurDm {
         _outcaps: &gst::Caps,
         _out_info: &gst_video::VideoInfo,
     ) -> Result<(), gst::LoggableError> {
+        self.drain();
         let last = lock(&self.worker).take();
         if in_info.interlace_mode() != gst_video::VideoInterlaceMode::Progressive {
             let message = gst::error_msg!(
@@ -328,7 +358,8 @@ impl VideoFilterImpl for BlurDm {
             window.height
         );
         *lock(&self.canceler) = Some(deblurrer.canceler());
-        *lock(&self.worker) = Some(worker);
+        let worker = self.begin_flight(worker, in_info);
+        *lock(&self.worker) = worker;
         Ok(())
     }
 

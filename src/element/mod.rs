@@ -26,6 +26,8 @@
 mod adaptive;
 mod deadline;
 mod errors;
+mod flight;
+mod flying;
 mod formats;
 mod imp;
 mod latency;

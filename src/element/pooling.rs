@@ -33,7 +33,7 @@ impl BlurDm {
         while query.allocation_pools().len() > 0 {
             query.remove_nth_allocation_pool(0);
         }
-        query.add_allocation_pool(pool.as_ref(), size, 0, 0);
+        query.add_allocation_pool(pool.as_ref(), size, self.kept_frames(), 0);
         align(query);
         if query.find_allocation_meta::<gst_video::VideoMeta>().is_none() {
             query.add_allocation_meta::<gst_video::VideoMeta>(None);
@@ -45,10 +45,14 @@ impl BlurDm {
     pub(super) fn choose_pool(&self, query: &mut gst::query::Allocation) -> Result<(), gst::LoggableError> {
         while let Some((Some(pool), size, min, max)) = query.allocation_pools().next() {
             let caps = query.get_owned().0;
+            // Frames on their way are not to be waited for by those behind them.
+            let min = min + self.kept_frames();
+            let max = if max == 0 { 0 } else { max.max(min) };
             let mut config = pool.config();
             config.set_params(caps.as_ref(), size, min, max);
             // An active pool of somebody else's has its configuration for good; whether that will do is for the base class to see.
             if pool.is_active() || pool.set_config(config).is_ok() {
+                query.set_nth_allocation_pool(0, Some(&pool), size, min, max);
                 break;
             }
             gst::debug!(CAT, imp = self, "{} cannot hold {caps:?}", pool.name());

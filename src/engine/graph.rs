@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use cudarc::driver::CudaStream;
 use ndarray::ArrayView1;
 use ort::{
     session::{
@@ -16,7 +17,8 @@ use ort::{
 use super::{
     Error, Precision,
     cancel::Canceler,
-    in_place::{InPlace, Input, Output},
+    device::{self, Device},
+    in_place::{self, InPlace, Input, Output},
     libraries,
     provider::{Provider, Settings},
     provider_options::Setup,
@@ -40,7 +42,7 @@ impl FrameSize {
         self.width * self.height * PIXEL_BYTES
     }
 
-    fn shape(self) -> [i64; 4] {
+    pub(super) fn shape(self) -> [i64; 4] {
         [1, self.height as i64, self.width as i64, PIXEL_BYTES as i64]
     }
 }
@@ -121,6 +123,16 @@ pub(super) struct Context<'a> {
     pub tile: Option<usize>,
     /// Where engines are kept.
     pub cache: Option<&'a Path>,
+    /// Set where frames lie on the device while graphs run.
+    pub staged: Option<Staged<'a>>,
+}
+
+/// How graphs run on frames that lie on a device.
+#[derive(Clone, Copy)]
+pub(super) struct Staged<'a> {
+    pub device: &'a Device,
+    /// Whether the provider records what a graph does and repeats it as one, as a CUDA graph.
+    pub captured: bool,
 }
 
 /// A session with its name in the contract.
@@ -158,6 +170,8 @@ impl Graph {
             size,
             graph: name,
             cache: context.cache,
+            stream: context.staged.and_then(|staged| device::address(stream(staged, name))),
+            captured: context.staged.is_some_and(|staged| staged.captured),
         };
         let mut builder = provider
             .register(builder, &setup)
@@ -176,7 +190,7 @@ impl Graph {
             let mut outlets = session.inputs().iter().chain(session.outputs());
             outlets.try_for_each(|outlet| check_sides(context, name, outlet, size))?;
         }
-        let in_place = InPlace::new(&session, context.canceler.options()).map_err(|error| Error::Inference {
+        let in_place = in_place(context, provider, &session).map_err(|error| Error::Inference {
             graph: name,
             reason: error.message().to_owned(),
         })?;
@@ -203,6 +217,28 @@ impl Graph {
                 }
             }
         })
+    }
+}
+
+fn in_place(context: Context<'_>, provider: Provider, session: &Session) -> Result<InPlace, ort::Error> {
+    let device = if provider.on_gpu() {
+        in_place::device_memory(context.settings.device_id)?
+    } else {
+        in_place::host_memory()?
+    };
+    // Where frames are staged, whoever reads what a graph wrote waits for it.
+    let options = match context.staged {
+        Some(_) => context.canceler.options_ahead(),
+        None => context.canceler.options(),
+    };
+    InPlace::new(session, options, device)
+}
+
+/// The stream that a graph runs on.
+fn stream<'a>(staged: Staged<'a>, graph: &str) -> &'a CudaStream {
+    match graph {
+        PRIOR_ENCODER => &staged.device.prior,
+        _ => &staged.device.backbone,
     }
 }
 
@@ -279,10 +315,11 @@ fn check_sides(context: Context<'_>, graph: &str, outlet: &Outlet, size: FrameSi
     })
 }
 
+const PRIOR_ENCODER: &str = "prior_encoder";
+
 /// `prior_encoder`: frame to z_B.
 pub(super) struct PriorEncoder {
     graph: Graph,
-    size: FrameSize,
 }
 
 impl PriorEncoder {
@@ -299,17 +336,13 @@ impl PriorEncoder {
             precision: Precision::Fp32,
             ..context
         };
-        let graph = Graph::load(context, provider, "prior_encoder", bytes, Some(size), &inputs, &outputs)?;
-        Ok(Self { graph, size })
+        let graph = Graph::load(context, provider, PRIOR_ENCODER, bytes, Some(size), &inputs, &outputs)?;
+        Ok(Self { graph })
     }
 
-    /// Fills `z_blur` [D] from a tight frame.
-    pub fn encode(&mut self, frame: &[u8], z_blur: &mut [f32]) -> Result<(), Error> {
-        let latent = [1, z_blur.len() as i64];
-        self.graph.run(
-            [Input::bytes(frame, &self.size.shape())],
-            [Output::floats(z_blur, &latent)],
-        )
+    /// Fills `z_blur` [1, D] from a tight frame [1, H, W, 4].
+    pub fn encode(&mut self, frame: Input<'_>, z_blur: Output<'_>) -> Result<(), Error> {
+        self.graph.run([frame], [z_blur])
     }
 }
 
@@ -332,6 +365,7 @@ impl ResidualGraph {
                 threads: 1,
                 ..context.settings
             },
+            staged: None,
             ..context
         };
         let graph = Graph::load(context, Provider::Cpu, "residuals", bytes, None, &inputs, &outputs)?;
@@ -382,7 +416,6 @@ impl ResidualGraph {
 /// `backbone`: frame and prior to the restored frame.
 pub(super) struct Backbone {
     graph: Graph,
-    size: FrameSize,
 }
 
 impl Backbone {
@@ -396,21 +429,11 @@ impl Backbone {
         let inputs = [Port::frame("frame"), Port::latent("prior", dim)];
         let outputs = [Port::frame("restored")];
         let graph = Graph::load(context, provider, "backbone", bytes, Some(size), &inputs, &outputs)?;
-        Ok(Self { graph, size })
+        Ok(Self { graph })
     }
 
-    /// Fills `restored` from a tight `frame` of the same size and the prior [D].
-    pub fn restore(&mut self, frame: &[u8], prior: ArrayView1<'_, f32>, restored: &mut [u8]) -> Result<(), Error> {
-        let Some(prior) = prior.as_slice() else {
-            return Err(Error::Inference {
-                graph: self.graph.name,
-                reason: "the values of the prior do not lie side by side".into(),
-            });
-        };
-        let (shape, latent) = (self.size.shape(), [1, prior.len() as i64]);
-        self.graph.run(
-            [Input::bytes(frame, &shape), Input::floats(prior, &latent)],
-            [Output::bytes(restored, &shape)],
-        )
+    /// Fills `restored` from a tight `frame`, both [1, H, W, 4], and the prior [1, D].
+    pub fn restore(&mut self, frame: Input<'_>, prior: Input<'_>, restored: Output<'_>) -> Result<(), Error> {
+        self.graph.run([frame, prior], [restored])
     }
 }

@@ -15,12 +15,16 @@
 //! # }
 //! ```
 
+mod begun;
 mod builtin;
 mod bundle;
 mod cache;
 mod cancel;
+mod device;
 mod engines;
 mod error;
+#[cfg(test)]
+mod fake_driver;
 mod gpus;
 mod graph;
 mod in_place;
@@ -32,8 +36,10 @@ mod provider;
 mod provider_options;
 mod reduced;
 mod runtime;
+mod staging;
 mod stretch;
 mod tile;
+mod ways;
 
 use std::{ops::AddAssign, path::Path, time::Duration};
 
@@ -41,6 +47,7 @@ use ndarray::Array1;
 
 pub use crate::{diffusion::TemporalPolicy, frame::REDUCTIONS};
 
+pub use begun::Begun;
 pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
 pub use cache::default_cache;
 pub use cancel::Canceler;
@@ -203,6 +210,7 @@ impl Deblurrer {
             precision: Precision::Fp32,
             tile: backbone.tile,
             cache: None,
+            staged: None,
         };
         let mut options = *options;
         let (window, (network, provider, precision, refused)) = loop {
@@ -244,6 +252,16 @@ impl Deblurrer {
         restored: &mut [u8],
         sampling: impl Into<Sampling>,
     ) -> Result<Timing, Error> {
+        self.begin(frame, restored, sampling)?.finish(restored)
+    }
+
+    /// As [`Deblurrer::restore`], without waiting for a device that can do it beside: there the frame is not ready before
+    /// [`Begun::finish`] has been called, with the same `restored`, and the next one may begin meanwhile. Elsewhere, and with tiles or a reduction, all
+    /// is done when this returns. `frame` may change then.
+    ///
+    /// # Errors
+    /// As [`Deblurrer::restore`], and [`Error::Inference`] where two frames have begun that are not finished.
+    pub fn begin(&mut self, frame: &[u8], restored: &mut [u8], sampling: impl Into<Sampling>) -> Result<Begun, Error> {
         let sampling = sampling.into();
         for length in [frame.len(), restored.len()] {
             check_length(length, self.size)?;
@@ -255,12 +273,16 @@ impl Deblurrer {
             stretches,
             ..
         } = self;
-        let mut restore = |frame: &[u8], restored: &mut [u8]| {
-            restore_whole(network, tiles.as_mut(), stretches, frame, restored, sampling)
+        let mut begin = |frame: &[u8], restored: &mut [u8]| {
+            begin_whole(network, tiles.as_mut(), stretches, frame, restored, sampling)
         };
         match reduced {
-            Some(reduced) => reduced.restore(frame, restored, restore),
-            None => restore(frame, restored),
+            Some(reduced) => reduced
+                .restore(frame, restored, |frame, restored| {
+                    begin(frame, restored)?.finish(restored)
+                })
+                .map(Begun::done),
+            None => begin(frame, restored),
         }
     }
 
@@ -287,6 +309,7 @@ impl Deblurrer {
     /// As [`Deblurrer::restore`].
     pub fn prior(&mut self, frame: &[u8], steps: usize) -> Result<Array1<f32>, Error> {
         check_length(frame.len(), self.network.size())?;
+        self.network.show(frame)?;
         self.network.prior(frame, None, steps).map(|prior| prior.to_owned())
     }
 
@@ -321,23 +344,25 @@ impl Deblurrer {
 }
 
 /// A frame of the working scale, in one go or in tiles.
-fn restore_whole(
+fn begin_whole(
     network: &mut Network,
     tiles: Option<&mut Tiles>,
     stretches: &mut [Stretch],
     frame: &[u8],
     restored: &mut [u8],
     sampling: Sampling,
-) -> Result<Timing, Error> {
+) -> Result<Begun, Error> {
     let Some(tiles) = tiles else {
-        return stretches[0].restore(network, frame, restored, sampling);
+        return stretches[0].begin(network, frame, restored, sampling);
     };
     let mut timing = Timing::default();
     tiles.restore(frame, restored, |number, tile, restored| -> Result<(), Error> {
-        timing += stretches[number].restore(network, tile, restored, sampling)?;
+        timing += stretches[number]
+            .begin(network, tile, restored, sampling)?
+            .finish(restored)?;
         Ok(())
     })?;
-    Ok(timing)
+    Ok(Begun::done(timing))
 }
 
 fn check_length(bytes: usize, size: FrameSize) -> Result<(), Error> {
@@ -422,7 +447,7 @@ fn load_on(
             provider,
             cache,
             size,
-            |context| Network::load(bundle, context, provider, size),
+            |context| ways::load(bundle, context, provider, size),
         )
     };
     for precision in better {

@@ -2,11 +2,11 @@
 
 //! One window of a video over time: its priors, and whether it stands still.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Error, Sampling, Timing, network::Network};
+use super::{Begun, Error, Sampling, network::Network};
 use crate::diffusion::{Due, TemporalPrior};
 
 #[derive(Clone)]
@@ -25,22 +25,25 @@ impl Stretch {
         }
     }
 
-    /// Restores the next frame of this window; the errors are those of [`super::Deblurrer::restore`].
-    pub fn restore(
+    /// Begins to restore the next frame of this window; the errors are those of [`super::Deblurrer::begin`].
+    pub fn begin(
         &mut self,
         network: &mut Network,
         frame: &[u8],
         restored: &mut [u8],
         sampling: Sampling,
-    ) -> Result<Timing, Error> {
+    ) -> Result<Begun, Error> {
         let started = Instant::now();
+        network.show(frame)?;
         self.next_prior(network, frame, sampling)?;
         let between = Instant::now();
-        network.restore(frame, self.priors.current(), restored)?;
-        Ok(Timing {
-            prior: between - started,
-            backbone: between.elapsed(),
-        })
+        let pending = network.begin(frame, self.priors.current(), restored)?;
+        let backbone = match &pending {
+            // Known when the device has done it.
+            Some(_) => Duration::ZERO,
+            None => between.elapsed(),
+        };
+        Ok(Begun::new(between - started, backbone, pending))
     }
 
     fn next_prior(&mut self, network: &mut Network, frame: &[u8], sampling: Sampling) -> Result<(), Error> {
