@@ -30,10 +30,25 @@ pub(super) const AHEAD: usize = 1;
 
 /// A frame, and what the element makes of it.
 pub(super) struct Passenger {
-    pub frame: VideoFrame<gst_video::video_frame::Readable>,
-    pub out: VideoFrame<gst_video::video_frame::Writable>,
+    /// None where they could not be mapped another way.
+    pub frames: Option<Frames>,
     pub work: Work,
     pub scratch: Scratch,
+}
+
+/// As it came, and as it goes out.
+pub(super) enum Frames {
+    /// Where the CPU can read and write them.
+    Mapped(
+        VideoFrame<gst_video::video_frame::Readable>,
+        VideoFrame<gst_video::video_frame::Writable>,
+    ),
+    #[cfg(feature = "cuda-memory")]
+    OnDevice(
+        super::cuda_memory::Mapped,
+        super::cuda_memory::Mapped,
+        gst_video::VideoInfo,
+    ),
 }
 
 /// A frame that was begun, or could not be.
@@ -52,6 +67,8 @@ pub(super) enum Failure {
     Engine(#[from] Error),
     #[error(transparent)]
     Frame(#[from] FrameError),
+    #[error("a buffer does not hold the frame that its caps promise")]
+    Unmappable,
 }
 
 struct Departure {
@@ -220,27 +237,63 @@ impl Departure {
 
 impl Passenger {
     fn begin(&mut self, worker: &mut Worker) -> Result<Begun, Failure> {
-        let Self {
-            frame,
-            out,
-            work,
-            scratch,
-        } = self;
-        let frame = frame.as_video_frame_ref();
-        let mut out = out.as_mut_video_frame_ref();
-        let (original, mut out) = pictures(&frame, &mut out)?;
-        Ok(worker.begin(&original, &mut out, scratch, *work)?)
+        #[cfg(feature = "cuda-memory")]
+        if let Some(Frames::OnDevice(frame, out, _)) = &self.frames
+            && let Some(begun) = worker.begin_on_device(frame.frame(), out.frame(), self.work)
+        {
+            return Ok(begun?);
+        }
+        let work = self.work;
+        Ok(self.with(|original, out, scratch| worker.begin(original, out, scratch, work))??)
     }
 
-    /// Does something with both frames.
+    /// Does something with both frames, where the CPU can.
     pub fn with<T>(
         &mut self,
         run: impl FnOnce(&Picture<'_>, &mut PictureMut<'_>, &mut Scratch) -> T,
-    ) -> Result<T, FrameError> {
-        let frame = self.frame.as_video_frame_ref();
-        let mut out = self.out.as_mut_video_frame_ref();
+    ) -> Result<T, Failure> {
+        #[cfg(feature = "cuda-memory")]
+        self.map_to_cpu()?;
+        let Some(Frames::Mapped(frame, out)) = &mut self.frames else {
+            return Err(Failure::Unmappable);
+        };
+        let frame = frame.as_video_frame_ref();
+        let mut out = out.as_mut_video_frame_ref();
         let (original, mut out) = pictures(&frame, &mut out)?;
         Ok(run(&original, &mut out, &mut self.scratch))
+    }
+
+    #[cfg(feature = "cuda-memory")]
+    fn map_to_cpu(&mut self) -> Result<(), Failure> {
+        self.frames = match self.frames.take() {
+            Some(Frames::OnDevice(frame, out, info)) => {
+                Some(Frames::mapped(frame.into_buffer(), out.into_buffer(), &info)?)
+            }
+            frames => frames,
+        };
+        Ok(())
+    }
+
+    /// Whether the frame that goes out is ready as soon as the device is.
+    fn is_on_device(&self) -> bool {
+        !matches!(self.frames, Some(Frames::Mapped(..)))
+    }
+}
+
+impl Frames {
+    pub fn mapped(frame: gst::Buffer, out: gst::Buffer, info: &gst_video::VideoInfo) -> Result<Self, Failure> {
+        let frame = VideoFrame::from_buffer_readable(frame, info).map_err(|_| Failure::Unmappable)?;
+        let out = VideoFrame::from_buffer_writable(out, info).map_err(|_| Failure::Unmappable)?;
+        Ok(Self::Mapped(frame, out))
+    }
+
+    /// The buffer that goes out.
+    pub fn into_out(self) -> gst::Buffer {
+        match self {
+            Self::Mapped(_, out) => out.into_buffer(),
+            #[cfg(feature = "cuda-memory")]
+            Self::OnDevice(_, out, _) => out.into_buffer(),
+        }
     }
 }
 
@@ -258,7 +311,11 @@ impl Flown {
             let beside = begun.is_pending();
             let started = Instant::now();
             let finish = passenger.work.finish;
-            let timing = passenger.with(|original, out, scratch| end(begun, original, out, scratch, finish))??;
+            let timing = if passenger.is_on_device() {
+                begun.finish(&mut [])?
+            } else {
+                passenger.with(|original, out, scratch| end(begun, original, out, scratch, finish))??
+            };
             let cost = if beside {
                 spent.max(timing.backbone)
             } else {

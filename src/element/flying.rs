@@ -4,6 +4,13 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+#[cfg(feature = "cuda-memory")]
+use super::cuda_memory;
+use super::{
+    flight::{AHEAD, Arrival, Failure, Flight, Flown, Frames, Passenger},
+    imp::{BlurDm, CAT, CUT, lock},
+    worker::{Work, Worker},
+};
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{
     prelude::*,
@@ -11,13 +18,6 @@ use gst_base::{
         base_transform::{GenerateOutputSuccess, InputBuffer, PrepareOutputBufferSuccess},
         prelude::*,
     },
-};
-use gst_video::VideoFrame;
-
-use super::{
-    flight::{AHEAD, Arrival, Failure, Flight, Flown, Passenger},
-    imp::{BlurDm, CAT, CUT, lock},
-    worker::{Work, Worker},
 };
 
 impl BlurDm {
@@ -135,22 +135,15 @@ impl BlurDm {
     ) -> Result<Passenger, gst::FlowError> {
         let (sampling, finish) = self.asked();
         let level = self.level();
-        let unmappable = |_| {
-            gst::element_imp_error!(
-                self,
-                gst::StreamError::Format,
-                ("a buffer does not hold the frame that its caps promise")
-            );
-            gst::FlowError::Error
+        let work = Work {
+            sampling: level.sampling(sampling),
+            finish,
+            reduction: level.reduction,
         };
+        let frames = frames(buffer, out, &flight.info, work).map_err(|failure| self.not_a_frame(&failure))?;
         Ok(Passenger {
-            frame: VideoFrame::from_buffer_readable(buffer, &flight.info).map_err(unmappable)?,
-            out: VideoFrame::from_buffer_writable(out, &flight.info).map_err(unmappable)?,
-            work: Work {
-                sampling: level.sampling(sampling),
-                finish,
-                reduction: level.reduction,
-            },
+            frames: Some(frames),
+            work,
             scratch: flight.scratch(),
         })
     }
@@ -158,12 +151,11 @@ impl BlurDm {
     fn pass_gap(&self, flight: &mut Flight, mut passenger: Passenger) -> Result<(), gst::FlowError> {
         passenger
             .with(|original, out, _| out.copy(original))
-            .map_err(|error| self.not_a_frame(&error))?;
+            .map_err(|failure| self.not_a_frame(&failure))?;
         lock(&self.stats).passed();
         self.cut.store(true, Ordering::Relaxed);
-        let Passenger { out, scratch, .. } = passenger;
-        flight.recycle(scratch);
-        flight.pass(out.into_buffer());
+        let out = self.out_of(flight, passenger)?;
+        flight.pass(out);
         Ok(())
     }
 
@@ -182,14 +174,18 @@ impl BlurDm {
         let reduction = passenger.work.reduction;
         match ended {
             Ok((timing, cost)) => self.restored(timing, reduction, prior_age, cost),
-            Err(Failure::Frame(error)) => return Err(self.not_a_frame(&error)),
             Err(Failure::Engine(error)) => passenger
                 .with(|original, out, _| self.not_restored(&error, original, out))
-                .map_err(|error| self.not_a_frame(&error))??,
+                .map_err(|failure| self.not_a_frame(&failure))??,
+            Err(failure) => return Err(self.not_a_frame(&failure)),
         }
-        let Passenger { out, scratch, .. } = passenger;
-        flight.recycle(scratch);
-        Ok(out.into_buffer())
+        self.out_of(flight, passenger)
+    }
+
+    fn out_of(&self, flight: &mut Flight, passenger: Passenger) -> Result<gst::Buffer, gst::FlowError> {
+        flight.recycle(passenger.scratch);
+        let out = passenger.frames.map(Frames::into_out);
+        out.ok_or_else(|| self.not_a_frame(&Failure::Unmappable))
     }
 
     /// Waits until no frame is with the thread, and takes the worker back.
@@ -230,4 +226,17 @@ impl BlurDm {
     pub(super) fn abandon(&self) {
         self.with_flight(Flight::clear);
     }
+}
+
+/// Both frames, mapped to where the model is to find them.
+fn frames(buffer: gst::Buffer, out: gst::Buffer, info: &gst_video::VideoInfo, work: Work) -> Result<Frames, Failure> {
+    #[cfg(feature = "cuda-memory")]
+    if work.finish.is_plain() && work.reduction == 1 && cuda_memory::holds(&buffer) && cuda_memory::holds(&out) {
+        let frame = cuda_memory::Mapped::readable(buffer, info).map_err(|_| Failure::Unmappable)?;
+        let out = cuda_memory::Mapped::writable(out, info).map_err(|_| Failure::Unmappable)?;
+        return Ok(Frames::OnDevice(frame, out, info.clone()));
+    }
+    #[cfg(not(feature = "cuda-memory"))]
+    let _ = work;
+    Frames::mapped(buffer, out, info)
 }

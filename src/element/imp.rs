@@ -126,8 +126,19 @@ impl ElementImpl for BlurDm {
             let caps = gst_video::VideoCapsBuilder::new()
                 .format_list(FORMATS)
                 .width_range(side.clone())
-                .height_range(side)
+                .height_range(side.clone())
                 .build();
+            #[cfg(feature = "cuda-memory")]
+            let caps = {
+                let mut all = caps;
+                let on_device = gst_video::VideoCapsBuilder::new()
+                    .features([super::cuda_memory::FEATURE])
+                    .format_list(super::cuda_memory::FORMATS)
+                    .width_range(side.clone())
+                    .height_range(side);
+                all.make_mut().append(on_device.build());
+                all
+            };
             [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
                 .into_iter()
                 .filter_map(|(name, direction)| {

@@ -25,6 +25,15 @@ impl BlurDm {
         let (Some(caps), wants_pool) = query.get_owned() else {
             return Err(gst::loggable_error!(CAT, "an allocation query without caps"));
         };
+        // What lies on a GPU comes from the pools of who puts it there.
+        #[cfg(feature = "cuda-memory")]
+        if super::cuda_memory::is_in(&caps) {
+            while query.allocation_pools().len() > 0 {
+                query.remove_nth_allocation_pool(0);
+            }
+            query.add_allocation_meta::<gst_video::VideoMeta>(None);
+            return Ok(());
+        }
         let info = gst_video::VideoInfo::from_caps(&caps)
             .map_err(|error| gst::loggable_error!(CAT, "an allocation query for {caps}: {error}"))?;
         let size = u32::try_from(info.size())
@@ -57,6 +66,20 @@ impl BlurDm {
             }
             gst::debug!(CAT, imp = self, "{} cannot hold {caps:?}", pool.name());
             query.remove_nth_allocation_pool(0);
+        }
+        #[cfg(feature = "cuda-memory")]
+        if let Some(caps) = query.get_owned().0
+            && super::cuda_memory::is_in(&caps)
+        {
+            if query.allocation_pools().next().is_none_or(|(pool, ..)| pool.is_none()) {
+                let message = gst::error_msg!(
+                    gst::CoreError::Negotiation,
+                    ("nobody downstream has a pool of CUDA memory for the restored frames; put cudadownload behind blurdm")
+                );
+                self.refuse(&caps, message);
+                return Err(gst::loggable_error!(CAT, "no pool for {caps}"));
+            }
+            return BaseTransformImplExt::parent_decide_allocation(self, query);
         }
         align(query);
         BaseTransformImplExt::parent_decide_allocation(self, query)

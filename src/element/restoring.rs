@@ -12,7 +12,6 @@ use gst::subclass::prelude::*;
 use super::{
     OnError,
     errors::{text, to_message},
-    formats::FrameError,
     imp::{BlurDm, CAT, lock},
     worker::Work,
 };
@@ -121,7 +120,7 @@ impl BlurDm {
         }
     }
 
-    pub(super) fn not_a_frame(&self, error: &FrameError) -> gst::FlowError {
+    pub(super) fn not_a_frame(&self, error: &impl std::error::Error) -> gst::FlowError {
         gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
         gst::FlowError::Error
     }

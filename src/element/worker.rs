@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "cuda-memory")]
+use crate::engine::DeviceFrame;
 use crate::{
     engine::{Begun, Deblurrer, Error, Sampling, Timing},
     frame::{Finish, Picture, PictureMut},
@@ -81,6 +83,19 @@ impl Worker {
         };
         self.prior_age = deblurrer.prior_age();
         Ok(begun)
+    }
+
+    /// Begins to do that on the device where both frames lie; none where the model is elsewhere.
+    #[cfg(feature = "cuda-memory")]
+    pub fn begin_on_device(
+        &mut self,
+        frame: DeviceFrame,
+        out: DeviceFrame,
+        work: Work,
+    ) -> Option<Result<Begun, Error>> {
+        let begun = self.deblurrer.begin_on_device(frame, out, work.sampling);
+        self.prior_age = self.deblurrer.prior_age();
+        begun
     }
 
     /// How long a frame takes at a reduction, its conversion aside.

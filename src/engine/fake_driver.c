@@ -67,6 +67,17 @@ int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *stre
 int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *stream) { return copy(to, (void *)from, bytes); }
 int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream) { return copy((void *)to, (void *)from, bytes); }
 
+// CUDA_MEMCPY2D
+struct side { size_t x, y; int kind; void *host; uint64_t device; void *array; size_t pitch; };
+struct copy { struct side from, to; size_t width, height; };
+
+int cuMemcpy2DAsync_v2(const struct copy *it, void *stream) {
+  int error = lost();
+  for (size_t row = 0; row < it->height && !error; row++)
+    error = copy((void *)(it->to.device + row * it->to.pitch), (void *)(it->from.device + row * it->from.pitch), it->width);
+  return error;
+}
+
 int cuGetErrorString(int error, const char **text) {
   *text = error == OUT_OF_MEMORY ? "out of memory" : error == LOST ? "an illegal memory access was encountered" : "an error";
   return OK;

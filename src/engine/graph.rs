@@ -42,6 +42,12 @@ impl FrameSize {
         self.width * self.height * PIXEL_BYTES
     }
 
+    /// Bytes of a tight row.
+    #[cfg(feature = "cuda-memory")]
+    pub(super) fn row(self) -> usize {
+        self.width * PIXEL_BYTES
+    }
+
     pub(super) fn shape(self) -> [i64; 4] {
         [1, self.height as i64, self.width as i64, PIXEL_BYTES as i64]
     }

@@ -21,6 +21,8 @@ mod bundle;
 mod cache;
 mod cancel;
 mod device;
+#[cfg(feature = "cuda-memory")]
+mod device_frame;
 mod engines;
 mod error;
 #[cfg(test)]
@@ -51,6 +53,8 @@ pub use begun::Begun;
 pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
 pub use cache::default_cache;
 pub use cancel::Canceler;
+#[cfg(feature = "cuda-memory")]
+pub use device_frame::DeviceFrame;
 pub use error::Error;
 pub use gpus::{Gpu, gpus};
 pub use graph::{FrameSize, PIXEL_BYTES};
@@ -284,6 +288,22 @@ impl Deblurrer {
                 .map(Begun::done),
             None => begin(frame, restored),
         }
+    }
+
+    /// As [`Deblurrer::begin`], of a frame that lies on the GPU to one that does. None where that cannot be: elsewhere than on a GPU, and with
+    /// tiles or a reduction. The frame is not ready before [`Begun::finish`], with an empty slice. A repeated frame is not recognised.
+    ///
+    /// # Errors
+    /// As [`Deblurrer::begin`].
+    #[cfg(feature = "cuda-memory")]
+    pub fn begin_on_device(
+        &mut self,
+        frame: DeviceFrame,
+        restored: DeviceFrame,
+        sampling: impl Into<Sampling>,
+    ) -> Option<Result<Begun, Error>> {
+        let whole = self.tiles.is_none() && self.reduced.is_none() && self.network.is_staged();
+        whole.then(|| self.stretches[0].begin_on_device(&mut self.network, frame, restored, sampling.into()))
     }
 
     /// Ends runs from another thread.

@@ -4,6 +4,8 @@
 
 use ndarray::ArrayView1;
 
+#[cfg(feature = "cuda-memory")]
+use super::DeviceFrame;
 use super::{
     Bundle, Error, FrameSize, Provider,
     graph::{Backbone, Context, PriorEncoder, ResidualGraph},
@@ -100,6 +102,32 @@ impl Network {
             Output::bytes(restored, &shape),
         )?;
         Ok(None)
+    }
+
+    /// Whether frames lie on a device while graphs run.
+    #[cfg(feature = "cuda-memory")]
+    pub fn is_staged(&self) -> bool {
+        self.staging.is_some()
+    }
+
+    /// As [`Network::show`], a frame that lies on the device already.
+    #[cfg(feature = "cuda-memory")]
+    pub fn show_on_device(&mut self, frame: DeviceFrame) -> Result<(), Error> {
+        let staging = self.staging.as_mut();
+        staging.map_or(Ok(()), |staging| staging.show_on_device(frame))
+    }
+
+    /// As [`Network::begin`], to a frame on the device.
+    #[cfg(feature = "cuda-memory")]
+    pub fn begin_on_device(
+        &mut self,
+        prior: ArrayView1<'_, f32>,
+        restored: DeviceFrame,
+    ) -> Result<Option<Pending>, Error> {
+        let (Some(staging), Some(prior)) = (&mut self.staging, prior.as_slice()) else {
+            return Ok(None);
+        };
+        staging.begin_to(&mut self.backbone, prior, restored).map(Some)
     }
 
     /// Fills z_blur from the frame shown.

@@ -14,6 +14,8 @@ use std::{
 
 use cudarc::driver::{CudaEvent, CudaSlice, DriverError, PinnedHostSlice, sys::CUevent_flags};
 
+#[cfg(feature = "cuda-memory")]
+use super::DeviceFrame;
 use super::{
     Error, FrameSize,
     device::{Device, failed},
@@ -58,6 +60,9 @@ struct Slot {
 /// A frame that the device is restoring.
 pub(super) struct Pending {
     slot: Option<Slot>,
+    /// Whether it comes down.
+    #[cfg(feature = "cuda-memory")]
+    stays: bool,
     free: Free,
 }
 
@@ -95,6 +100,14 @@ impl Staging {
         shown.map_err(failed("prior_encoder"))
     }
 
+    /// As [`Staging::show`], a frame that is on the device already.
+    #[cfg(feature = "cuda-memory")]
+    pub fn show_on_device(&mut self, frame: DeviceFrame) -> Result<(), Error> {
+        frame
+            .copy_to(&mut self.seen, self.size, &self.device.prior)
+            .map_err(failed("prior_encoder"))
+    }
+
     fn send_up(&mut self, slot: &mut Slot, frame: &[u8]) -> Result<(), DriverError> {
         slot.up.as_mut_slice()?.copy_from_slice(frame);
         self.device.prior.memcpy_htod(&slot.up, &mut self.seen)
@@ -124,22 +137,47 @@ impl Staging {
 
     /// Has the device restore the frame shown with the prior [D], and does not wait.
     pub fn begin(&mut self, backbone: &mut Backbone, prior: &[f32]) -> Result<Pending, Error> {
-        let mut pending = Pending {
-            slot: Some(self.take_slot()?),
-            free: Arc::clone(&self.free),
-        };
+        let mut pending = self.pending()?;
         if let Some(slot) = &mut pending.slot {
-            self.feed(slot, prior).map_err(failed("backbone"))?;
-            let (shape, latent) = (self.size.shape(), [1, prior.len() as i64]);
-            let stream = &self.device.backbone;
-            backbone.restore(
-                Input::on_device(&self.frame, stream, &shape),
-                Input::on_device(&self.prior, stream, &latent),
-                Output::on_device(&mut self.restored, stream, &shape),
-            )?;
+            self.run(backbone, slot, prior)?;
             self.fetch(slot).map_err(failed("backbone"))?;
         }
         Ok(pending)
+    }
+
+    /// As [`Staging::begin`], to a frame on the device.
+    #[cfg(feature = "cuda-memory")]
+    pub fn begin_to(&mut self, backbone: &mut Backbone, prior: &[f32], to: DeviceFrame) -> Result<Pending, Error> {
+        let mut pending = self.pending()?;
+        pending.stays = true;
+        if let Some(slot) = &mut pending.slot {
+            self.run(backbone, slot, prior)?;
+            let stream = &self.device.backbone;
+            to.copy_from(&self.restored, self.size, stream)
+                .and_then(|()| slot.ended.record(stream))
+                .map_err(failed("backbone"))?;
+        }
+        Ok(pending)
+    }
+
+    fn pending(&mut self) -> Result<Pending, Error> {
+        Ok(Pending {
+            slot: Some(self.take_slot()?),
+            #[cfg(feature = "cuda-memory")]
+            stays: false,
+            free: Arc::clone(&self.free),
+        })
+    }
+
+    fn run(&mut self, backbone: &mut Backbone, slot: &mut Slot, prior: &[f32]) -> Result<(), Error> {
+        self.feed(slot, prior).map_err(failed("backbone"))?;
+        let (shape, latent) = (self.size.shape(), [1, prior.len() as i64]);
+        let stream = &self.device.backbone;
+        backbone.restore(
+            Input::on_device(&self.frame, stream, &shape),
+            Input::on_device(&self.prior, stream, &latent),
+            Output::on_device(&mut self.restored, stream, &shape),
+        )
     }
 
     fn feed(&mut self, slot: &mut Slot, prior: &[f32]) -> Result<(), DriverError> {
@@ -183,6 +221,11 @@ impl Slot {
     /// How long the backbone took; waits for it and for the frame to come down.
     fn take_down(&self, restored: &mut [u8]) -> Result<Duration, DriverError> {
         restored.copy_from_slice(self.down.as_slice()?);
+        self.took()
+    }
+
+    /// How long the backbone took; waits for it.
+    fn took(&self) -> Result<Duration, DriverError> {
         self.down.context().check_err()?;
         let milliseconds = self.began.elapsed_ms(&self.ended)?;
         Ok(Duration::from_secs_f32(milliseconds.max(0.0) / 1e3))
@@ -192,6 +235,10 @@ impl Slot {
 impl Pending {
     /// Waits for the restored frame, and copies it to where it belongs.
     pub fn finish(self, restored: &mut [u8]) -> Result<Duration, Error> {
+        #[cfg(feature = "cuda-memory")]
+        if let (true, Some(slot)) = (self.stays, &self.slot) {
+            return slot.took().map_err(failed("backbone"));
+        }
         match &self.slot {
             Some(slot) => slot.take_down(restored).map_err(failed("backbone")),
             None => Ok(Duration::ZERO),
@@ -290,6 +337,35 @@ mod tests {
             assert!(out == expected[5]);
             begin(2).unwrap().finish(&mut out).unwrap();
             assert!(out == expected[2]);
+        });
+    }
+
+    #[cfg(feature = "cuda-memory")]
+    #[test]
+    fn a_frame_on_the_device_is_restored_to_one_there_whatever_its_rows() {
+        let name = "engine::staging::tests::a_frame_on_the_device_is_restored_to_one_there_whatever_its_rows";
+        beside(name, Some(&[]), || {
+            const STRIDE: usize = 320;
+            let device = Device::open(0).unwrap();
+            let mut staged = network(Some(&device)).unwrap();
+            let [mut first, mut second] = [(); 2].map(|()| Stretch::new(staged.dim()));
+            let mut expected = vec![0; SIZE.bytes()];
+            let begun = first.begin(&mut staged, &frame(3), &mut expected, 1.into()).unwrap();
+            begun.finish(&mut expected).unwrap();
+            let mut from = vec![0xEE; STRIDE * SIZE.height];
+            for (row, wide) in frame(3).chunks(SIZE.row()).zip(from.chunks_mut(STRIDE)) {
+                wide[..SIZE.row()].copy_from_slice(row);
+            }
+            let mut to = vec![0xDD; STRIDE * SIZE.height];
+            // SAFETY: the fake's device memory is the CPU's, and these live until the end.
+            let [from, on_device] = unsafe {
+                [from.as_mut_ptr(), to.as_mut_ptr()].map(|address| DeviceFrame::new(address as usize, STRIDE))
+            };
+            let begun = second.begin_on_device(&mut staged, from, on_device, 1.into()).unwrap();
+            begun.finish(&mut []).unwrap();
+            for (row, wide) in expected.chunks(SIZE.row()).zip(to.chunks(STRIDE)) {
+                assert!(wide[..SIZE.row()] == *row && wide[SIZE.row()..].iter().all(|&byte| byte == 0xDD));
+            }
         });
     }
 
