@@ -39,16 +39,23 @@ pub(super) struct Passenger {
 /// As it came, and as it goes out.
 pub(super) enum Frames {
     /// Where the CPU can read and write them.
-    Mapped(
-        VideoFrame<gst_video::video_frame::Readable>,
-        VideoFrame<gst_video::video_frame::Writable>,
-    ),
+    Mapped(Box<OnCpu>),
     #[cfg(feature = "cuda-memory")]
-    OnDevice(
-        super::cuda_memory::Mapped,
-        super::cuda_memory::Mapped,
-        gst_video::VideoInfo,
-    ),
+    OnDevice(Box<OnDevice>),
+}
+
+/// Both frames, mapped for the CPU.
+pub(super) struct OnCpu {
+    frame: VideoFrame<gst_video::video_frame::Readable>,
+    out: VideoFrame<gst_video::video_frame::Writable>,
+}
+
+/// Both frames, mapped to the device's addresses.
+#[cfg(feature = "cuda-memory")]
+pub(super) struct OnDevice {
+    pub frame: super::cuda_memory::Mapped,
+    pub out: super::cuda_memory::Mapped,
+    pub info: gst_video::VideoInfo,
 }
 
 /// A frame that was begun, or could not be.
@@ -238,8 +245,8 @@ impl Departure {
 impl Passenger {
     fn begin(&mut self, worker: &mut Worker) -> Result<Begun, Failure> {
         #[cfg(feature = "cuda-memory")]
-        if let Some(Frames::OnDevice(frame, out, _)) = &self.frames
-            && let Some(begun) = worker.begin_on_device(frame.frame(), out.frame(), self.work)
+        if let Some(Frames::OnDevice(frames)) = &self.frames
+            && let Some(begun) = worker.begin_on_device(frames.frame.frame(), frames.out.frame(), self.work)
         {
             return Ok(begun?);
         }
@@ -254,11 +261,11 @@ impl Passenger {
     ) -> Result<T, Failure> {
         #[cfg(feature = "cuda-memory")]
         self.map_to_cpu()?;
-        let Some(Frames::Mapped(frame, out)) = &mut self.frames else {
+        let Some(Frames::Mapped(frames)) = &mut self.frames else {
             return Err(Failure::Unmappable);
         };
-        let frame = frame.as_video_frame_ref();
-        let mut out = out.as_mut_video_frame_ref();
+        let frame = frames.frame.as_video_frame_ref();
+        let mut out = frames.out.as_mut_video_frame_ref();
         let (original, mut out) = pictures(&frame, &mut out)?;
         Ok(run(&original, &mut out, &mut self.scratch))
     }
@@ -266,7 +273,8 @@ impl Passenger {
     #[cfg(feature = "cuda-memory")]
     fn map_to_cpu(&mut self) -> Result<(), Failure> {
         self.frames = match self.frames.take() {
-            Some(Frames::OnDevice(frame, out, info)) => {
+            Some(Frames::OnDevice(frames)) => {
+                let OnDevice { frame, out, info } = *frames;
                 Some(Frames::mapped(frame.into_buffer(), out.into_buffer(), &info)?)
             }
             frames => frames,
@@ -284,15 +292,15 @@ impl Frames {
     pub fn mapped(frame: gst::Buffer, out: gst::Buffer, info: &gst_video::VideoInfo) -> Result<Self, Failure> {
         let frame = VideoFrame::from_buffer_readable(frame, info).map_err(|_| Failure::Unmappable)?;
         let out = VideoFrame::from_buffer_writable(out, info).map_err(|_| Failure::Unmappable)?;
-        Ok(Self::Mapped(frame, out))
+        Ok(Self::Mapped(Box::new(OnCpu { frame, out })))
     }
 
     /// The buffer that goes out.
     pub fn into_out(self) -> gst::Buffer {
         match self {
-            Self::Mapped(_, out) => out.into_buffer(),
+            Self::Mapped(frames) => frames.out.into_buffer(),
             #[cfg(feature = "cuda-memory")]
-            Self::OnDevice(_, out, _) => out.into_buffer(),
+            Self::OnDevice(frames) => frames.out.into_buffer(),
         }
     }
 }

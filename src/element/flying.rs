@@ -5,7 +5,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 #[cfg(feature = "cuda-memory")]
-use super::cuda_memory;
+use super::{cuda_memory, flight::OnDevice};
 use super::{
     flight::{AHEAD, Arrival, Failure, Flight, Flown, Frames, Passenger},
     imp::{BlurDm, CAT, CUT, lock},
@@ -234,7 +234,8 @@ fn frames(buffer: gst::Buffer, out: gst::Buffer, info: &gst_video::VideoInfo, wo
     if work.finish.is_plain() && work.reduction == 1 && cuda_memory::holds(&buffer) && cuda_memory::holds(&out) {
         let frame = cuda_memory::Mapped::readable(buffer, info).map_err(|_| Failure::Unmappable)?;
         let out = cuda_memory::Mapped::writable(out, info).map_err(|_| Failure::Unmappable)?;
-        return Ok(Frames::OnDevice(frame, out, info.clone()));
+        let info = info.clone();
+        return Ok(Frames::OnDevice(Box::new(OnDevice { frame, out, info })));
     }
     #[cfg(not(feature = "cuda-memory"))]
     let _ = work;

@@ -56,6 +56,8 @@ pub struct BlurDm {
     pub(super) drop: AtomicBool,
     /// The last frame could not be restored, and that was said.
     pub(super) failing: AtomicBool,
+    /// A graph has failed: what runs it may not be what it was, as with a GPU that was lost.
+    pub(super) spoiled: AtomicBool,
     /// The next frame has nothing to do with the last one that was restored.
     pub(super) cut: AtomicBool,
     /// Caps whose refusal is on the bus: the base class offers them again with every frame.

@@ -86,6 +86,9 @@ impl BlurDm {
         if matches!(error, engine::Error::Cancelled) {
             return Err(gst::FlowError::Flushing);
         }
+        if matches!(error, engine::Error::Inference { .. }) {
+            self.spoiled.store(true, Ordering::Relaxed);
+        }
         let on_error = lock(&self.settings).on_error;
         match on_error {
             OnError::Fail => {
