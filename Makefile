@@ -19,7 +19,7 @@ OR_SKIPPED := || [ $$? -eq 77 ]
 export GST_REGISTRY := $(CURDIR)/build/registry.bin
 export INPUT
 
-.PHONY: help packages demo demo-clip demo-own input test test-training test-gpu test-aarch64 aarch64 deb bench install uninstall clean
+.PHONY: help packages demo demo-clip demo-own input test test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
 .DELETE_ON_ERROR:
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make test               format, lints and tests of the plugin'
 	@echo 'make test-training      tests of the training package'
 	@echo 'make test-gpu           parity and speed on an NVIDIA GPU, with an ONNX Runtime for it'
+	@echo 'make pack-gpu           what that runs, to be run elsewhere, into build/gpu/pack/'
 	@echo 'make aarch64            build for 64-bit Arm, such as a Jetson'
 	@echo 'make test-aarch64       restore with it under QEMU, and compare'
 	@echo 'make deb                Debian packages for amd64 and arm64, into build/deb/'
@@ -126,11 +127,12 @@ test-training: export GST_PLUGIN_PATH := $(abspath $(PLUGIN_DIR))
 test-training: $(TRAINING_VENV) $(BUILT) $(LPIPS) | $(RUNTIME)
 	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests
 
-# ONNX Runtime with CUDA is not fetched: it is large, and which one depends on the driver.
-test-gpu: $(BUILT)
-	$(PLUGIN_DIR)/blurdm doctor
-	cargo test --release --locked --features gpu --test gpu -- --nocapture --test-threads=1
-	BLURDM_BENCH_PROVIDER=cuda BLURDM_BENCH_PRECISION=fp16 cargo bench --locked
+# ONNX Runtime with CUDA is not fetched: it is large, and which one depends on the driver. For another machine: make pack-gpu there, then build/gpu/pack/run.sh.
+pack-gpu: $(TRAINING_VENV) | packages
+	@PYTHON=$(TRAINING_VENV)/bin/python benches/gpu/pack.sh build/gpu/pack
+
+test-gpu: pack-gpu
+	PYTHON=$(TRAINING_VENV)/bin/python build/gpu/pack/run.sh build/gpu/results
 
 # --- 64-bit Arm, and packages --------------------------------------------------------------------------------------------
 

@@ -58,8 +58,12 @@ export CARGO_PROFILE_RELEASE_STRIP=symbols
 
 built=${CARGO_TARGET_DIR:-target}/$triple/release
 for file in "$built/libgstblurdm.so" "$built/blurdm"; do
+    optional=
+    # The linker leaves out of the command what it does not call.
+    [ "$file" = "$built/libgstblurdm.so" ] || optional="--optional libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 libglib2.0-0"
     echo "$file needs:"
+    # shellcheck disable=SC2086
     "$here/needs.py" "$file" "$link"/symbols/*.symbols \
-        --at-most libc6=$glibc libgstreamer1.0-0=$gstreamer libgstreamer-plugins-base1.0-0=$gstreamer libglib2.0-0=$glib ||
+        --at-most libc6=$glibc libgstreamer1.0-0=$gstreamer libgstreamer-plugins-base1.0-0=$gstreamer libglib2.0-0=$glib $optional ||
         fail "$file would not load on JetPack 6, for the reason above: use nothing that is newer, or raise what is asked for here"
 done

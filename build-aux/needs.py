@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("plugin", type=Path)
     parser.add_argument("symbols", type=Path, nargs="+", help="symbols files of the packages that it is linked with")
     parser.add_argument("--at-most", nargs="*", default=[], metavar="PACKAGE=VERSION", help="fail where more is needed")
+    parser.add_argument("--optional", nargs="*", default=[], metavar="PACKAGE", help="what need not be needed, though it has a limit")
     options = parser.parse_args()
     limits = dict(limit.split("=") for limit in options.at_most)
 
@@ -44,7 +45,7 @@ def main() -> int:
         if limit is not None and numbers(version) > numbers(limit):
             print(f"needs.py: {options.plugin} needs {package} {version} for {why}, and {limit} is what it may need", file=sys.stderr)
             too_new = 1
-    for package in limits:
+    for package in limits.keys() - set(options.optional):
         print(f"needs.py: {options.plugin} does not need {package} at all: it was not linked as it should be", file=sys.stderr)
         too_new = 1
     return too_new

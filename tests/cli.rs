@@ -194,3 +194,113 @@ fn a_reader_that_has_had_enough_is_no_error() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{}: {said}", output.status);
 }
+
+/// Stands in for NVIDIA's management library: one GPU of which another process uses nearly all memory, or, with INIT, a reason why it tells nothing.
+const MANAGEMENT: &str = r#"
+#include <string.h>
+#ifndef INIT
+#define INIT 0
+#endif
+int nvmlInit_v2(void) { return INIT; }
+int nvmlInitWithFlags(unsigned flags) { return INIT; }
+int nvmlShutdown(void) { return 0; }
+const char *nvmlErrorString(int error) { return "as it says"; }
+int nvmlSystemGetDriverVersion(char *version, unsigned length) { strncpy(version, "580.12", length); return 0; }
+int nvmlDeviceGetCount_v2(unsigned *count) { *count = 1; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) { *device = (void *)1; return index; }
+int nvmlDeviceGetName(void *device, char *name, unsigned length) { strncpy(name, "A GPU of the tests", length); return 0; }
+int nvmlDeviceGetCudaComputeCapability(void *device, int *major, int *minor) { *major = 9; *minor = 0; return 0; }
+struct memory { unsigned version; unsigned long long total, reserved, free, used; };
+int nvmlDeviceGetMemoryInfo_v2(void *device, struct memory *memory) {
+  memory->total = 80ull << 30; memory->reserved = 0; memory->free = 512ull << 20; memory->used = memory->total - memory->free; return 0;
+}
+"#;
+
+/// What `doctor` says beside that library.
+fn doctor_beside(defines: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("nvml.c");
+    fs::write(&source, MANAGEMENT).unwrap();
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(folder.path().join("libnvidia-ml.so.1"))
+        .arg(&source)
+        .args(defines)
+        .status();
+    assert!(compiled.unwrap().success());
+    let output = Command::new(env!("CARGO_BIN_EXE_blurdm"))
+        .arg("doctor")
+        .env("LD_LIBRARY_PATH", folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    out(&output)
+}
+
+#[test]
+fn doctor_tells_each_gpu_with_the_memory_that_others_leave() {
+    let report = doctor_beside(&[]);
+    let gpu = "  0  A GPU of the tests, compute capability 9.0, 512 of 81920 MiB free, driver 580.12";
+    assert!(report.lines().any(|line| line == gpu), "{report}");
+}
+
+#[test]
+fn doctor_tells_why_a_driver_tells_nothing() {
+    // NVML_ERROR_LIB_RM_VERSION_MISMATCH: what programs load is older than what the kernel has.
+    let report = doctor_beside(&["-DINIT=18"]);
+    let line = report.lines().find(|line| line.starts_with("GPUs: none (")).unwrap();
+    assert!(
+        line.contains("NVIDIA's driver tells nothing") && line.contains("version"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_machine_without_a_driver_is_told_what_cuda_lacks_first() {
+    if Command::new("ldconfig")
+        .arg("-p")
+        .output()
+        .is_ok_and(|known| out(&known).contains("libcuda.so.1"))
+    {
+        eprintln!("skipped: this machine has a driver");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    copy_runtime(folder.path());
+    link_against_nothing(&folder.path().join("libonnxruntime_providers_cuda.so"), &[]);
+    let report = out(&blurdm(&["doctor", "--library-path", folder.path().to_str().unwrap()]));
+    let cuda = of(&report, Provider::Cuda).join("\n");
+    assert!(
+        cuda.contains("libcuda.so.1: no NVIDIA driver can be loaded here"),
+        "{report}"
+    );
+}
+
+#[test]
+fn engines_are_kept_where_the_service_or_the_user_has_a_cache_and_nowhere_without() {
+    let places = ["CACHE_DIRECTORY", "XDG_CACHE_HOME", "HOME"];
+    let told = |set: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_blurdm"));
+        command.args(["doctor", "--library-path"]).arg(the_runtime().path());
+        places.iter().for_each(|place| {
+            command.env_remove(place);
+        });
+        let output = command.envs(set.iter().copied()).output().unwrap();
+        out(&output).lines().last().unwrap().to_owned()
+    };
+    let service = ("CACHE_DIRECTORY", "/var/cache/blurdm");
+    let (cache, home) = (("XDG_CACHE_HOME", "/cache"), ("HOME", "/home/somebody"));
+    for (set, place) in [
+        (&[service, cache, home][..], "/var/cache/blurdm"),
+        (&[cache, home], "/cache/blurdm"),
+        (&[home], "/home/somebody/.cache/blurdm"),
+    ] {
+        assert_eq!(told(set), format!("Engines are kept in {place}"));
+    }
+    for set in [&[][..], &[("HOME", "not/absolute")]] {
+        assert!(
+            told(set).starts_with("Engines are not kept: there is no home"),
+            "{set:?}"
+        );
+    }
+}

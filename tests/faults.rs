@@ -380,3 +380,51 @@ fn interlaced_video_is_one_error_that_tells_to_deinterlace() {
     pipeline.set_state(gst::State::Null).unwrap();
     assert!(errors.try_recv().is_err());
 }
+
+/// How often sessions were made.
+fn loads(bus: &gst::Bus) -> usize {
+    std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Progress]))
+        .filter(|message| match message.view() {
+            gst::MessageView::Progress(progress) => progress.get().0 == gst::ProgressType::Start,
+            _ => false,
+        })
+        .count()
+}
+
+#[test]
+fn what_fails_in_mid_stream_is_one_error_and_the_next_start_makes_it_anew() {
+    let (width, height) = (32, 32);
+    let bundle = Copy::failing_on_white();
+    for at_once in [1u32, 2] {
+        let blurdm = element();
+        blurdm.set_property("model", bundle.text());
+        blurdm.set_property("frames-in-flight", at_once);
+        let bus = gst::Bus::new();
+        blurdm.set_bus(Some(&bus));
+        let frame = picture(width, height, 1);
+        let white = vec![255; frame.len()];
+        let send = |harness: &mut gst_check::Harness, frame: &[u8]| {
+            harness.push(buffer(frame, gst_video::VideoFormat::Rgbx, width, height))
+        };
+        {
+            let mut harness = harness(&blurdm, width, height);
+            send(&mut harness, &frame).unwrap();
+            // Beside the stream a failure is known with the next frame.
+            let failed = (0..2).find_map(|_| send(&mut harness, &white).err());
+            assert_eq!(failed, Some(gst::FlowError::Error), "{at_once}");
+            let errors = errors_of(&bus, &blurdm);
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert!(errors[0].matches(gst::StreamError::Failed), "{errors:?}");
+            assert_names(&errors[0], &["backbone"]);
+        }
+        loads(&bus);
+        blurdm.set_state(gst::State::Ready).unwrap();
+        let mut harness = harness(&blurdm, width, height);
+        send(&mut harness, &frame).unwrap();
+        harness.push_event(gst::event::Eos::new());
+        let out = harness.pull().unwrap();
+        assert!(common::unpacked(&out, gst_video::VideoFormat::Rgbx, width, height) == frame);
+        // Once to try it out and once for this size.
+        assert_eq!(loads(&bus), 2, "sessions of the last start were used again");
+    }
+}

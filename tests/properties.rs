@@ -191,6 +191,7 @@ fn the_defaults_are_those_of_the_property_table() {
         ("cache-dir", "", false),
         ("precision", "auto", false),
         ("threads", "0", false),
+        ("frames-in-flight", "0", false),
         ("tile-size", "0", false),
         ("tile-overlap", "32", false),
         ("steps", "0", true),

@@ -25,7 +25,7 @@ impl Restorer {
         // The crate is linked in, so that no plugin needs to be installed.
         gstblurdm::plugin_register_static()?;
         let pipeline = gst::parse::launch(&format!(
-            "appsrc name=in format=time ! blurdm name=blurdm {properties} ! appsink name=out sync=false"
+            "appsrc name=in format=time ! blurdm name=blurdm frames-in-flight=1 {properties} ! appsink name=out sync=false"
         ))?;
         let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| "not a pipeline")?;
         let restorer = Self {

@@ -18,6 +18,7 @@ use gst_video::{prelude::*, subclass::prelude::*};
 use super::{
     deadline::{Deadline, Fate},
     errors::to_message,
+    flight::Flight,
     formats::{FORMATS, pictures},
     latency::Latency,
     loading::{Kept, Loaded},
@@ -34,7 +35,7 @@ pub(super) static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("blurdm", gst::DebugColorFlags::empty(), Some("Motion deblurring")));
 
 /// Flags of a frame that does not follow the last one.
-const CUT: gst::BufferFlags = gst::BufferFlags::DISCONT.union(gst::BufferFlags::RESYNC);
+pub(super) const CUT: gst::BufferFlags = gst::BufferFlags::DISCONT.union(gst::BufferFlags::RESYNC);
 
 #[derive(Default)]
 pub struct BlurDm {
@@ -42,6 +43,8 @@ pub struct BlurDm {
     pub(super) loaded: Mutex<Option<Arc<Loaded>>>,
     /// Taken out while a frame is restored, so that no lock is held then.
     pub(super) worker: Mutex<Option<Worker>>,
+    /// Frames that are restored beside the stream; none where each is restored before the next one comes.
+    pub(super) flight: Mutex<Option<Flight>>,
     /// Of the last time, between stop and start.
     pub(super) kept: Mutex<Option<Kept>>,
     /// Ends what the worker runs.
@@ -58,6 +61,8 @@ pub struct BlurDm {
     pub(super) drop: AtomicBool,
     /// The last frame could not be restored, and that was said.
     pub(super) failing: AtomicBool,
+    /// A graph has failed: what runs it may not be what it was, as with a GPU that was lost.
+    pub(super) spoiled: AtomicBool,
     /// The next frame has nothing to do with the last one that was restored.
     pub(super) cut: AtomicBool,
     /// Caps whose refusal is on the bus: the base class offers them again with every frame.
@@ -128,8 +133,19 @@ impl ElementImpl for BlurDm {
             let caps = gst_video::VideoCapsBuilder::new()
                 .format_list(FORMATS)
                 .width_range(side.clone())
-                .height_range(side)
+                .height_range(side.clone())
                 .build();
+            #[cfg(feature = "cuda-memory")]
+            let caps = {
+                let mut all = caps;
+                let on_device = gst_video::VideoCapsBuilder::new()
+                    .features([super::cuda_memory::FEATURE])
+                    .format_list(super::cuda_memory::FORMATS)
+                    .width_range(side.clone())
+                    .height_range(side);
+                all.make_mut().append(on_device.build());
+                all
+            };
             [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
                 .into_iter()
                 .filter_map(|(name, direction)| {
@@ -173,6 +189,8 @@ impl BaseTransformImpl for BlurDm {
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.abandon();
+        *lock(&self.flight) = None;
         self.end_building();
         *lock(&self.refused) = None;
         *lock(&self.canceler) = None;
@@ -194,6 +212,7 @@ impl BaseTransformImpl for BlurDm {
     }
 
     fn before_transform(&self, inbuf: &gst::BufferRef) {
+        self.bring_home();
         let obj = self.obj();
         if let Some(pts) = inbuf.pts()
             && let Some(segment) = obj.segment().downcast_ref::<gst::ClockTime>()
@@ -219,7 +238,15 @@ impl BaseTransformImpl for BlurDm {
     /// The base class hands over what this gives, and asks again when downstream has taken it.
     fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
         lock(&self.waiting).come_back(Instant::now());
-        let output = self.parent_generate_output();
+        let flight = lock(&self.flight).take();
+        let output = match flight {
+            Some(mut flight) => {
+                let output = self.fly(&mut flight);
+                *lock(&self.flight) = Some(flight);
+                output
+            }
+            None => self.parent_generate_output(),
+        };
         if matches!(output, Ok(GenerateOutputSuccess::Buffer(_))) {
             lock(&self.waiting).hand_over(Instant::now());
         }
@@ -240,14 +267,21 @@ impl BaseTransformImpl for BlurDm {
         match event.type_() {
             gst::EventType::FlushStart => self.cancel(),
             gst::EventType::FlushStop => {
+                self.abandon();
                 if let Some(canceler) = &*lock(&self.canceler) {
                     canceler.resume();
                 }
                 lock(&self.deadline).flushed();
                 self.cut.store(true, Ordering::Relaxed);
             }
-            gst::EventType::Segment | gst::EventType::StreamStart => self.cut.store(true, Ordering::Relaxed),
-            _ => {}
+            other => {
+                if other.is_serialized() {
+                    self.drain();
+                }
+                if matches!(other, gst::EventType::Segment | gst::EventType::StreamStart) {
+                    self.cut.store(true, Ordering::Relaxed);
+                }
+            }
         }
         BaseTransformImplExt::parent_sink_event(self, event)
     }
@@ -279,6 +313,10 @@ impl BaseTransformImpl for BlurDm {
             answer.set(live, min.saturating_add(own), max.map(|max| max.saturating_add(own)));
             return true;
         }
+        // Whoever asks wants its buffers back, or what they hold to have gone out.
+        if direction == gst::PadDirection::Sink && query.is_serialized() {
+            self.drain();
+        }
         BaseTransformImplExt::parent_query(self, direction, query)
     }
 }
@@ -291,6 +329,7 @@ impl VideoFilterImpl for BlurDm {
         _outcaps: &gst::Caps,
         _out_info: &gst_video::VideoInfo,
     ) -> Result<(), gst::LoggableError> {
+        self.drain();
         let last = lock(&self.worker).take();
         if in_info.interlace_mode() != gst_video::VideoInterlaceMode::Progressive {
             let message = gst::error_msg!(
@@ -347,7 +386,8 @@ impl VideoFilterImpl for BlurDm {
             window.height
         );
         *lock(&self.canceler) = Some(deblurrer.canceler());
-        *lock(&self.worker) = Some(worker);
+        let worker = self.begin_flight(worker, in_info);
+        *lock(&self.worker) = worker;
         Ok(())
     }
 

@@ -12,11 +12,23 @@ const SLACK: Duration = Duration::from_millis(1);
 #[derive(Debug, Default)]
 pub(super) struct Latency {
     reported: Duration,
+    /// What a restored frame waits for the next one.
+    held: Duration,
 }
 
 impl Latency {
     pub fn reported(&self) -> Duration {
-        self.reported
+        self.reported + self.held
+    }
+
+    /// What a restored frame waits for the next one.
+    pub fn held(&self) -> Duration {
+        self.held
+    }
+
+    /// True when the answer has changed and a Latency message is due.
+    pub fn hold(&mut self, time: Duration) -> bool {
+        std::mem::replace(&mut self.held, time) != time
     }
 
     /// Takes a measured cost; true when the answer has changed and a Latency message is due.

@@ -32,7 +32,7 @@ impl BlurDm {
             // Where the source is not live the clock is not asked, and neither is what it would be compared with.
             now: live.then(|| obj.current_running_time()).flatten(),
             cost: if live {
-                lock(&self.stats).usual_cost()
+                lock(&self.stats).usual_cost() + lock(&self.latency).held()
             } else {
                 Duration::ZERO
             },

@@ -2,7 +2,10 @@
 
 //! From the properties to a model that runs, or to the error that says why not.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
 
 use gst::{prelude::*, subclass::prelude::*};
 
@@ -11,7 +14,7 @@ use super::{
     settings::Settings,
     worker::Worker,
 };
-use crate::engine::{self, Bundle, Choice, Deblurrer, FrameSize, Options, Search};
+use crate::engine::{self, Bundle, Choice, Deblurrer, FrameSize, Options, Provider, Search};
 
 /// Graphs are tried out on a frame of this size before caps are known, so that a model or a provider that cannot be used is
 /// an error of the state change.
@@ -111,7 +114,13 @@ impl BlurDm {
         search: &Search,
         size: FrameSize,
     ) -> Result<Worker, engine::Error> {
-        self.post_progress(gst::ProgressType::Start, "Loading the model");
+        // Whoever waits is told how long it may be.
+        let text = if options.provider == Choice::Only(Provider::TensorRt) {
+            "Loading the model; where TensorRT has no engine for it yet, building one takes minutes"
+        } else {
+            "Loading the model"
+        };
+        self.post_progress(gst::ProgressType::Start, text);
         let deblurrer = Deblurrer::new(bundle, options, search, size);
         deblurrer
             .inspect_err(|_| self.post_progress(gst::ProgressType::Error, "The model cannot be used"))
@@ -134,9 +143,12 @@ impl BlurDm {
         self.post_progress(gst::ProgressType::Complete, "The model is loaded");
     }
 
-    /// Keeps the sessions for the next start.
+    /// Keeps the sessions for the next start, if they are good for one.
     pub(super) fn keep(&self) {
         let (worker, loaded) = (lock(&self.worker).take(), lock(&self.loaded).take());
+        if self.spoiled.swap(false, Ordering::Relaxed) {
+            return;
+        }
         *lock(&self.kept) = worker.zip(loaded).map(|(worker, loaded)| Kept {
             asked: loaded.asked.clone(),
             options: loaded.options,

@@ -25,8 +25,12 @@
 //! most frames: `blurdm` turns it off again (`qos=true` brings it back).
 
 mod adaptive;
+#[cfg(feature = "cuda-memory")]
+mod cuda_memory;
 mod deadline;
 mod errors;
+mod flight;
+mod flying;
 mod formats;
 mod imp;
 mod latency;

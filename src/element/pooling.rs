@@ -25,6 +25,15 @@ impl BlurDm {
         let (Some(caps), wants_pool) = query.get_owned() else {
             return Err(gst::loggable_error!(CAT, "an allocation query without caps"));
         };
+        // What lies on a GPU comes from the pools of who puts it there.
+        #[cfg(feature = "cuda-memory")]
+        if super::cuda_memory::is_in(&caps) {
+            while query.allocation_pools().len() > 0 {
+                query.remove_nth_allocation_pool(0);
+            }
+            query.add_allocation_meta::<gst_video::VideoMeta>(None);
+            return Ok(());
+        }
         let info = gst_video::VideoInfo::from_caps(&caps)
             .map_err(|error| gst::loggable_error!(CAT, "an allocation query for {caps}: {error}"))?;
         let size = u32::try_from(info.size())
@@ -33,7 +42,7 @@ impl BlurDm {
         while query.allocation_pools().len() > 0 {
             query.remove_nth_allocation_pool(0);
         }
-        query.add_allocation_pool(pool.as_ref(), size, 0, 0);
+        query.add_allocation_pool(pool.as_ref(), size, self.kept_frames(), 0);
         align(query);
         if query.find_allocation_meta::<gst_video::VideoMeta>().is_none() {
             query.add_allocation_meta::<gst_video::VideoMeta>(None);
@@ -45,14 +54,32 @@ impl BlurDm {
     pub(super) fn choose_pool(&self, query: &mut gst::query::Allocation) -> Result<(), gst::LoggableError> {
         while let Some((Some(pool), size, min, max)) = query.allocation_pools().next() {
             let caps = query.get_owned().0;
+            // Frames on their way are not to be waited for by those behind them.
+            let min = min + self.kept_frames();
+            let max = if max == 0 { 0 } else { max.max(min) };
             let mut config = pool.config();
             config.set_params(caps.as_ref(), size, min, max);
             // An active pool of somebody else's has its configuration for good; whether that will do is for the base class to see.
             if pool.is_active() || pool.set_config(config).is_ok() {
+                query.set_nth_allocation_pool(0, Some(&pool), size, min, max);
                 break;
             }
             gst::debug!(CAT, imp = self, "{} cannot hold {caps:?}", pool.name());
             query.remove_nth_allocation_pool(0);
+        }
+        #[cfg(feature = "cuda-memory")]
+        if let Some(caps) = query.get_owned().0
+            && super::cuda_memory::is_in(&caps)
+        {
+            if query.allocation_pools().next().is_none_or(|(pool, ..)| pool.is_none()) {
+                let message = gst::error_msg!(
+                    gst::CoreError::Negotiation,
+                    ("nobody downstream has a pool of CUDA memory for the restored frames; put cudadownload behind blurdm")
+                );
+                self.refuse(&caps, message);
+                return Err(gst::loggable_error!(CAT, "no pool for {caps}"));
+            }
+            return BaseTransformImplExt::parent_decide_allocation(self, query);
         }
         align(query);
         BaseTransformImplExt::parent_decide_allocation(self, query)

@@ -2,19 +2,22 @@
 
 //! One frame through the model, and what becomes of it when that fails.
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use gst::subclass::prelude::*;
 
 use super::{
     OnError,
     errors::{text, to_message},
-    formats::FrameError,
     imp::{BlurDm, CAT, lock},
+    worker::Work,
 };
 use crate::{
-    engine,
-    frame::{Picture, PictureMut},
+    engine::{self, Sampling, Timing},
+    frame::{Finish, Picture, PictureMut},
 };
 
 impl BlurDm {
@@ -26,36 +29,53 @@ impl BlurDm {
         cut: bool,
     ) -> Result<(), gst::FlowError> {
         let started = Instant::now();
-        let smoothing = lock(&self.loaded)
-            .as_ref()
-            .map_or(0.0, |loaded| loaded.bundle.manifest().prior.smoothing);
-        let (sampling, finish) = {
-            let settings = lock(&self.settings);
-            (settings.sampling(smoothing), settings.finish())
-        };
+        let (sampling, finish) = self.asked();
         let Some(mut worker) = lock(&self.worker).take() else {
-            gst::element_imp_error!(self, gst::CoreError::Negotiation, ("a frame came before its caps"));
-            return Err(gst::FlowError::NotNegotiated);
+            return Err(self.no_worker());
         };
         if self.cut.swap(false, Ordering::Relaxed) || cut {
             worker.forget();
         }
         let level = self.level();
-        let restored = worker.restore(original, out, level.sampling(sampling), finish, level.reduction);
+        let work = Work {
+            sampling: level.sampling(sampling),
+            finish,
+            reduction: level.reduction,
+        };
+        let restored = worker.restore(original, out, work);
         let prior_age = worker.prior_age();
         *lock(&self.worker) = Some(worker);
         match restored {
             Ok(timing) => {
-                self.failing.store(false, Ordering::Relaxed);
-                lock(&self.stats).restored(timing, level.reduction, prior_age, started.elapsed());
-                self.tell_cost();
+                self.restored(timing, level.reduction, prior_age, started.elapsed());
                 Ok(())
             }
             Err(error) => self.not_restored(&error, original, out),
         }
     }
 
-    fn not_restored(
+    /// What the properties ask of a frame.
+    pub(super) fn asked(&self) -> (Sampling, Finish) {
+        let smoothing = lock(&self.loaded)
+            .as_ref()
+            .map_or(0.0, |loaded| loaded.bundle.manifest().prior.smoothing);
+        let settings = lock(&self.settings);
+        (settings.sampling(smoothing), settings.finish())
+    }
+
+    pub(super) fn no_worker(&self) -> gst::FlowError {
+        gst::element_imp_error!(self, gst::CoreError::Negotiation, ("a frame came before its caps"));
+        gst::FlowError::NotNegotiated
+    }
+
+    /// Takes note of a frame that was restored.
+    pub(super) fn restored(&self, timing: Timing, reduction: usize, prior_age: u32, cost: Duration) {
+        self.failing.store(false, Ordering::Relaxed);
+        lock(&self.stats).restored(timing, reduction, prior_age, cost);
+        self.tell_cost();
+    }
+
+    pub(super) fn not_restored(
         &self,
         error: &engine::Error,
         original: &Picture<'_>,
@@ -65,6 +85,9 @@ impl BlurDm {
         // Whoever flushes or stops knows.
         if matches!(error, engine::Error::Cancelled) {
             return Err(gst::FlowError::Flushing);
+        }
+        if matches!(error, engine::Error::Inference { .. }) {
+            self.spoiled.store(true, Ordering::Relaxed);
         }
         let on_error = lock(&self.settings).on_error;
         match on_error {
@@ -100,7 +123,7 @@ impl BlurDm {
         }
     }
 
-    pub(super) fn not_a_frame(&self, error: &FrameError) -> gst::FlowError {
+    pub(super) fn not_a_frame(&self, error: &impl std::error::Error) -> gst::FlowError {
         gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
         gst::FlowError::Error
     }

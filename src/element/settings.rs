@@ -18,6 +18,9 @@ const MAX_STEPS: u32 = 1000;
 /// Far wider than any network sees; beyond it tiles are computed over and over for nothing.
 const MAX_OVERLAP: u32 = 1024;
 
+/// More would only wait for each other: a GPU restores one frame while another one is brought to it or taken away.
+const MAX_IN_FLIGHT: u32 = 2;
+
 /// A minute of video: longer than any blur lasts.
 const MAX_INTERVAL: u32 = 3600;
 
@@ -36,6 +39,8 @@ pub(super) struct Settings {
     pub cache_dir: String,
     pub precision: Precision,
     pub threads: u32,
+    /// 0: what suits the provider.
+    pub frames_in_flight: u32,
     pub tile_size: u32,
     pub tile_overlap: u32,
     pub steps: u32,
@@ -61,6 +66,7 @@ impl Default for Settings {
             cache_dir: String::new(),
             precision: Precision::Auto,
             threads: 0,
+            frames_in_flight: 0,
             tile_size: 0,
             tile_overlap: engine::DEFAULT_TILE_OVERLAP as u32,
             steps: 0,
@@ -149,6 +155,7 @@ impl Settings {
             "cache-dir" => self.cache_dir.to_value(),
             "precision" => self.precision.to_value(),
             "threads" => self.threads.to_value(),
+            "frames-in-flight" => self.frames_in_flight.to_value(),
             "tile-size" => self.tile_size.to_value(),
             "tile-overlap" => self.tile_overlap.to_value(),
             "steps" => self.steps.to_value(),
@@ -185,6 +192,7 @@ impl Settings {
             "cache-dir" => self.cache_dir = text(),
             "precision" => take(&mut self.precision, value),
             "threads" => take(&mut self.threads, value),
+            "frames-in-flight" => take(&mut self.frames_in_flight, value),
             "tile-size" => take(&mut self.tile_size, value),
             "tile-overlap" => take(&mut self.tile_overlap, value),
             "steps" => take(&mut self.steps, value),
@@ -250,6 +258,13 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
             .blurb("CPU threads of a graph; 0 is one per core")
             .maximum(1024)
             .default_value(default.threads)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("frames-in-flight")
+            .nick("Frames in flight")
+            .blurb("Frames that are worked on at once: with 2, one comes out when the next one comes in, and is restored beside the stream; 0 is 2 with tensorrt and cuda, 1 with the others")
+            .maximum(MAX_IN_FLIGHT)
+            .default_value(default.frames_in_flight)
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("tile-size")

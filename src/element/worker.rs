@@ -3,10 +3,15 @@
 //! One negotiated size: the loaded model at the scales that were asked for so far, and the scratch frames for layouts that are not a
 //! tensor as they lie.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
+#[cfg(feature = "cuda-memory")]
+use crate::engine::DeviceFrame;
 use crate::{
-    engine::{Deblurrer, Error, Sampling, Timing},
+    engine::{Begun, Deblurrer, Error, Sampling, Timing},
     frame::{Finish, Picture, PictureMut},
 };
 
@@ -16,6 +21,20 @@ pub(super) struct Worker {
     reduced: Vec<(usize, Deblurrer)>,
     /// Frames before the last one at which its prior was sampled.
     prior_age: u32,
+    scratch: Scratch,
+}
+
+/// What is made of one frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Work {
+    pub sampling: Sampling,
+    pub finish: Finish,
+    pub reduction: usize,
+}
+
+/// One frame as the model takes and gives it, where it does not lie so.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
     input: Vec<u8>,
     restored: Vec<u8>,
 }
@@ -26,42 +45,57 @@ impl Worker {
             deblurrer,
             reduced: Vec::new(),
             prior_age: 0,
-            input: Vec::new(),
-            restored: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
     /// Restores `frame` into `out`, which has its layout and size, reduced as far as there is a model for that.
-    pub fn restore(
+    pub fn restore(&mut self, frame: &Picture<'_>, out: &mut PictureMut<'_>, work: Work) -> Result<Timing, Error> {
+        let mut scratch = mem::take(&mut self.scratch);
+        let begun = self.begin(frame, out, &mut scratch, work);
+        let ended = begun.and_then(|begun| end(begun, frame, out, &mut scratch, work.finish));
+        self.scratch = scratch;
+        ended
+    }
+
+    /// Begins to do that. The end is [`end`], with the same frames and scratch.
+    pub fn begin(
         &mut self,
         frame: &Picture<'_>,
         out: &mut PictureMut<'_>,
-        sampling: Sampling,
-        finish: Finish,
-        reduction: usize,
-    ) -> Result<Timing, Error> {
+        scratch: &mut Scratch,
+        work: Work,
+    ) -> Result<Begun, Error> {
         let bytes = self.deblurrer.size().bytes();
-        let deblurrer = at(&mut self.deblurrer, &mut self.reduced, reduction);
-        let input = match frame.as_tensor() {
-            Some(tensor) => tensor,
+        let deblurrer = at(&mut self.deblurrer, &mut self.reduced, work.reduction);
+        let Scratch { input, restored } = scratch;
+        if frame.as_tensor().is_none() {
+            input.resize(bytes, 0);
+            frame.to_rgbx(input);
+        }
+        let input = frame.as_tensor().unwrap_or(input);
+        let begun = match direct(out, work.finish) {
+            Some(out) => deblurrer.begin(input, out, work.sampling)?,
             None => {
-                self.input.resize(bytes, 0);
-                frame.to_rgbx(&mut self.input);
-                &self.input
+                restored.resize(bytes, 0);
+                deblurrer.begin(input, restored, work.sampling)?
             }
         };
-        let timing = if finish.is_plain()
-            && let Some(restored) = out.as_tensor_mut()
-        {
-            deblurrer.restore(input, restored, sampling)?
-        } else {
-            self.restored.resize(bytes, 0);
-            let timing = deblurrer.restore(input, &mut self.restored, sampling)?;
-            out.write_restored(frame, input, &self.restored, finish);
-            timing
-        };
         self.prior_age = deblurrer.prior_age();
-        Ok(timing)
+        Ok(begun)
+    }
+
+    /// Begins to do that on the device where both frames lie; none where the model is elsewhere.
+    #[cfg(feature = "cuda-memory")]
+    pub fn begin_on_device(
+        &mut self,
+        frame: DeviceFrame,
+        out: DeviceFrame,
+        work: Work,
+    ) -> Option<Result<Begun, Error>> {
+        let begun = self.deblurrer.begin_on_device(frame, out, work.sampling);
+        self.prior_age = self.deblurrer.prior_age();
+        begun
     }
 
     /// How long a frame takes at a reduction, its conversion aside.
@@ -99,6 +133,28 @@ impl Worker {
     pub fn prior_age(&self) -> u32 {
         self.prior_age
     }
+}
+
+/// Waits for a frame that has begun, and writes it into `out`.
+pub(super) fn end(
+    begun: Begun,
+    frame: &Picture<'_>,
+    out: &mut PictureMut<'_>,
+    scratch: &mut Scratch,
+    finish: Finish,
+) -> Result<Timing, Error> {
+    if let Some(out) = direct(out, finish) {
+        return begun.finish(out);
+    }
+    let Scratch { input, restored } = scratch;
+    let timing = begun.finish(restored)?;
+    out.write_restored(frame, frame.as_tensor().unwrap_or(input), restored, finish);
+    Ok(timing)
+}
+
+/// The frame that goes out itself, if the model may write it.
+fn direct<'a>(out: &'a mut PictureMut<'_>, finish: Finish) -> Option<&'a mut [u8]> {
+    if finish.is_plain() { out.as_tensor_mut() } else { None }
 }
 
 fn at<'a>(full: &'a mut Deblurrer, reduced: &'a mut [(usize, Deblurrer)], reduction: usize) -> &'a mut Deblurrer {

@@ -4,19 +4,19 @@
 
 use std::path::Path;
 
+use cudarc::driver::CudaStream;
 use ndarray::ArrayView1;
-use ort::{
-    session::{
-        Session,
-        builder::{GraphOptimizationLevel, SessionBuilder},
-    },
-    value::{Outlet, TensorElementType, ValueType},
+use ort::session::{
+    Session,
+    builder::{GraphOptimizationLevel, SessionBuilder},
 };
 
 use super::{
     Error, Precision,
     cancel::Canceler,
-    in_place::{InPlace, Input, Output},
+    contract::{Port, check_contract, check_sides},
+    device::{self, Device},
+    in_place::{self, InPlace, Input, Output},
     libraries,
     provider::{Provider, Settings},
     provider_options::Setup,
@@ -40,71 +40,14 @@ impl FrameSize {
         self.width * self.height * PIXEL_BYTES
     }
 
-    fn shape(self) -> [i64; 4] {
+    /// Bytes of a tight row.
+    #[cfg(feature = "cuda-memory")]
+    pub(super) fn row(self) -> usize {
+        self.width * PIXEL_BYTES
+    }
+
+    pub(super) fn shape(self) -> [i64; 4] {
         [1, self.height as i64, self.width as i64, PIXEL_BYTES as i64]
-    }
-}
-
-/// One tensor of the contract; `None` in a shape is a side of the frame.
-struct Port {
-    name: &'static str,
-    element: TensorElementType,
-    shape: Vec<Option<i64>>,
-}
-
-impl Port {
-    fn frame(name: &'static str) -> Self {
-        let shape = vec![Some(1), None, None, Some(PIXEL_BYTES as i64)];
-        Self {
-            name,
-            element: TensorElementType::Uint8,
-            shape,
-        }
-    }
-
-    fn latent(name: &'static str, dim: usize) -> Self {
-        Self {
-            name,
-            element: TensorElementType::Float32,
-            shape: vec![Some(1), Some(dim as i64)],
-        }
-    }
-
-    fn time(name: &'static str) -> Self {
-        Self {
-            name,
-            element: TensorElementType::Float32,
-            shape: vec![Some(1)],
-        }
-    }
-
-    fn matches(&self, outlet: &Outlet) -> bool {
-        let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
-            return false;
-        };
-        outlet.name() == self.name
-            && ty == &self.element
-            && shape.len() == self.shape.len()
-            && shape
-                .iter()
-                .zip(&self.shape)
-                .all(|(&dim, want)| want.is_none_or(|want| dim == want))
-    }
-}
-
-impl std::fmt::Display for Port {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let dims: Vec<String> = self
-            .shape
-            .iter()
-            .enumerate()
-            .map(|(i, dim)| match dim {
-                Some(dim) => dim.to_string(),
-                None if i == 1 => "height".into(),
-                None => "width".into(),
-            })
-            .collect();
-        write!(f, "'{}' {:?} [{}]", self.name, self.element, dims.join(", "))
     }
 }
 
@@ -121,6 +64,16 @@ pub(super) struct Context<'a> {
     pub tile: Option<usize>,
     /// Where engines are kept.
     pub cache: Option<&'a Path>,
+    /// Set where frames lie on the device while graphs run.
+    pub staged: Option<Staged<'a>>,
+}
+
+/// How graphs run on frames that lie on a device.
+#[derive(Clone, Copy)]
+pub(super) struct Staged<'a> {
+    pub device: &'a Device,
+    /// Whether the provider records what a graph does and repeats it as one, as a CUDA graph.
+    pub captured: bool,
 }
 
 /// A session with its name in the contract.
@@ -158,6 +111,8 @@ impl Graph {
             size,
             graph: name,
             cache: context.cache,
+            stream: context.staged.and_then(|staged| device::address(stream(staged, name))),
+            captured: context.staged.is_some_and(|staged| staged.captured),
         };
         let mut builder = provider
             .register(builder, &setup)
@@ -176,7 +131,7 @@ impl Graph {
             let mut outlets = session.inputs().iter().chain(session.outputs());
             outlets.try_for_each(|outlet| check_sides(context, name, outlet, size))?;
         }
-        let in_place = InPlace::new(&session, context.canceler.options()).map_err(|error| Error::Inference {
+        let in_place = in_place(context, provider, &session).map_err(|error| Error::Inference {
             graph: name,
             reason: error.message().to_owned(),
         })?;
@@ -206,6 +161,28 @@ impl Graph {
     }
 }
 
+fn in_place(context: Context<'_>, provider: Provider, session: &Session) -> Result<InPlace, ort::Error> {
+    let device = if provider.on_gpu() {
+        in_place::device_memory(context.settings.device_id)?
+    } else {
+        in_place::host_memory()?
+    };
+    // Where frames are staged, whoever reads what a graph wrote waits for it.
+    let options = match context.staged {
+        Some(_) => context.canceler.options_ahead(),
+        None => context.canceler.options(),
+    };
+    InPlace::new(session, options, device)
+}
+
+/// The stream that a graph runs on.
+fn stream<'a>(staged: Staged<'a>, graph: &str) -> &'a CudaStream {
+    match graph {
+        PRIOR_ENCODER => &staged.device.prior,
+        _ => &staged.device.backbone,
+    }
+}
+
 fn builder(context: Context<'_>, size: Option<FrameSize>) -> Result<SessionBuilder, ort::Error> {
     // A spinning worker thread burns the core that the decoder and the sink need. `All`, since ONNX Runtime 1.20 and 1.21 refuse
     // the number that `Level3` stands for.
@@ -225,64 +202,11 @@ fn builder(context: Context<'_>, size: Option<FrameSize>) -> Result<SessionBuild
     Ok(builder)
 }
 
-fn check_contract(
-    context: Context<'_>,
-    graph: &str,
-    side: &str,
-    found: &[Outlet],
-    wanted: &[Port],
-) -> Result<(), Error> {
-    let ok = found.len() == wanted.len() && wanted.iter().zip(found).all(|(port, outlet)| port.matches(outlet));
-    if ok {
-        return Ok(());
-    }
-    let wanted: Vec<String> = wanted.iter().map(Port::to_string).collect();
-    let found: Vec<String> = found
-        .iter()
-        .map(|outlet| format!("'{}' {}", outlet.name(), outlet.dtype()))
-        .collect();
-    Err(Error::BundleInvalid {
-        bundle: context.bundle.to_owned(),
-        file: graph.to_owned(),
-        reason: format!(
-            "its {side} are {}, and the contract wants {}; export the bundle again",
-            found.join(", "),
-            wanted.join(", ")
-        ),
-    })
-}
-
-/// Frames whose sides are fixed in the graph must be of the size that they are to have.
-fn check_sides(context: Context<'_>, graph: &str, outlet: &Outlet, size: FrameSize) -> Result<(), Error> {
-    let ValueType::Tensor { shape, .. } = outlet.dtype() else {
-        return Ok(());
-    };
-    let &[_, height, width, _] = &shape[..] else {
-        return Ok(());
-    };
-    // A side that is free is -1.
-    let agrees = |side: i64, wanted: usize| side < 0 || side == wanted as i64;
-    if agrees(height, size.height) && agrees(width, size.width) {
-        return Ok(());
-    }
-    let tile = match context.tile {
-        Some(tile) => format!("says tile = {tile}"),
-        None => "has no tile".into(),
-    };
-    Err(Error::BundleInvalid {
-        bundle: context.bundle.to_owned(),
-        file: graph.to_owned(),
-        reason: format!(
-            "its '{}' is fixed to height {height} and width {width}, and [backbone] of the manifest {tile}; set tile to the graph's side, or export the bundle again",
-            outlet.name()
-        ),
-    })
-}
+const PRIOR_ENCODER: &str = "prior_encoder";
 
 /// `prior_encoder`: frame to z_B.
 pub(super) struct PriorEncoder {
     graph: Graph,
-    size: FrameSize,
 }
 
 impl PriorEncoder {
@@ -299,17 +223,13 @@ impl PriorEncoder {
             precision: Precision::Fp32,
             ..context
         };
-        let graph = Graph::load(context, provider, "prior_encoder", bytes, Some(size), &inputs, &outputs)?;
-        Ok(Self { graph, size })
+        let graph = Graph::load(context, provider, PRIOR_ENCODER, bytes, Some(size), &inputs, &outputs)?;
+        Ok(Self { graph })
     }
 
-    /// Fills `z_blur` [D] from a tight frame.
-    pub fn encode(&mut self, frame: &[u8], z_blur: &mut [f32]) -> Result<(), Error> {
-        let latent = [1, z_blur.len() as i64];
-        self.graph.run(
-            [Input::bytes(frame, &self.size.shape())],
-            [Output::floats(z_blur, &latent)],
-        )
+    /// Fills `z_blur` [1, D] from a tight frame [1, H, W, 4].
+    pub fn encode(&mut self, frame: Input<'_>, z_blur: Output<'_>) -> Result<(), Error> {
+        self.graph.run([frame], [z_blur])
     }
 }
 
@@ -332,6 +252,7 @@ impl ResidualGraph {
                 threads: 1,
                 ..context.settings
             },
+            staged: None,
             ..context
         };
         let graph = Graph::load(context, Provider::Cpu, "residuals", bytes, None, &inputs, &outputs)?;
@@ -382,7 +303,6 @@ impl ResidualGraph {
 /// `backbone`: frame and prior to the restored frame.
 pub(super) struct Backbone {
     graph: Graph,
-    size: FrameSize,
 }
 
 impl Backbone {
@@ -396,21 +316,11 @@ impl Backbone {
         let inputs = [Port::frame("frame"), Port::latent("prior", dim)];
         let outputs = [Port::frame("restored")];
         let graph = Graph::load(context, provider, "backbone", bytes, Some(size), &inputs, &outputs)?;
-        Ok(Self { graph, size })
+        Ok(Self { graph })
     }
 
-    /// Fills `restored` from a tight `frame` of the same size and the prior [D].
-    pub fn restore(&mut self, frame: &[u8], prior: ArrayView1<'_, f32>, restored: &mut [u8]) -> Result<(), Error> {
-        let Some(prior) = prior.as_slice() else {
-            return Err(Error::Inference {
-                graph: self.graph.name,
-                reason: "the values of the prior do not lie side by side".into(),
-            });
-        };
-        let (shape, latent) = (self.size.shape(), [1, prior.len() as i64]);
-        self.graph.run(
-            [Input::bytes(frame, &shape), Input::floats(prior, &latent)],
-            [Output::bytes(restored, &shape)],
-        )
+    /// Fills `restored` from a tight `frame`, both [1, H, W, 4], and the prior [1, D].
+    pub fn restore(&mut self, frame: Input<'_>, prior: Input<'_>, restored: Output<'_>) -> Result<(), Error> {
+        self.graph.run([frame, prior], [restored])
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Runs a session on memory that the caller lends: inputs are read and outputs written where they lie.
+//! Runs a session on memory that the caller lends, the CPU's or a device's: inputs are read and outputs written where they lie.
 //!
 //! `ort`'s own `run` lets ONNX Runtime allocate every output anew, and allocates names and values itself. Its preallocated outputs
 //! must be owned tensors, and its bindings copy borrowed inputs. What the C API takes, and what this hands it, is a pointer. This is
 //! the engine's only unsafe code. Its invariant: a value that ONNX Runtime sees points at a slice that is borrowed for longer than the
-//! run, mutably if it is an output, and whose length is that of the shape that the value has.
+//! run, mutably if it is an output, and whose length is that of the shape that the value has. One on a device is borrowed as well; what else
+//! its memory is used for waits until the run's work on its stream is done, and the other way round.
 
 use std::{
     ffi::{CStr, CString, c_char, c_void},
@@ -14,6 +15,7 @@ use std::{
     sync::Arc,
 };
 
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DevicePtrMut, SyncOnDrop};
 use ort::{
     AsPointer,
     memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType},
@@ -32,6 +34,8 @@ struct Lent<'a> {
     bytes: usize,
     element: sys::ONNXTensorElementDataType,
     shape: &'a [i64],
+    /// What orders a device's work on it; none in the CPU's memory.
+    on_device: Option<SyncOnDrop<'a>>,
     borrow: PhantomData<&'a mut [u8]>,
 }
 
@@ -44,6 +48,16 @@ impl<'a> Input<'a> {
     pub fn floats(data: &'a [f32], shape: &'a [i64]) -> Self {
         Self(Lent::new(data.as_ptr().cast_mut(), data.len(), FLOAT, shape))
     }
+
+    /// On the device, by a graph that runs on `stream`.
+    pub fn on_device<T: Element>(data: &'a CudaSlice<T>, stream: &'a CudaStream, shape: &'a [i64]) -> Self {
+        let (address, order) = data.device_ptr(stream);
+        let lent = Lent::new(address as *mut T, data.len(), T::ELEMENT, shape);
+        Self(Lent {
+            on_device: Some(order),
+            ..lent
+        })
+    }
 }
 
 impl<'a> Output<'a> {
@@ -54,6 +68,30 @@ impl<'a> Output<'a> {
     pub fn floats(data: &'a mut [f32], shape: &'a [i64]) -> Self {
         Self(Lent::new(data.as_mut_ptr(), data.len(), FLOAT, shape))
     }
+
+    /// On the device, by a graph that runs on `stream`.
+    pub fn on_device<T: Element>(data: &'a mut CudaSlice<T>, stream: &'a CudaStream, shape: &'a [i64]) -> Self {
+        let count = data.len();
+        let (address, order) = data.device_ptr_mut(stream);
+        let lent = Lent::new(address as *mut T, count, T::ELEMENT, shape);
+        Self(Lent {
+            on_device: Some(order),
+            ..lent
+        })
+    }
+}
+
+/// What the tensors of the contract are made of.
+pub(super) trait Element {
+    const ELEMENT: sys::ONNXTensorElementDataType;
+}
+
+impl Element for u8 {
+    const ELEMENT: sys::ONNXTensorElementDataType = UINT8;
+}
+
+impl Element for f32 {
+    const ELEMENT: sys::ONNXTensorElementDataType = FLOAT;
 }
 
 const UINT8: sys::ONNXTensorElementDataType = sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
@@ -74,6 +112,7 @@ impl<'a> Lent<'a> {
             bytes: count * size_of::<T>(),
             element,
             shape,
+            on_device: None,
             borrow: PhantomData,
         }
     }
@@ -84,12 +123,13 @@ pub(super) struct InPlace {
     inputs: Vec<CString>,
     outputs: Vec<CString>,
     memory: MemoryInfo<'static>,
+    device: MemoryInfo<'static>,
     options: Arc<RunOptions>,
 }
 
 impl InPlace {
-    /// For the graphs of a session; runs end early once `options` are terminated.
-    pub fn new(session: &Session, options: Arc<RunOptions>) -> Result<Self, ort::Error> {
+    /// For the graphs of a session; runs end early once `options` are terminated. What lies on a device lies in the memory of `device`.
+    pub fn new(session: &Session, options: Arc<RunOptions>, device: MemoryInfo<'static>) -> Result<Self, ort::Error> {
         let named = |name: &str| CString::new(name).map_err(|error| ort::Error::new(error.to_string()));
         Ok(Self {
             inputs: session
@@ -102,7 +142,8 @@ impl InPlace {
                 .iter()
                 .map(|outlet| named(outlet.name()))
                 .collect::<Result<_, _>>()?,
-            memory: MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)?,
+            memory: host_memory()?,
+            device,
             options,
         })
     }
@@ -126,8 +167,9 @@ impl InPlace {
         }
         let input_names: [*const c_char; I] = std::array::from_fn(|i| self.inputs[i].as_ptr());
         let output_names: [*const c_char; O] = std::array::from_fn(|i| self.outputs[i].as_ptr());
-        let inputs = Values::new(&self.memory, inputs.map(|input| input.0))?;
-        let mut outputs = Values::new(&self.memory, outputs.map(|output| output.0))?;
+        let (inputs, outputs) = (inputs.map(|input| input.0), outputs.map(|output| output.0));
+        let read = Values::new(self, &inputs)?;
+        let mut written = Values::new(self, &outputs)?;
         // SAFETY: the session, the options, the names and the values outlive the call; there are as many names as values; the
         // session is borrowed mutably, so that no other run uses it meanwhile.
         checked(unsafe {
@@ -135,29 +177,44 @@ impl InPlace {
                 session.ptr_mut(),
                 self.options.ptr(),
                 input_names.as_ptr(),
-                inputs.pointers.as_ptr().cast(),
+                read.pointers.as_ptr().cast(),
                 I,
                 output_names.as_ptr(),
                 O,
-                outputs.pointers.as_mut_ptr(),
+                written.pointers.as_mut_ptr(),
             )
         })
     }
 }
 
+/// The CPU's.
+pub(super) fn host_memory() -> Result<MemoryInfo<'static>, ort::Error> {
+    MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)
+}
+
+/// A GPU's.
+pub(super) fn device_memory(id: i32) -> Result<MemoryInfo<'static>, ort::Error> {
+    MemoryInfo::new(AllocationDevice::CUDA, id, AllocatorType::Device, MemoryType::Default)
+}
+
 /// Values over lent memory, released when dropped; the memory is not theirs.
 struct Values<'a, const N: usize> {
     pointers: [*mut sys::OrtValue; N],
-    lent: PhantomData<Lent<'a>>,
+    lent: PhantomData<&'a Lent<'a>>,
 }
 
 impl<'a, const N: usize> Values<'a, N> {
-    fn new(memory: &MemoryInfo<'_>, lent: [Lent<'a>; N]) -> Result<Self, String> {
+    fn new(of: &InPlace, lent: &'a [Lent<'_>; N]) -> Result<Self, String> {
         let mut values = Self {
             pointers: [ptr::null_mut(); N],
             lent: PhantomData,
         };
         for (pointer, lent) in values.pointers.iter_mut().zip(lent) {
+            let memory = if lent.on_device.is_some() {
+                &of.device
+            } else {
+                &of.memory
+            };
             // SAFETY: the memory is borrowed for 'a, which the values do not outlive, and holds what the shape says (`Lent::new`).
             checked(unsafe {
                 (ort::api().CreateTensorWithDataAsOrtValue)(

@@ -15,12 +15,20 @@
 //! # }
 //! ```
 
+mod begun;
 mod builtin;
 mod bundle;
 mod cache;
 mod cancel;
+mod choosing;
+mod contract;
+mod device;
+#[cfg(feature = "cuda-memory")]
+mod device_frame;
 mod engines;
 mod error;
+#[cfg(test)]
+mod fake_driver;
 mod gpus;
 mod graph;
 mod in_place;
@@ -33,18 +41,23 @@ mod provider_options;
 mod quantised;
 mod reduced;
 mod runtime;
+mod staging;
 mod stretch;
 mod tile;
+mod ways;
 
-use std::{ops::AddAssign, path::Path, time::Duration};
+use std::{ops::AddAssign, time::Duration};
 
 use ndarray::Array1;
 
 pub use crate::{diffusion::TemporalPolicy, frame::REDUCTIONS};
 
+pub use begun::Begun;
 pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
 pub use cache::default_cache;
 pub use cancel::Canceler;
+#[cfg(feature = "cuda-memory")]
+pub use device_frame::DeviceFrame;
 pub use error::Error;
 pub use gpus::{Gpu, gpus};
 pub use graph::{FrameSize, PIXEL_BYTES};
@@ -204,11 +217,12 @@ impl Deblurrer {
             precision: Precision::Fp32,
             tile: backbone.tile,
             cache: None,
+            staged: None,
         };
         let mut options = *options;
         let (window, (network, provider, precision, refused)) = loop {
             let window = tile::window(working, backbone, &options)?;
-            let error = match load(bundle, context, &options, search.cache.as_deref(), window) {
+            let error = match choosing::load(bundle, context, &options, search.cache.as_deref(), window) {
                 Ok(loaded) => break (window, loaded),
                 Err(error) => error,
             };
@@ -245,6 +259,16 @@ impl Deblurrer {
         restored: &mut [u8],
         sampling: impl Into<Sampling>,
     ) -> Result<Timing, Error> {
+        self.begin(frame, restored, sampling)?.finish(restored)
+    }
+
+    /// As [`Deblurrer::restore`], without waiting for a device that can do it beside: there the frame is not ready before
+    /// [`Begun::finish`] has been called, with the same `restored`, and the next one may begin meanwhile. Elsewhere, and with tiles or a reduction, all
+    /// is done when this returns. `frame` may change then.
+    ///
+    /// # Errors
+    /// As [`Deblurrer::restore`], and [`Error::Inference`] where two frames have begun that are not finished.
+    pub fn begin(&mut self, frame: &[u8], restored: &mut [u8], sampling: impl Into<Sampling>) -> Result<Begun, Error> {
         let sampling = sampling.into();
         for length in [frame.len(), restored.len()] {
             check_length(length, self.size)?;
@@ -256,13 +280,33 @@ impl Deblurrer {
             stretches,
             ..
         } = self;
-        let mut restore = |frame: &[u8], restored: &mut [u8]| {
-            restore_whole(network, tiles.as_mut(), stretches, frame, restored, sampling)
+        let mut begin = |frame: &[u8], restored: &mut [u8]| {
+            begin_whole(network, tiles.as_mut(), stretches, frame, restored, sampling)
         };
         match reduced {
-            Some(reduced) => reduced.restore(frame, restored, restore),
-            None => restore(frame, restored),
+            Some(reduced) => reduced
+                .restore(frame, restored, |frame, restored| {
+                    begin(frame, restored)?.finish(restored)
+                })
+                .map(Begun::done),
+            None => begin(frame, restored),
         }
+    }
+
+    /// As [`Deblurrer::begin`], of a frame that lies on the GPU to one that does. None where that cannot be: elsewhere than on a GPU, and with
+    /// tiles or a reduction. The frame is not ready before [`Begun::finish`], with an empty slice. A repeated frame is not recognised.
+    ///
+    /// # Errors
+    /// As [`Deblurrer::begin`].
+    #[cfg(feature = "cuda-memory")]
+    pub fn begin_on_device(
+        &mut self,
+        frame: DeviceFrame,
+        restored: DeviceFrame,
+        sampling: impl Into<Sampling>,
+    ) -> Option<Result<Begun, Error>> {
+        let whole = self.tiles.is_none() && self.reduced.is_none() && self.network.is_staged();
+        whole.then(|| self.stretches[0].begin_on_device(&mut self.network, frame, restored, sampling.into()))
     }
 
     /// Ends runs from another thread.
@@ -288,6 +332,7 @@ impl Deblurrer {
     /// As [`Deblurrer::restore`].
     pub fn prior(&mut self, frame: &[u8], steps: usize) -> Result<Array1<f32>, Error> {
         check_length(frame.len(), self.network.size())?;
+        self.network.show(frame)?;
         self.network.prior(frame, None, steps).map(|prior| prior.to_owned())
     }
 
@@ -322,23 +367,25 @@ impl Deblurrer {
 }
 
 /// A frame of the working scale, in one go or in tiles.
-fn restore_whole(
+fn begin_whole(
     network: &mut Network,
     tiles: Option<&mut Tiles>,
     stretches: &mut [Stretch],
     frame: &[u8],
     restored: &mut [u8],
     sampling: Sampling,
-) -> Result<Timing, Error> {
+) -> Result<Begun, Error> {
     let Some(tiles) = tiles else {
-        return stretches[0].restore(network, frame, restored, sampling);
+        return stretches[0].begin(network, frame, restored, sampling);
     };
     let mut timing = Timing::default();
     tiles.restore(frame, restored, |number, tile, restored| -> Result<(), Error> {
-        timing += stretches[number].restore(network, tile, restored, sampling)?;
+        timing += stretches[number]
+            .begin(network, tile, restored, sampling)?
+            .finish(restored)?;
         Ok(())
     })?;
-    Ok(timing)
+    Ok(Begun::done(timing))
 }
 
 fn check_length(bytes: usize, size: FrameSize) -> Result<(), Error> {
@@ -350,93 +397,4 @@ fn check_length(bytes: usize, size: FrameSize) -> Result<(), Error> {
         height: size.height,
         reason: format!("{bytes} bytes were given, and they have {}", size.bytes()),
     })
-}
-
-/// A bundle on the chosen provider or the best that really runs, in what precision, and the better ones with the reasons why they do not.
-type Loaded = (Network, Provider, Precision, Vec<(Provider, String)>);
-
-fn load(
-    bundle: &Bundle,
-    context: Context<'_>,
-    options: &Options,
-    cache: Option<&Path>,
-    size: FrameSize,
-) -> Result<Loaded, Error> {
-    let mut refused = Vec::new();
-    let (better, last) = options.provider.candidates();
-    let on = |provider| {
-        load_on(bundle, context, provider, options.precision, cache, size)
-            .map_err(|error| or_short_of_memory(error, provider, size, context.settings))
-    };
-    for &provider in better {
-        match on(provider) {
-            Ok((network, precision)) => return Ok((network, provider, precision, refused)),
-            // What this provider does not compute in, another may.
-            Err(Error::Provider { reason, .. } | Error::Precision { reason, .. }) => refused.push((provider, reason)),
-            Err(error) => return Err(error),
-        }
-    }
-    let (network, precision) = on(last)?;
-    Ok((network, last, precision, refused))
-}
-
-/// Where memory ran out, that, with what the device has: another provider would be slower without a word, and a smaller tile may fit.
-fn or_short_of_memory(error: Error, provider: Provider, size: FrameSize, settings: Settings) -> Error {
-    let Some(reason) = error.out_of_memory().map(str::to_owned) else {
-        return error;
-    };
-    let known = if provider.on_gpu() {
-        gpus().unwrap_or_default()
-    } else {
-        Vec::new()
-    };
-    let gpu = usize::try_from(settings.device_id)
-        .ok()
-        .and_then(|number| known.get(number));
-    let figures = gpu.and_then(|gpu| {
-        let (free, total) = gpu.memory?;
-        Some(format!("{} has {} of {} MiB free; ", gpu.name, free >> 20, total >> 20))
-    });
-    Error::Memory {
-        width: size.width,
-        height: size.height,
-        provider,
-        reason,
-        figures: figures.unwrap_or_default(),
-    }
-}
-
-/// On a provider, in the precision asked for or the best that it can run.
-fn load_on(
-    bundle: &Bundle,
-    context: Context<'_>,
-    provider: Provider,
-    asked: Option<Precision>,
-    cache: Option<&Path>,
-    size: FrameSize,
-) -> Result<(Network, Precision), Error> {
-    let (better, last) = precision::candidates(asked, provider, &bundle.manifest().backbone)?;
-    let on = |precision| {
-        if precision == Precision::Int8 {
-            quantised::check(bundle, context, precision)?;
-        }
-        engines::with_engines(
-            bundle,
-            Context { precision, ..context },
-            provider,
-            cache,
-            size,
-            |context| Network::load(bundle, context, provider, size),
-        )
-    };
-    for precision in better {
-        match on(precision) {
-            Ok(network) => return Ok((network, precision)),
-            // A runtime too old for it, say.
-            Err(error @ Error::Provider { .. }) if error.out_of_memory().is_none() => {}
-            Err(error @ Error::Precision { .. }) => log::warn(&error.to_string()),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok((on(last)?, last))
 }

@@ -4,9 +4,13 @@
 
 use ndarray::ArrayView1;
 
+#[cfg(feature = "cuda-memory")]
+use super::DeviceFrame;
 use super::{
     Bundle, Error, FrameSize, Provider,
     graph::{Backbone, Context, PriorEncoder, ResidualGraph},
+    in_place::{Input, Output},
+    staging::{Pending, Staging},
 };
 use crate::diffusion::{SampleError, Sampler};
 
@@ -15,6 +19,8 @@ pub(super) struct Network {
     residuals: ResidualGraph,
     backbone: Backbone,
     sampler: Sampler,
+    /// None where frames are given to the provider as they lie.
+    staging: Option<Staging>,
     z_blur: Vec<f32>,
     default_steps: usize,
     size: FrameSize,
@@ -29,7 +35,9 @@ impl Network {
             precision,
             reason: "the model has no such variant".into(),
         })?;
+        let staged = context.staged.map(|staged| Staging::new(staged.device, size, dim));
         let mut network = Self {
+            staging: staged.transpose()?,
             encoder: PriorEncoder::load(context, provider, &bundle.encoder, size, dim)?,
             residuals: ResidualGraph::load(context, &bundle.residuals, dim)?,
             backbone: Backbone::load(context, provider, backbone, size, dim)?,
@@ -50,8 +58,11 @@ impl Network {
         const TOLERANCE: u8 = 64;
         let grey = vec![GREY; self.size.bytes()];
         let mut restored = vec![0; self.size.bytes()];
+        self.show(&grey)?;
         let prior = self.prior(&grey, None, 0)?.to_owned();
-        self.restore(&grey, prior.view(), &mut restored)?;
+        if let Some(pending) = self.begin(&grey, prior.view(), &mut restored)? {
+            pending.finish(&mut restored)?;
+        }
         let sum: u64 = restored.iter().map(|&v| u64::from(v.abs_diff(GREY))).sum();
         let mean = sum as f64 / restored.len() as f64;
         if mean > f64::from(TOLERANCE) {
@@ -62,12 +73,74 @@ impl Network {
         Ok(())
     }
 
-    /// Restores a tight frame of this size with the prior [D]; the errors are those of [`super::Deblurrer::restore`].
-    pub fn restore(&mut self, frame: &[u8], prior: ArrayView1<'_, f32>, restored: &mut [u8]) -> Result<(), Error> {
-        self.backbone.restore(frame, prior, restored)
+    /// Before a frame's prior is made and the frame restored: brings it to where that is done.
+    pub fn show(&mut self, frame: &[u8]) -> Result<(), Error> {
+        self.staging.as_mut().map_or(Ok(()), |staging| staging.show(frame))
     }
 
-    /// The sharp prior z_0 [D] of a tight frame of this size; given the last one, with a warm start.
+    /// Restores the frame shown, tight and of this size, with the prior [D]: at once, or on a device, where it is then pending. The errors
+    /// are those of [`super::Deblurrer::restore`].
+    pub fn begin(
+        &mut self,
+        frame: &[u8],
+        prior: ArrayView1<'_, f32>,
+        restored: &mut [u8],
+    ) -> Result<Option<Pending>, Error> {
+        let Some(prior) = prior.as_slice() else {
+            return Err(Error::Inference {
+                graph: "backbone",
+                reason: "the values of the prior do not lie side by side".into(),
+            });
+        };
+        if let Some(staging) = &mut self.staging {
+            return staging.begin(&mut self.backbone, prior).map(Some);
+        }
+        let (shape, latent) = (self.size.shape(), [1, prior.len() as i64]);
+        self.backbone.restore(
+            Input::bytes(frame, &shape),
+            Input::floats(prior, &latent),
+            Output::bytes(restored, &shape),
+        )?;
+        Ok(None)
+    }
+
+    /// Whether frames lie on a device while graphs run.
+    #[cfg(feature = "cuda-memory")]
+    pub fn is_staged(&self) -> bool {
+        self.staging.is_some()
+    }
+
+    /// As [`Network::show`], a frame that lies on the device already.
+    #[cfg(feature = "cuda-memory")]
+    pub fn show_on_device(&mut self, frame: DeviceFrame) -> Result<(), Error> {
+        let staging = self.staging.as_mut();
+        staging.map_or(Ok(()), |staging| staging.show_on_device(frame))
+    }
+
+    /// As [`Network::begin`], to a frame on the device.
+    #[cfg(feature = "cuda-memory")]
+    pub fn begin_on_device(
+        &mut self,
+        prior: ArrayView1<'_, f32>,
+        restored: DeviceFrame,
+    ) -> Result<Option<Pending>, Error> {
+        let (Some(staging), Some(prior)) = (&mut self.staging, prior.as_slice()) else {
+            return Ok(None);
+        };
+        staging.begin_to(&mut self.backbone, prior, restored).map(Some)
+    }
+
+    /// Fills z_blur from the frame shown.
+    fn encode(&mut self, frame: &[u8]) -> Result<(), Error> {
+        if let Some(staging) = &mut self.staging {
+            return staging.encode(&mut self.encoder, &mut self.z_blur);
+        }
+        let (shape, latent) = (self.size.shape(), [1, self.z_blur.len() as i64]);
+        let z_blur = Output::floats(&mut self.z_blur, &latent);
+        self.encoder.encode(Input::bytes(frame, &shape), z_blur)
+    }
+
+    /// The sharp prior z_0 [D] of the frame shown, tight and of this size; given the last one, with a warm start.
     pub fn prior(
         &mut self,
         frame: &[u8],
@@ -75,7 +148,7 @@ impl Network {
         steps: usize,
     ) -> Result<ArrayView1<'_, f32>, Error> {
         let steps = if steps == 0 { self.default_steps } else { steps };
-        self.encoder.encode(frame, &mut self.z_blur)?;
+        self.encode(frame)?;
         let z_blur = ArrayView1::from(&self.z_blur);
         match last {
             Some(last) => self.sampler.run_warm(z_blur, last, steps, &mut self.residuals),

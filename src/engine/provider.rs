@@ -35,7 +35,7 @@ impl Provider {
     }
 
     /// Whether it runs on one of NVIDIA's GPUs.
-    pub(super) fn on_gpu(self) -> bool {
+    pub fn on_gpu(self) -> bool {
         matches!(self, Provider::TensorRt | Provider::Cuda)
     }
 

@@ -2,7 +2,7 @@
 
 //! What each provider is told, as the keys and values of ONNX Runtime.
 
-use std::path::Path;
+use std::{num::NonZeroUsize, path::Path};
 
 use super::{FrameSize, Precision, Settings};
 
@@ -21,11 +21,31 @@ pub(super) struct Setup<'a> {
     pub graph: &'a str,
     /// Where engines are kept; none for nowhere.
     pub cache: Option<&'a Path>,
+    /// The CUDA stream to run on, by its address; none for the provider's own.
+    pub stream: Option<NonZeroUsize>,
+    /// Whether what the graph does is recorded once and then repeated as one (a CUDA graph).
+    pub captured: bool,
+}
+
+/// Both keys are the same for CUDA and TensorRT.
+fn on_stream(setup: &Setup<'_>) -> Pairs {
+    let given = |stream: NonZeroUsize| {
+        vec![
+            ("has_user_compute_stream", "1".to_owned()),
+            ("user_compute_stream", stream.to_string()),
+        ]
+    };
+    setup.stream.map_or_else(Vec::new, given)
 }
 
 /// Without these a provider would not do what was asked; every runtime that has the provider knows them.
 pub(super) fn needed_by_cuda(setup: &Setup<'_>) -> Pairs {
-    vec![("device_id", setup.settings.device_id.to_string())]
+    let mut pairs = vec![("device_id", setup.settings.device_id.to_string())];
+    pairs.extend(on_stream(setup));
+    if setup.captured {
+        pairs.push(("enable_cuda_graph", "1".into()));
+    }
+    pairs
 }
 
 /// What makes CUDA fast and keeps its memory bounded. Not every runtime knows all of them.
@@ -62,6 +82,7 @@ pub(super) fn tensorrt(setup: &Setup<'_>) -> Pairs {
         ("trt_layer_norm_fp32_fallback", on(setup.precision == Precision::Fp16)),
         ("trt_context_memory_sharing_enable", "1".into()),
     ];
+    pairs.extend(on_stream(setup));
     if let Some(bytes) = setup.settings.memory_limit() {
         pairs.push(("trt_max_workspace_size", bytes.to_string()));
     }
@@ -121,6 +142,8 @@ mod tests {
             size: Some(SIZE),
             graph: "backbone",
             cache: Some(Path::new("/cache/key")),
+            stream: None,
+            captured: false,
         }
     }
 
@@ -140,6 +163,29 @@ mod tests {
         for pairs in [live, file] {
             assert_eq!(value(&pairs, "device_id"), Some("2"));
             assert_eq!(value(&pairs, "prefer_nhwc"), Some("1"));
+        }
+    }
+
+    #[test]
+    fn staged_graphs_run_on_their_stream_whatever_else_the_runtime_knows() {
+        let staged = Setup {
+            stream: NonZeroUsize::new(0x7000),
+            captured: true,
+            ..setup(Precision::Fp16, false)
+        };
+        for pairs in [cuda(&staged), needed_by_cuda(&staged)] {
+            assert_eq!(value(&pairs, "has_user_compute_stream"), Some("1"));
+            assert_eq!(value(&pairs, "user_compute_stream"), Some("28672"));
+            assert_eq!(value(&pairs, "enable_cuda_graph"), Some("1"));
+        }
+        assert_eq!(value(&tensorrt(&staged), "user_compute_stream"), Some("28672"));
+        for pairs in [
+            cuda(&setup(Precision::Fp16, false)),
+            tensorrt(&setup(Precision::Fp16, false)),
+        ] {
+            for key in ["has_user_compute_stream", "user_compute_stream", "enable_cuda_graph"] {
+                assert_eq!(value(&pairs, key), None);
+            }
         }
     }
 

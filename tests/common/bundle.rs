@@ -70,6 +70,13 @@ impl Copy {
         copy
     }
 
+    /// A bundle that leaves frames as they are, and fails while it runs on those in which a channel's mean is 200 or more.
+    pub fn failing_on_white() -> Self {
+        let copy = Self::shifting(None, 0.5);
+        copy.vouch(BACKBONE, &fails_on_white());
+        copy
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -194,6 +201,25 @@ pub fn shift(side: Option<usize>, gain: f32) -> Vec<u8> {
             ("Cast", &["rounded"], "restored", Some(Number("to", UINT8))),
         ],
         &[("restored", UINT8, &frame(side))],
+    )
+}
+
+/// A backbone that looks its priors up among themselves, the means of four channels: by the mean over 50, and there are four.
+fn fails_on_white() -> Vec<u8> {
+    const INT64: u64 = 7;
+    onnx::model(
+        &[("per", 0.02), ("nothing", 0.0)],
+        &[("frame", UINT8, &frame(None)), ("prior", FLOAT, &LATENT)],
+        &[
+            ("Mul", &["prior", "per"], "place", None),
+            ("Cast", &["place"], "index", Some(Number("to", INT64))),
+            ("GatherElements", &["prior", "index"], "found", Some(Number("axis", 1))),
+            ("Mul", &["found", "nothing"], "none", None),
+            ("Cast", &["frame"], "numbers", Some(Number("to", FLOAT))),
+            ("Add", &["numbers", "none"], "same", None),
+            ("Cast", &["same"], "restored", Some(Number("to", UINT8))),
+        ],
+        &[("restored", UINT8, &frame(None))],
     )
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::footage::{Recording, Stream, demuxed, pictures, segment, spliced, variable_rate};
 use crate::restore::mp4::{
-    Movie, VideoTrack,
+    Movie,
     boxes::{Kind, Mp4Box},
     splice,
     track::Track,
