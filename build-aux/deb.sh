@@ -68,6 +68,23 @@ chmod 644 "$plugins/libgstblurdm.so"
 chmod 755 "$root/usr/bin/blurdm"
 # Those for Arm are built without names of their own functions; here they are taken out, which is what Debian does.
 [ "$architecture" != "$(dpkg --print-architecture)" ] || strip --strip-unneeded "$plugins/libgstblurdm.so" "$root/usr/bin/blurdm"
+# What is for another machine cannot tell here what it knows of itself; this machine's own says the same.
+if [ "$architecture" = "$(dpkg --print-architecture)" ]; then
+    teller=$built/blurdm
+else
+    teller=${CARGO_TARGET_DIR:-target}/release/blurdm
+fi
+if "$teller" --version >/dev/null 2>&1; then
+    share=$root/usr/share
+    mkdir -p "$share/bash-completion/completions" "$share/zsh/vendor-completions" "$share/fish/vendor_completions.d"
+    "$teller" completions bash >"$share/bash-completion/completions/blurdm"
+    "$teller" completions zsh >"$share/zsh/vendor-completions/_blurdm"
+    "$teller" completions fish >"$share/fish/vendor_completions.d/blurdm.fish"
+    "$teller" man --into "$share/man/man1"
+    gzip -9n "$share/man/man1"/*.1
+else
+    echo "deb.sh: warning: '$teller' does not run here, so that the package has no manual and no completions" >&2
+fi
 cp pipelines/*.sh "$root/usr/share/blurdm/pipelines/"
 chmod 644 "$root/usr/share/blurdm/pipelines/env.sh" "$root/usr/share/blurdm/pipelines/jetson.sh"
 cp README.md docs/jetson.md BENCHMARKS.md "$doc/"

@@ -13,7 +13,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use common::{has_library, the_runtime};
+use common::{bundle, has_library, the_runtime};
+use gst::prelude::*;
 use gstblurdm::engine::Provider;
 
 fn blurdm(arguments: &[&str]) -> Output {
@@ -178,6 +179,188 @@ fn link_against_nothing(library: &Path, needed: &[&str]) {
         cc(path, name, &[]);
     }
     cc(library, library.file_name().unwrap().to_str().unwrap(), &missing);
+}
+
+#[test]
+fn models_are_listed_with_what_they_lose_their_scores_and_their_licence() {
+    let output = blurdm(&["models"]);
+    let first = out(&output);
+    let head = "blurdm-nano 0.1.0 (MPL-2.0), built in\n  precisions  fp32, bf16 (loses ";
+    assert!(output.status.success() && first.starts_with(head), "{first}");
+    let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/blurdm-small");
+    let listed = out(&blurdm(&["models", "--json", "--model", small.to_str().unwrap()]));
+    let models: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert!(models[0]["path"].is_null(), "{listed}");
+    assert_eq!(models[1]["name"], "blurdm-small");
+    assert_eq!(models[1]["path"], small.to_str().unwrap());
+    assert!(models[1]["scores"]["gain_1"].as_f64().unwrap() > 0.0, "{listed}");
+    // Of a folder that holds bundles, each.
+    let all = out(&blurdm(&[
+        "models",
+        "--model",
+        small.parent().unwrap().to_str().unwrap(),
+    ]));
+    assert_eq!(all.lines().filter(|line| !line.starts_with(' ')).count(), 3, "{all}");
+}
+
+#[test]
+fn installed_models_are_found_and_one_that_is_damaged_does_not_hide_the_others() {
+    let data = tempfile::tempdir().unwrap();
+    let models = data.path().join("blurdm/models");
+    let good = bundle::Copy::new();
+    for name in ["damaged", "good"] {
+        fs::create_dir_all(models.join(name)).unwrap();
+        for file in fs::read_dir(good.path()).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), models.join(name).join(file.file_name())).unwrap();
+        }
+    }
+    fs::write(models.join("damaged/backbone.onnx"), "no graph").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_blurdm"))
+        .arg("models")
+        .env("XDG_DATA_HOME", data.path())
+        .env("XDG_DATA_DIRS", "/nonexistent")
+        .output()
+        .unwrap();
+    let (listed, said) = (out(&output), String::from_utf8_lossy(&output.stderr).into_owned());
+    assert!(listed.contains(models.join("good").to_str().unwrap()), "{listed}");
+    assert!(output.status.success() && said.lines().count() == 1, "{said}");
+    assert!(said.contains("damaged") && said.contains("backbone.onnx"), "{said}");
+}
+
+#[test]
+fn a_folder_that_is_no_model_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = error(&blurdm(&["models", "--model", folder.path().to_str().unwrap()]));
+    assert!(said.contains("manifest.toml cannot be read"), "{said}");
+}
+
+#[test]
+fn shells_are_told_of_every_part_of_the_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = blurdm(&["completions", shell]);
+        let text = out(&output);
+        assert!(output.status.success(), "{shell}");
+        for part in ["restore", "doctor", "build-engine", "bench", "models", "--library-path"] {
+            // Fish has options without their dashes.
+            assert!(text.contains(part.trim_start_matches("--")), "{shell} knows no {part}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("blurdm");
+    fs::write(&script, out(&blurdm(&["completions", "bash"]))).unwrap();
+    let checked = Command::new("bash").arg("-n").arg(&script).status().unwrap();
+    assert!(checked.success());
+}
+
+#[test]
+fn there_is_a_manual_page_for_the_whole_and_for_every_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man/man1");
+    assert!(blurdm(&["man", "--into", pages.to_str().unwrap()]).status.success());
+    for page in [
+        "blurdm.1",
+        "blurdm-restore.1",
+        "blurdm-doctor.1",
+        "blurdm-bench.1",
+        "blurdm-models.1",
+    ] {
+        let text = fs::read_to_string(pages.join(page)).unwrap();
+        assert!(text.contains(".TH") && text.contains("SYNOPSIS"), "{page}: {text}");
+    }
+    let page = out(&blurdm(&["man", "build-engine"]));
+    assert!(page.contains(r"\-\-size"), "{page}");
+    let said = error(&blurdm(&["man", "nothing"]));
+    assert!(said.contains("no 'blurdm nothing'"), "{said}");
+    let said = error(&blurdm(&["man", "--into", "/dev/null/man"]));
+    assert!(said.contains("/dev/null/man"), "{said}");
+}
+
+/// A video of a moving ball, at 24 frames a second.
+fn video(path: &Path, width: u32, frames: u32) {
+    gst::init().unwrap();
+    let pipeline = gst::parse::launch(&format!(
+        "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,format=I420,width={width},height=96,framerate=24/1 \
+         ! x264enc bframes=0 ! h264parse ! mp4mux ! filesink location=\"{}\"",
+        path.display()
+    ))
+    .unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let last = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::NONE, &ends);
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert_eq!(last.unwrap().type_(), gst::MessageType::Eos);
+}
+
+#[test]
+fn bench_measures_each_stage_and_the_distance_to_a_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    let [clip, large, longer] = ["clip ä.mp4", "large.mp4", "longer.mp4"].map(|name| folder.path().join(name));
+    video(&clip, 128, 24);
+    video(&large, 160, 24);
+    video(&longer, 128, 48);
+    let bench = |reference: &Path, more: &[&str]| {
+        let [clip, reference] = [&*clip, reference].map(|path| path.to_str().unwrap());
+        blurdm(&[&["bench", clip, "--reference", reference], more].concat())
+    };
+    let output = bench(&clip, &["--json", "--start", "0.25", "--duration", "0.5"]);
+    let text = out(&output);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let measured: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(measured["frames"], 12);
+    let stages = measured["stages"].as_array().unwrap();
+    let names: Vec<&str> = stages.iter().map(|stage| stage["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["decode", "restore", "encode", "decode and restore", "all together"]
+    );
+    assert!(
+        stages.iter().all(|stage| stage["fps"].as_f64().unwrap() > 0.0),
+        "{text}"
+    );
+    // The file against itself: equal, but for what was restored.
+    let reference = &measured["reference"];
+    assert!(
+        reference["before"].is_null() && reference["after"].as_f64().unwrap() > 20.0,
+        "{text}"
+    );
+    assert_eq!(
+        (&reference["frames"], &reference["unmatched"]),
+        (&12.into(), &0.into()),
+        "{text}"
+    );
+    // With nothing changed both are equal to the reference, and of times that it lacks nothing is made up.
+    let unchanged = bench(&longer, &["--json", "--strength", "0"]);
+    let measured: serde_json::Value = serde_json::from_str(&out(&unchanged)).unwrap();
+    assert_eq!(measured["reference"]["frames"], 24);
+    assert_eq!(measured["reference"]["before"], measured["reference"]["after"]);
+    let said = error(&bench(&large, &["--duration", "0.5"]));
+    assert!(said.contains("160x96") && said.contains("128x96"), "{said}");
+    let text = out(&bench(&clip, &["--duration", "0.5"]));
+    assert!(
+        text.contains("decode and restore") && text.contains("infinite dB as it is"),
+        "{text}"
+    );
+}
+
+#[test]
+fn bench_says_in_a_line_what_it_cannot_measure() {
+    let folder = tempfile::tempdir().unwrap();
+    let [clip, none] = ["clip.mp4", "none.mp4"].map(|name| folder.path().join(name));
+    video(&clip, 128, 24);
+    fs::write(&none, "no video").unwrap();
+    let [clip, none] = [&clip, &none].map(|path| path.to_str().unwrap());
+    for (arguments, reason) in [
+        (&["bench", none][..], "none.mp4"),
+        (&["bench", "/nonexistent.mp4"], "/nonexistent.mp4"),
+        (&["bench", clip, "--duration", "0"], "two at least are needed"),
+        (&["bench", clip, "--start", "100"], "two at least are needed"),
+        (&["bench", clip, "--only-blurred"], "--only-blurred"),
+        (&["bench", clip, "--model", "/nonexistent"], "/nonexistent"),
+    ] {
+        let said = error(&blurdm(arguments));
+        assert!(said.contains(reason), "{arguments:?}: {said}");
+    }
 }
 
 #[test]

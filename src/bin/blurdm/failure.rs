@@ -2,7 +2,7 @@
 
 //! What ends a command early.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use gstblurdm::engine::Error;
 
@@ -16,6 +16,10 @@ pub enum Failure {
     Restore(#[from] crate::restore::Error),
     #[error("what was found cannot be printed: {0}")]
     Output(#[from] io::Error),
+    #[error("the manual cannot be written to '{}': {reason}", folder.display())]
+    Manual { folder: PathBuf, reason: io::Error },
+    #[error("there is no 'blurdm {0}'; 'blurdm help' lists what there is")]
+    NoPart(String),
 }
 
 impl Failure {

@@ -8,9 +8,9 @@
 //! ```
 
 mod beside;
-mod bus;
+pub mod bus;
 mod container;
-mod encoder;
+pub mod encoder;
 mod error;
 mod gpx;
 mod inputs;
@@ -32,7 +32,7 @@ mod side_by_side;
 mod source;
 mod still;
 mod text;
-mod treatment;
+pub mod treatment;
 mod work;
 
 use std::{
@@ -119,7 +119,7 @@ pub struct Arguments {
 }
 
 /// Seconds to nanoseconds.
-fn seconds(text: &str) -> Result<u64, String> {
+pub fn seconds(text: &str) -> Result<u64, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| "it is no number of seconds, such as 12.5".to_owned())?;

@@ -206,7 +206,7 @@ fn every_time_that_gstreamer_tells_is_that_of_a_frame() {
         &spliced_in_order,
     );
     for path in [original, in_order, spliced_in_order] {
-        let video: VideoTrack = Movie::open(&path).unwrap().video().unwrap();
+        let video = Movie::open(&path).unwrap().video().unwrap();
         assert_eq!((video.edits, video.width, video.height), (1, 64, 48));
         let (stream, _) = split(demuxed(&path).0);
         let mut ticks: Vec<_> = stream
