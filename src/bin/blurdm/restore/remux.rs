@@ -196,31 +196,36 @@ fn copy(
         .property("max-size-bytes", WAITING_BYTES)
         .property("max-size-time", 0u64)
         .build()?;
-    pipeline.add(&queue)?;
-    let linked = (|| {
-        let ends = (queue.static_pad("sink"), queue.static_pad("src"));
-        let (Some(sink), Some(src)) = ends else {
-            return Err(gst::glib::bool_error!("a queue has no pads"));
-        };
-        let plain = text::as_it_was(caps, &sink);
-        let place = match &plain {
-            Some(caps) => place_for(mux, caps),
-            None => mux.compatible_pad(pad, None),
-        };
-        let place = place.ok_or_else(|| gst::glib::bool_error!("the muxer has no place for it"))?;
-        let refused = |refused| gst::glib::bool_error!("{refused}");
-        src.link(&place).map_err(refused)?;
-        if let Err(why) = pad.link(&sink) {
-            mux.release_request_pad(&place);
-            return Err(refused(why));
-        }
-        queue.sync_state_with_parent()
-    })();
+    let text = text::as_it_was(caps)?;
+    let place = match &text {
+        Some((_, plain)) => place_for(mux, plain),
+        None => mux.compatible_pad(pad, None),
+    };
+    let place = place.ok_or_else(|| gst::glib::bool_error!("the muxer has no place for it"))?;
+    let chain: Vec<gst::Element> = text.into_iter().map(|(setter, _)| setter).chain([queue]).collect();
+    pipeline.add_many(&chain)?;
+    let linked = link(pad, &chain, &place);
     if linked.is_err() {
-        queue.set_state(gst::State::Null).ok();
-        pipeline.remove(&queue)?;
+        mux.release_request_pad(&place);
+        for element in &chain {
+            element.set_state(gst::State::Null).ok();
+        }
+        pipeline.remove_many(&chain)?;
     }
     linked
+}
+
+fn link(pad: &gst::Pad, chain: &[gst::Element], place: &gst::Pad) -> Result<(), gst::glib::BoolError> {
+    gst::Element::link_many(chain)?;
+    let first = chain.first().and_then(|first| first.static_pad("sink"));
+    let last = chain.last().and_then(|last| last.static_pad("src"));
+    let (Some(first), Some(last)) = (first, last) else {
+        return Err(gst::glib::bool_error!("a queue has no pads"));
+    };
+    let refused = |refused| gst::glib::bool_error!("{refused}");
+    last.link(place).map_err(refused)?;
+    pad.link(&first).map_err(refused)?;
+    chain.iter().try_for_each(|element| element.sync_state_with_parent())
 }
 
 fn place_for(mux: &gst::Element, caps: &gst::Caps) -> Option<gst::Pad> {

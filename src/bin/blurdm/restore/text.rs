@@ -14,31 +14,30 @@ const ESCAPED: [(&str, &str); 6] = [
     ("&amp;", "&"),
 ];
 
-/// Where a stream is markup by its caps, turns that back into text on its way through `to`, and returns the caps that it has there.
-pub fn as_it_was(caps: &gst::CapsRef, to: &gst::Pad) -> Option<gst::Caps> {
-    let first = caps.structure(0)?;
+/// An element that turns a stream that is markup by its caps back into text, and the caps behind it; none where there is nothing to turn back.
+///
+/// # Errors
+/// Where GStreamer lacks one of its own elements.
+pub fn as_it_was(caps: &gst::CapsRef) -> Result<Option<(gst::Element, gst::Caps)>, gst::glib::BoolError> {
     // Which of the two it is to be is not settled before the first packet; of text that is plain already nothing is changed.
-    if first.name() != "text/x-raw" || first.get::<&str>("format") == Ok("utf8") {
-        return None;
+    let text = caps.structure(0).filter(|first| first.name() == "text/x-raw");
+    if text.is_none_or(|text| text.get::<&str>("format") == Ok("utf8")) {
+        return Ok(None);
     }
     let plain = gst::Caps::builder("text/x-raw").field("format", "utf8").build();
-    let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
-    let told = plain.clone();
-    to.add_probe(what, move |_, info| {
-        match &mut info.data {
-            Some(gst::PadProbeData::Event(event)) if event.type_() == gst::EventType::Caps => {
-                *event = gst::event::Caps::new(&told);
+    let setter = gst::ElementFactory::make("capssetter")
+        .property("caps", &plain)
+        .property("replace", true)
+        .build()?;
+    if let Some(src) = setter.static_pad("src") {
+        src.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+            if let Some(text) = info.buffer().and_then(unmarked) {
+                info.data = Some(gst::PadProbeData::Buffer(text));
             }
-            Some(gst::PadProbeData::Buffer(buffer)) => {
-                if let Some(text) = unmarked(buffer) {
-                    *buffer = text;
-                }
-            }
-            _ => {}
-        }
-        gst::PadProbeReturn::Ok
-    });
-    Some(plain)
+            gst::PadProbeReturn::Ok
+        });
+    }
+    Ok(Some((setter, plain)))
 }
 
 /// Text that was escaped, as it was; none where it was not, since it holds tags of its own, or needed none.
