@@ -120,7 +120,7 @@ mod tests {
         gst::init().unwrap();
         let spans = segments(&scan(1000, 50), Wanted::default()).unwrap();
         assert_eq!(spans.iter().map(|span| span.frames).sum::<usize>(), 1000);
-        assert_eq!(spans.len(), 6);
+        assert_eq!(spans.len(), 7);
         for (span, next) in spans.iter().zip(&spans[1..]) {
             assert_eq!(span.to, Some(next.from));
             assert_eq!(next.from % (50 * FRAME), 0);
