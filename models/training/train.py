@@ -85,6 +85,18 @@ def begun(own: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
     return wider
 
 
+PRIOR_PARTS = ("oracle.", "encoder.", "mapping.", "backbone.deconvolution.")
+"""What makes the prior and what reads the blur out of it: the same in models whose U-Nets differ."""
+
+
+def starting_weights(start: Path, prior: Path | None = None) -> dict[str, torch.Tensor]:
+    """Tensors of a bundle's weights.safetensors in single precision, those of PRIOR_PARTS from the file `prior` where one is given."""
+    weights = load_file(start)
+    if prior:
+        weights |= {name: value for name, value in load_file(prior).items() if name.startswith(PRIOR_PARTS)}
+    return {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+
+
 def _psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     return -10 * math.log10(max(float(((a - b) ** 2).mean()), 1e-7))
 
@@ -241,11 +253,14 @@ def main() -> None:
     parser.add_argument("--validation", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="a bundle's weights.safetensors to begin with instead of random numbers")
+    parser.add_argument("--start-prior", type=Path, help="weights.safetensors of another bundle, whose prior and deconvolution to begin with (with --start)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
+    if args.start_prior and not args.start:
+        parser.error("--start-prior needs --start")
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     try:
-        start = {name: value.float() if value.is_floating_point() else value for name, value in load_file(args.start).items()} if args.start else None
+        start = starting_weights(args.start, args.start_prior) if args.start else None
         Trainer(load_config(args.config), args.patches, args.validation, args.out, torch.device(args.device), start).run()
     except (ConfigError, OSError, SafetensorError) as error:
         raise SystemExit(f"error: {error}") from error

@@ -348,6 +348,24 @@ def test_two_arms_are_trained_scored_and_reported_and_never_trained_twice(materi
     assert [path.stat().st_mtime_ns for path in files] == before
 
 
+NOTED = {"names": ["road-04", "road-07"], "lengths": [4, 7], "identity": [29.1811, 23.8447]}
+
+
+def test_pictures_made_again_on_another_machine_are_the_same_ones(tmp_path):
+    path = tmp_path / "pictures.json"
+    study._keep_pictures(path, NOTED)
+    study._keep_pictures(path, NOTED | {"identity": [29.1812, 23.8448]})
+    assert json.loads(path.read_text()) == NOTED
+
+
+@pytest.mark.parametrize("change", [{"names": ["road-04", "car-07"]}, {"lengths": [4, 10]}, {"identity": [29.18, 23.9]}])
+def test_results_of_other_pictures_are_not_added_to(tmp_path, change):
+    path = tmp_path / "pictures.json"
+    study._keep_pictures(path, NOTED)
+    with pytest.raises(ConfigError, match="scored on other pictures"):
+        study._keep_pictures(path, NOTED | change)
+
+
 def test_the_blur_encoder_of_mlp_and_blurdm_starts_from_the_weights_that_are_given(material, tmp_path):
     # One step at no rate: what is trained is what it started from.
     still = TINY | {f"stage{n}": TINY[f"stage{n}"] | {"steps": 1, "rate": 0.0, "final_rate": 0.0} for n in (1, 2, 3)}
