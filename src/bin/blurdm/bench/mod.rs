@@ -105,6 +105,10 @@ fn measure(arguments: &Arguments) -> Result<Measured, Error> {
     let encoder = Encoder::find(arguments.codec, arguments.quality, !arguments.software_encoder)?;
     let clip = Clip::open(&arguments.file, span)?;
     let treatment = &arguments.treatment;
+    // First, since a reference that does not fit is to be told before all the rest is measured.
+    let reference = arguments.reference.as_deref();
+    let reference = reference.map(|reference| likeness::measure(&arguments.file, reference, span, treatment));
+    let reference = reference.transpose()?;
     let decoded = clip.decode()?;
     let restored = clip.restore(treatment)?;
     let stages = vec![
@@ -114,8 +118,6 @@ fn measure(arguments: &Arguments) -> Result<Measured, Error> {
         clip.decode_and_restore(treatment)?,
         clip.all_together(treatment, &encoder)?,
     ];
-    let reference = arguments.reference.as_deref();
-    let reference = reference.map(|reference| likeness::measure(&arguments.file, reference, span, treatment));
     Ok(Measured {
         file: arguments.file.to_string_lossy().into_owned(),
         width: clip.info.width(),
@@ -126,7 +128,7 @@ fn measure(arguments: &Arguments) -> Result<Measured, Error> {
         encoder: encoder.factory,
         stages,
         element_ms: restored.element_ms,
-        reference: reference.transpose()?,
+        reference,
     })
 }
 
