@@ -49,9 +49,16 @@ for package in libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 libglib2.0-0; do
         [ -f "$file" ] || fail "$symbols has no symbols file of $package: install that package, by which versions are told"
     done
 done
-# The plugin needs all that the command does.
-depends=$("$here/needs.py" "$built/libgstblurdm.so" "$symbols"/libgst*1.0-0*.symbols "$symbols"/libglib2.0-0*.symbols | sed 's/ (>= 0)$//' | paste -sd , | sed 's/,/, /g')
-[ -n "$depends" ] || fail "what the plugin needs cannot be told, for the reason above"
+needs() {
+    "$here/needs.py" "$built/$1" "$symbols"/libgst*1.0-0*.symbols "$symbols"/libglib2.0-0*.symbols ||
+        fail "what $1 needs cannot be told, for the reason above"
+}
+of_plugin=$(needs libgstblurdm.so)
+of_command=$(needs blurdm)
+# Of each package the latest that either needs.
+depends=$(printf '%s\n' "$of_plugin" "$of_command" | sort -k 1,1 -k 3,3rV | sort -s -u -k 1,1 |
+    sed 's/ (>= 0)$//' | paste -sd , | sed 's/,/, /g')
+[ -n "$depends" ] || fail "what plugin and command need cannot be told"
 
 umask 022
 root=$(mktemp -d)
