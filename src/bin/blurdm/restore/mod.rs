@@ -17,6 +17,7 @@ mod inputs;
 mod interrupt;
 mod job;
 mod join;
+mod matroska;
 mod mp4;
 mod novatek;
 mod plan;

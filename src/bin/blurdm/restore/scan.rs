@@ -12,6 +12,7 @@ use gst::prelude::*;
 use super::{
     Error,
     bus::Running,
+    matroska,
     mp4::{Movie, Mp4Error},
     source::{self, Stream},
 };
@@ -119,7 +120,8 @@ impl Scan {
 fn cut_off(path: &Path) -> Option<String> {
     match Movie::open(path) {
         Err(error @ Mp4Error::Truncated { .. }) => Some(error.to_string()),
-        _ => None,
+        _ => matroska::missing_bytes(path)
+            .map(|missing| format!("'{}' is cut off: it lacks {missing} bytes at its end", path.display())),
     }
 }
 
