@@ -413,6 +413,19 @@ fn a_folder_that_cannot_be_written_is_told() {
 }
 
 #[test]
+fn work_that_another_process_has_is_left_to_it_with_a_word() {
+    let (_folder, folder) = folder();
+    let (input, work) = (folder.join("clip.mp4"), folder.join("out.mp4.blurdm"));
+    clip(&input, 12, "mp4mux");
+    fs::create_dir(&work).unwrap();
+    let lock = fs::File::create(work.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let result = run(&[text(&input), "-o", text(&folder.join("out.mp4"))]);
+    assert_eq!(result.status.code(), Some(1));
+    assert!(said(&result).contains("by another process"), "{}", said(&result));
+}
+
+#[test]
 fn progress_for_scripts_is_a_json_object_per_line() {
     let (_folder, folder) = folder();
     let input = folder.join("clip.mp4");

@@ -130,7 +130,14 @@ impl<'a> Job<'a> {
     /// # Errors
     /// Why it cannot go on. What is finished is kept.
     pub fn run(&self, progress: &Progress, name: &Path, renamed: Option<String>) -> Result<Done, Error> {
-        let work = self.begin()?;
+        let work = match self.begin() {
+            Ok(work) => work,
+            Err(error) => {
+                let failed = Err(error);
+                progress.begin(name, None, 0).end(super::outcome_of(&failed));
+                return failed;
+            }
+        };
         let asked = |span: &&Span| {
             self.options
                 .segments
