@@ -8,20 +8,25 @@
 mod common;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
 };
 
 use common::{
     bundle::{BACKBONE, Copy},
     errors_of,
     faults::{assert_names, one_error},
-    pipeline, play_to_end,
+    has_library, options, picture, pipeline, play_to_end,
     process::{gst_launch, in_own_process},
-    the_runtime,
+    size, the_runtime,
 };
 use gst::prelude::*;
+use gstblurdm::engine::{Bundle, Deblurrer, Provider, Search};
 
 /// A shared library from C source.
 fn compile(folder: &Path, source: &str) -> PathBuf {
@@ -222,4 +227,51 @@ fn nothing_is_written_on_standard_output_when_something_is_wrong() {
         let (played, told) = launch_quietly(&[&property]);
         assert!(!played && told.contains(&part), "{property}: {told}");
     }
+}
+
+/// Which cores the threads of this process may run on, one entry for each different answer.
+fn cores_of_threads() -> BTreeSet<String> {
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    let told = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok());
+    told.filter_map(|status| {
+        let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list"))?;
+        Some(line.to_owned())
+    })
+    .collect()
+}
+
+/// Or else processes that share a machine would meet on its first cores while others have nothing to do.
+#[test]
+fn threads_are_held_to_no_cores_of_their_own() {
+    let name = "threads_are_held_to_no_cores_of_their_own";
+    in_own_process(name, &[], || {
+        the_runtime();
+        let before = cores_of_threads();
+        assert_eq!(before.len(), 1);
+        for provider in [Provider::Cpu, Provider::OpenVino] {
+            if !has_library(provider) {
+                continue;
+            }
+            let mut options = options(provider);
+            options.settings.threads = 1;
+            let bundle = Bundle::builtin().unwrap();
+            let mut deblurrer = Deblurrer::new(&bundle, &options, &Search::default(), size(320, 180)).unwrap();
+            let (seen, done) = (&mut BTreeSet::new(), &AtomicBool::new(false));
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let frame = picture(320, 180, 3);
+                    let mut restored = vec![0; frame.len()];
+                    for _ in 0..10 {
+                        deblurrer.restore(&frame, &mut restored, 1).unwrap();
+                    }
+                    done.store(true, Ordering::Relaxed);
+                });
+                while !done.load(Ordering::Relaxed) {
+                    seen.extend(cores_of_threads());
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
+            assert_eq!(*seen, before, "{provider}");
+        }
+    });
 }

@@ -48,10 +48,17 @@ impl Provider {
                 told(ep::CUDA::default(), provider_options::cuda(setup)).build(),
             ],
             Provider::Cuda => return register_cuda(builder, setup),
-            Provider::OpenVino => vec![told(ep::OpenVINO::default(), provider_options::openvino(setup)).build()],
+            Provider::OpenVino => return register_openvino(builder, setup),
         };
         registered(builder, dispatches)
     }
+}
+
+/// As [`register_cuda`].
+fn register_openvino(builder: SessionBuilder, setup: &Setup<'_>) -> Result<SessionBuilder, ort::Error> {
+    let with = |builder, pairs| registered(builder, vec![told(ep::OpenVINO::default(), pairs).build()]);
+    with(builder.clone(), provider_options::openvino(setup))
+        .or_else(|_| with(builder, provider_options::needed_by_openvino(setup)))
 }
 
 /// With all that makes it fast, or, where the runtime is too old to know that, with what it cannot do without.

@@ -11,6 +11,10 @@ pub(super) type Pairs = Vec<(&'static str, String)>;
 /// OpenVINO's own setting for it; by itself the provider asks for fp32.
 const IN_BF16: &str = r#"{"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}}"#;
 
+/// By itself OpenVINO holds its threads to the first cores, where they meet those of other processes while other cores have nothing to do.
+const FREE: &str = r#"{"CPU": {"ENABLE_CPU_PINNING": "NO"}}"#;
+const FREE_IN_BF16: &str = r#"{"CPU": {"ENABLE_CPU_PINNING": "NO", "INFERENCE_PRECISION_HINT": "bf16"}}"#;
+
 /// What a graph of one size is set up with.
 pub(super) struct Setup<'a> {
     pub settings: Settings,
@@ -110,10 +114,21 @@ pub(super) fn tensorrt(setup: &Setup<'_>) -> Pairs {
     pairs
 }
 
+/// Without these OpenVINO would not do what was asked; every runtime that has it knows them.
+pub(super) fn needed_by_openvino(setup: &Setup<'_>) -> Pairs {
+    openvino_with((setup.precision == Precision::Bf16).then_some(IN_BF16), setup)
+}
+
+/// What lets OpenVINO share a machine with others. Not every runtime knows all of it.
 pub(super) fn openvino(setup: &Setup<'_>) -> Pairs {
+    let in_bf16 = setup.precision == Precision::Bf16;
+    openvino_with(Some(if in_bf16 { FREE_IN_BF16 } else { FREE }), setup)
+}
+
+fn openvino_with(config: Option<&str>, setup: &Setup<'_>) -> Pairs {
     let mut pairs = vec![("device_type", "CPU".to_owned())];
-    if setup.precision == Precision::Bf16 {
-        pairs.push(("load_config", IN_BF16.into()));
+    if let Some(config) = config {
+        pairs.push(("load_config", config.to_owned()));
     }
     if setup.settings.threads > 0 {
         pairs.push(("num_of_threads", setup.settings.threads.to_string()));
@@ -238,11 +253,16 @@ mod tests {
 
     #[test]
     fn openvino_runs_on_the_cpu_in_bf16_only_where_that_was_chosen() {
-        assert_eq!(
-            value(&openvino(&setup(Precision::Bf16, false)), "load_config"),
-            Some(IN_BF16)
-        );
-        assert_eq!(value(&openvino(&setup(Precision::Fp32, false)), "load_config"), None);
+        let config = |pairs: fn(&Setup<'_>) -> Pairs, precision| {
+            let pairs = pairs(&setup(precision, false));
+            value(&pairs, "load_config").map(str::to_owned)
+        };
+        let asks = |config: Option<String>| config.is_some_and(|config| config.contains("bf16"));
+        for pairs in [openvino, needed_by_openvino] {
+            assert!(asks(config(pairs, Precision::Bf16)));
+            assert!(!asks(config(pairs, Precision::Fp32)));
+        }
+        assert_eq!(config(needed_by_openvino, Precision::Fp32), None);
         assert_eq!(
             value(&openvino(&setup(Precision::Fp32, false)), "num_of_threads"),
             Some("3")
