@@ -175,7 +175,7 @@ fn auto_takes_the_cheap_numbers_of_the_built_in_model_where_this_machine_has_uni
     let int8 = has(&["avx512_vnni", "avx_vnni", "asimddp"]);
     for provider in providers() {
         let expected = match provider {
-            Provider::OpenVino if has(&["avx512_bf16"]) => Precision::Bf16,
+            Provider::OpenVino if has(&["amx_bf16"]) => Precision::Bf16,
             _ if int8 => Precision::Int8,
             _ => Precision::Fp32,
         };

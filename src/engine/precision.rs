@@ -46,7 +46,8 @@ impl Precision {
     fn helps(self, provider: Provider) -> bool {
         match (self, provider) {
             (Self::Fp32, _) => true,
-            (Self::Bf16, Provider::OpenVino) => UNITS.bf16,
+            // Units of vectors alone make it slower than fp32 (BENCHMARKS.md).
+            (Self::Bf16, Provider::OpenVino) => UNITS.bf16_matrices,
             (Self::Int8, Provider::OpenVino | Provider::Cpu) => UNITS.int8,
             (Self::Fp16, Provider::Cuda | Provider::TensorRt) => true,
             _ => false,
@@ -63,6 +64,8 @@ impl fmt::Display for Precision {
 /// What this CPU has units for.
 struct Units {
     bf16: bool,
+    /// Of whole matrices (AMX).
+    bf16_matrices: bool,
     int8: bool,
 }
 
@@ -73,6 +76,7 @@ impl Units {
     fn find() -> Self {
         Self {
             bf16: is_x86_feature_detected!("avx512bf16"),
+            bf16_matrices: kernel_knows("amx_bf16"),
             int8: is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni"),
         }
     }
@@ -81,6 +85,7 @@ impl Units {
     fn find() -> Self {
         Self {
             bf16: false,
+            bf16_matrices: false,
             int8: std::arch::is_aarch64_feature_detected!("dotprod"),
         }
     }
@@ -89,9 +94,18 @@ impl Units {
     fn find() -> Self {
         Self {
             bf16: false,
+            bf16_matrices: false,
             int8: false,
         }
     }
+}
+
+/// Whether Linux lets programs use a feature of the CPU: the standard library does not know of all of them yet.
+#[cfg(target_arch = "x86_64")]
+fn kernel_knows(feature: &str) -> bool {
+    let known = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = known.lines().find(|line| line.starts_with("flags"));
+    flags.is_some_and(|flags| flags.split_whitespace().any(|flag| flag == feature))
 }
 
 /// The precisions to try first on a provider, best first, and the last one; `asked` is the only one, if one was asked for.
@@ -128,8 +142,14 @@ fn refusal(precision: Precision, provider: Provider, backbone: &BackboneSection)
             known.join(" and ")
         ));
     }
-    (precision == Precision::Bf16 && !precision.helps(provider)).then(|| match provider {
-        Provider::OpenVino => "this CPU has no units for it (AVX-512 BF16 or AMX); set precision to auto".into(),
-        other => format!("only openvino computes in it, and this is {other}; set precision to auto"),
-    })
+    match (precision, provider) {
+        (Precision::Bf16, Provider::OpenVino) if UNITS.bf16 => None,
+        (Precision::Bf16, Provider::OpenVino) => {
+            Some("this CPU has no units for it (AVX-512 BF16 or AMX); set precision to auto".into())
+        }
+        (Precision::Bf16, other) => Some(format!(
+            "only openvino computes in it, and this is {other}; set precision to auto"
+        )),
+        _ => None,
+    }
 }
