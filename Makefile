@@ -28,7 +28,7 @@ help:
 	@echo 'make install            install the plugin, the command blurdm, ONNX Runtime and the model for this user'
 	@echo 'make uninstall          remove them'
 	@echo 'make test               format, lints and tests of the plugin'
-	@echo 'make test-training      tests of the training package'
+	@echo 'make test-training      tests of the training package, and of restoring on Ray'
 	@echo 'make test-gpu           parity and speed on an NVIDIA GPU, with an ONNX Runtime for it'
 	@echo 'make pack-gpu           what that runs, to be run elsewhere, into build/gpu/pack/'
 	@echo 'make aarch64            build for 64-bit Arm, such as a Jetson'
@@ -111,11 +111,11 @@ test: | packages $(RUNTIME) $(OLDEST_RUNTIME)
 bench: | packages $(RUNTIME)
 	cargo bench --locked
 
-$(TRAINING_VENV): models/training/requirements.txt
+$(TRAINING_VENV): models/training/requirements.txt pipelines/cluster/requirements.txt
 	@echo 'Making the virtual environment $@'
 	@rm -rf $@
 	@python3 -m venv $@ || { echo 'make: python3 cannot make it: install python3-venv, then run make again' >&2; exit 1; }
-	@$@/bin/python -m pip install --quiet --disable-pip-version-check --requirement $< || { rm -rf $@; exit 1; }
+	@$@/bin/python -m pip install --quiet --disable-pip-version-check $(^:%=--requirement=%) || { rm -rf $@; exit 1; }
 	@touch $@
 
 $(LPIPS): build-aux/fetch.sh build-aux/lpips.txt
@@ -125,7 +125,7 @@ $(LPIPS): build-aux/fetch.sh build-aux/lpips.txt
 # Scores go through the element.
 test-training: export GST_PLUGIN_PATH := $(abspath $(PLUGIN_DIR))
 test-training: $(TRAINING_VENV) $(BUILT) $(LPIPS) | $(RUNTIME)
-	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests
+	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests pipelines/cluster
 
 # ONNX Runtime with CUDA is not fetched: it is large, and which one depends on the driver. For another machine: make pack-gpu there, then build/gpu/pack/run.sh.
 pack-gpu: $(TRAINING_VENV) | packages

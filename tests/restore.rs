@@ -58,9 +58,13 @@ fn launch(pipeline: &str) {
 
 /// Frames with something in them, and sound, as a file of the muxer's kind.
 fn clip(path: &Path, frames: usize, muxer: &str) {
+    clip_of(SIDE, path, frames, muxer);
+}
+
+fn clip_of(size: &str, path: &Path, frames: usize, muxer: &str) {
     let path = path.display();
     launch(&format!(
-        "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,{SIDE},framerate=25/1 ! x264enc key-int-max=50 bframes=2 ! h264parse ! mux. \
+        "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,{size},framerate=25/1 ! x264enc key-int-max=50 bframes=2 ! h264parse ! mux. \
          audiotestsrc num-buffers={} samplesperbuffer=1920 ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! mux. \
          {muxer} name=mux ! filesink location=\"{path}\"",
         frames
@@ -171,13 +175,20 @@ fn frames_keep_their_times_and_sound_its_bits() {
     assert_eq!(left.len(), 6, "three videos and a record beside each: {left:?}");
 }
 
+/// What is said of an output beside it.
+fn record(output: &Path) -> serde_json::Value {
+    let mut path = output.as_os_str().to_owned();
+    path.push(".json");
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
 #[test]
 fn what_was_done_is_recorded_beside_the_output_and_in_it() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
     clip(&input, 12, "mp4mux");
     done(&[text(&input), "-o", text(&output), "--strength", "0.5"]);
-    let record: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("out.mp4.json")).unwrap()).unwrap();
+    let record = record(&output);
     assert_eq!(record["enhanced"], true);
     assert_eq!(record["treatment"]["strength"], 0.5);
     assert_eq!(record["frames"], 12);
@@ -263,6 +274,35 @@ fn segments_restored_apart_give_the_same_file() {
     assert!(!parts.exists());
     done(&[text(&input), "-o", text(&parts)]);
     assert!(frames(&whole) == frames(&parts), "frames differ");
+}
+
+#[test]
+fn a_batch_loads_its_model_once_and_every_clip_looks_as_if_it_were_alone() {
+    let (_folder, folder) = folder();
+    let clips = folder.join("clips");
+    fs::create_dir(&clips).unwrap();
+    let wide = "width=128,height=64";
+    for (name, size) in [("1.mp4", SIDE), ("2.mp4", SIDE), ("3.mp4", wide), ("4.mp4", SIDE)] {
+        clip_of(size, &clips.join(name), 12, "mp4mux");
+    }
+    fs::write(clips.join("2b.mp4"), "no video at all").unwrap();
+    let together = restore(&[text(&clips), "-o", text(&folder.join("together"))])
+        .env("GST_DEBUG", "blurdm:INFO")
+        .output()
+        .unwrap();
+    let said = said(&together);
+    assert_eq!(said.matches("ONNX Runtime 1.").count(), 1, "{said}");
+    for name in ["1.mp4", "2.mp4", "3.mp4", "4.mp4"] {
+        let alone = folder.join(name);
+        done(&[text(&clips.join(name)), "-o", text(&alone)]);
+        assert!(
+            frames(&alone) == frames(&folder.join("together").join(name)),
+            "{name}: frames differ"
+        );
+        let [alone, together] = [alone, folder.join("together").join(name)].map(|output| record(&output));
+        assert!(alone["provider"].as_str().unwrap().starts_with("cpu in "), "{alone}");
+        assert_eq!(alone["provider"], together["provider"], "{name}");
+    }
 }
 
 #[test]
@@ -470,6 +510,6 @@ fn only_blurred_frames_are_restored_if_that_is_asked_for() {
         input.display()
     ));
     done(&[text(&input), "-o", text(&output), "--only-blurred"]);
-    let record: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("out.mp4.json")).unwrap()).unwrap();
+    let record = record(&output);
     assert_eq!(record["passed"], 12, "{record}");
 }

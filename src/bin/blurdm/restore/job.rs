@@ -13,6 +13,7 @@ use super::{
     error::reason,
     interrupt,
     join::Joined,
+    kept::Kept,
     plan::{self, Span, Wanted},
     provenance::{self, Identity, Model, Original, Provenance},
     remux::Part,
@@ -129,7 +130,7 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// Why it cannot go on. What is finished is kept.
-    pub fn run(&self, progress: &Progress, name: &Path, renamed: Option<String>) -> Result<Done, Error> {
+    pub fn run(&self, kept: &Kept, progress: &Progress, name: &Path, renamed: Option<String>) -> Result<Done, Error> {
         let work = match self.begin() {
             Ok(work) => work,
             Err(error) => {
@@ -153,7 +154,7 @@ impl<'a> Job<'a> {
             progress.note(&renamed);
         }
         self.tell_beforehand(&progress);
-        let done = self.restore_all(&work, &spans, &progress).and_then(|()| {
+        let done = self.restore_all(&work, &spans, kept, &progress).and_then(|()| {
             if self.options.segments.is_some() {
                 return Ok(Done::Segments);
             }
@@ -175,7 +176,7 @@ impl<'a> Job<'a> {
     }
 
     /// Stretches of segments that are to be done, one after the other.
-    fn restore_all(&self, work: &Work, spans: &[Span], progress: &FileProgress) -> Result<(), Error> {
+    fn restore_all(&self, work: &Work, spans: &[Span], kept: &Kept, progress: &FileProgress) -> Result<(), Error> {
         let mut next = 0;
         while next < spans.len() {
             if work.finished(&spans[next]).is_some() {
@@ -184,7 +185,7 @@ impl<'a> Job<'a> {
             }
             let pending = spans[next..].iter().take_while(|span| work.finished(span).is_none());
             let stretch = &spans[next..next + pending.count()];
-            let reached = Stretch::new(self, work, stretch, progress).restore()?;
+            let reached = Stretch::new(self, work, stretch, progress).restore(kept)?;
             // A file that breaks off in the middle may go on behind that.
             next += reached.max(1);
         }
@@ -320,13 +321,13 @@ impl<'a> Stretch<'a> {
     }
 
     /// Restores as far as the file can be decoded, and returns how many of the segments that are.
-    fn restore(mut self) -> Result<usize, Error> {
+    fn restore(mut self, kept: &Kept) -> Result<usize, Error> {
         let treatment = &self.job.options.treatment;
         let watched = Watched {
             edges: self.job.options.report,
             originals: self.job.options.report || treatment.compare == Compare::SideBySide,
         };
-        let mut restoring = match Restoring::begin(&self.job.scan, self.spans, treatment, watched) {
+        let mut restoring = match Restoring::begin(&self.job.scan, self.spans, kept, watched) {
             Err(Error::Unreadable { .. }) if self.spans.first().is_some_and(|span| span.number > 0) => return Ok(1),
             begun => begun?,
         };

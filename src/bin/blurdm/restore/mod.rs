@@ -17,6 +17,7 @@ mod inputs;
 mod interrupt;
 mod job;
 mod join;
+mod kept;
 mod matroska;
 mod mp4;
 mod novatek;
@@ -57,6 +58,7 @@ use encoder::{Codec, QUALITIES};
 pub use error::Error;
 pub use inputs::Unusable;
 use job::{Done, Job, Options};
+use kept::Kept;
 use plan::Wanted;
 use treatment::Treatment;
 
@@ -201,6 +203,7 @@ pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, Failu
     }
     let mut batch = Batch {
         options: &options,
+        kept: Kept::new(&options.treatment),
         preview: arguments.preview,
         progress: &progress,
         made: HashSet::new(),
@@ -250,6 +253,7 @@ fn print_plan(input: &Path, output: &Path, options: &Options, mut out: impl io::
 
 struct Batch<'a> {
     options: &'a Options,
+    kept: Kept,
     preview: Option<u64>,
     progress: &'a Progress,
     /// Outputs of this run: what is one container in another may have the name of a neighbour.
@@ -262,7 +266,7 @@ impl Batch<'_> {
     fn file(&mut self, input: &Path, output: &Path) {
         if let Some(time) = self.preview {
             let progress = self.progress.begin(input, Some(1), 0);
-            let saved = preview::save(input, output, time, &self.options.treatment);
+            let saved = preview::save(input, output, time, &self.kept);
             self.failed |= saved.is_err();
             progress.restored(u64::from(saved.is_ok()));
             progress.end(match saved {
@@ -278,7 +282,7 @@ impl Batch<'_> {
             Err(Error::Taken { path: output.clone() })
         };
         match prepared {
-            Ok(Some(job)) => match job.run(self.progress, input, renamed) {
+            Ok(Some(job)) => match job.run(&self.kept, self.progress, input, renamed) {
                 Ok(Done::Damaged(_)) => self.damaged = true,
                 Ok(_) => {}
                 Err(_) => self.failed = true,

@@ -11,18 +11,18 @@ use std::{
 use super::{
     Error,
     error::reason,
+    kept::Kept,
     plan::{self, Wanted},
     restoring::{Restoring, Watched},
     scan::Scan,
     still,
-    treatment::Treatment,
 };
 
 /// Saves the frame that is shown at `time` (ns) beside `output`'s name, as `NAME-before.png` and `NAME-after.png`.
 ///
 /// # Errors
 /// As for a whole file.
-pub fn save(input: &Path, output: &Path, time: u64, treatment: &Treatment) -> Result<(), Error> {
+pub fn save(input: &Path, output: &Path, time: u64, kept: &Kept) -> Result<(), Error> {
     let scan = Scan::of(input)?;
     // The frame that is still shown then.
     let shown = scan
@@ -43,7 +43,7 @@ pub fn save(input: &Path, output: &Path, time: u64, treatment: &Treatment) -> Re
         originals: true,
         ..Watched::default()
     };
-    let mut restoring = Restoring::begin(&scan, &spans, treatment, watched)?;
+    let mut restoring = Restoring::begin(&scan, &spans, kept, watched)?;
     let Some(frame) = restoring.next()? else {
         let why = restoring
             .damage()

@@ -15,11 +15,11 @@ use super::{
     CAT, Error,
     bus::{End, Running},
     interrupt,
+    kept::{Kept, Lent},
     plan::Span,
     scan::Scan,
     sharpness,
     source::{self, Stream},
-    treatment::Treatment,
 };
 
 /// How long an interruption may go unseen.
@@ -81,26 +81,32 @@ struct Gate {
     complete: bool,
 }
 
-pub struct Restoring {
-    running: Running,
+pub struct Restoring<'a> {
+    kept: &'a Kept,
+    /// Until it is given back.
+    lent: Option<Lent>,
     element: gst::Element,
+    guards: Vec<(gst::Pad, gst::PadProbeId)>,
+    running: Running,
     output: gst_app::AppSink,
     gate: Arc<Mutex<Gate>>,
     path: PathBuf,
     ended: Option<End>,
 }
 
-impl Restoring {
+impl<'a> Restoring<'a> {
     /// Begins at the first of `spans`, which follow one another.
     ///
     /// # Errors
     /// [`Error::Unreadable`] and [`Error::Missing`] where the file cannot be decoded, [`Error::Failed`] with what the element says where it
     /// cannot run, [`Error::Interrupted`].
-    pub fn begin(scan: &Scan, spans: &[Span], treatment: &Treatment, watched: Watched) -> Result<Self, Error> {
+    pub fn begin(scan: &Scan, spans: &[Span], kept: &'a Kept, watched: Watched) -> Result<Self, Error> {
         let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
             return Err(Error::Failed("there is nothing to restore".into()));
         };
-        let element = treatment.element()?;
+        let lent = kept.lend()?;
+        let element = lent.element.clone();
+        let treatment = kept.treatment();
         let gate = Arc::new(Mutex::new(Gate {
             open: false,
             from: first.from,
@@ -113,11 +119,13 @@ impl Restoring {
             passed: VecDeque::new(),
             complete: false,
         }));
-        guard(&element, &gate);
         let (pipeline, output) = pipeline(&scan.path, scan.video, &element)?;
         let mut restoring = Self {
-            running: Running::new(pipeline),
+            kept,
+            lent: Some(lent),
+            guards: guard(&element, &gate),
             element,
+            running: Running::new(pipeline),
             output,
             gate,
             path: scan.path.clone(),
@@ -191,11 +199,14 @@ impl Restoring {
 
     fn end(&self) -> Result<Option<Restored>, Error> {
         match &self.ended {
-            Some(End::Failed(reason)) if reason.ends_with(&format!("({})", self.element.name())) => {
-                Err(Error::Failed(reason.clone()))
-            }
+            Some(End::Failed(reason)) if self.is_of_the_element(reason) => Err(Error::Failed(reason.clone())),
             _ => Ok(None),
         }
+    }
+
+    /// Whether the element is what failed, in words that end with its name.
+    fn is_of_the_element(&self, reason: &str) -> bool {
+        reason.ends_with(&format!("({})", self.element.name()))
     }
 
     /// Why the stream ended before its end, if it did.
@@ -209,16 +220,34 @@ impl Restoring {
 
     /// What runs, and in which numbers.
     pub fn provider(&self) -> String {
-        self.running.provider()
+        let told = self.running.provider();
+        match &self.lent {
+            Some(lent) if told.is_empty() => lent.provider.clone(),
+            _ => told,
+        }
     }
 
     fn why(&self, end: End) -> Error {
         match end {
-            End::Failed(reason) if reason.ends_with(&format!("({})", self.element.name())) => Error::Failed(reason),
+            End::Failed(reason) if self.is_of_the_element(&reason) => Error::Failed(reason),
             end => match end.reading(&self.path) {
                 Err(error) => error,
                 Ok(()) => Error::unreadable(&self.path, "it ended before it began"),
             },
+        }
+    }
+}
+
+impl Drop for Restoring<'_> {
+    fn drop(&mut self) {
+        let provider = self.provider();
+        for (pad, guard) in self.guards.drain(..) {
+            pad.remove_probe(guard);
+        }
+        let failed = matches!(&self.ended, Some(End::Failed(reason)) if self.is_of_the_element(reason));
+        if let Some(mut lent) = self.lent.take().filter(|_| !failed) {
+            lent.provider = provider;
+            self.kept.take_back(lent, &self.running.pipeline);
         }
     }
 }
@@ -265,12 +294,13 @@ fn pipeline(path: &Path, video: usize, element: &gst::Element) -> Result<(gst::P
     Ok((pipeline, output))
 }
 
-/// Puts the gate in front of the element, and looks at what comes out.
-fn guard(element: &gst::Element, gate: &Arc<Mutex<Gate>>) {
+/// Puts the gate in front of the element, and looks at what comes out, until these probes are removed.
+fn guard(element: &gst::Element, gate: &Arc<Mutex<Gate>>) -> Vec<(gst::Pad, gst::PadProbeId)> {
+    let mut guards = Vec::new();
     if let Some(sink) = element.static_pad("sink") {
         let (gate, element) = (gate.clone(), element.downgrade());
         let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_FLUSH;
-        sink.add_probe(what, move |pad, info| {
+        let guard = sink.add_probe(what, move |pad, info| {
             if info
                 .event()
                 .is_some_and(|event| event.type_() == gst::EventType::FlushStop)
@@ -288,14 +318,17 @@ fn guard(element: &gst::Element, gate: &Arc<Mutex<Gate>>) {
                 source::dropped(info)
             }
         });
+        guards.extend(guard.map(|guard| (sink, guard)));
     }
     if let Some(src) = element.static_pad("src") {
         let gate = gate.clone();
-        src.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        let guard = src.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
             lock(&gate).came_out();
             gst::PadProbeReturn::Ok
         });
+        guards.extend(guard.map(|guard| (src, guard)));
     }
+    guards
 }
 
 impl Gate {
