@@ -329,6 +329,80 @@ fn a_part_of_a_clip_has_the_frames_of_that_part() {
     );
 }
 
+/// PSNR of bytes, in dB.
+fn psnr(a: &[u8], b: &[u8]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let sum: f64 = a.iter().zip(b).map(|(&a, &b)| f64::from(a.abs_diff(b)).powi(2)).sum();
+    10.0 * (255.0 * 255.0 * a.len() as f64 / sum).log10()
+}
+
+#[test]
+fn every_codec_keeps_the_picture_at_the_quality_asked_for_across_segments() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip_of(&format!("format=I420,{SIDE}"), &input, 130, "mp4mux");
+    let original = frames(&input);
+    for (codec, encoder) in [
+        ("h264", "x264enc"),
+        ("h265", "x265enc"),
+        ("av1", "av1enc"),
+        ("vp9", "vp9enc"),
+    ] {
+        if gst::ElementFactory::find(encoder).is_none() {
+            assert!(std::env::var_os("CI").is_none(), "{encoder} must be there in CI");
+            eprintln!("{codec} not tried: there is no {encoder} here");
+            continue;
+        }
+        for ending in ["mkv", "mp4"] {
+            let mut worst = Vec::new();
+            for quality in ["12", "40"] {
+                let output = folder.join(format!("{codec}-{quality}.{ending}"));
+                let strength = ["--strength", "0", "--software-encoder"];
+                let (input, shown) = (text(&input), text(&output));
+                done(
+                    &[
+                        &[input, "-o", shown, "--codec", codec, "--quality", quality],
+                        &strength[..],
+                    ]
+                    .concat(),
+                );
+                let encoded = frames(&output);
+                assert_eq!(encoded.len(), original.len(), "{codec} in {ending}");
+                let psnrs = encoded.iter().zip(&original).map(|(a, b)| psnr(&a.1, &b.1));
+                worst.push(psnrs.fold(f64::INFINITY, f64::min));
+            }
+            assert!(
+                worst[0] > 38.0 && worst[0] > worst[1] + 3.0,
+                "{codec} in {ending}: {worst:?} dB"
+            );
+        }
+    }
+}
+
+#[test]
+fn of_a_codec_that_nothing_here_decodes_the_package_is_named() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip(&input, 12, "mp4mux");
+    let decoders = gst::ElementFactory::factories_with_type(gst::ElementFactoryType::DECODER, gst::Rank::MARGINAL);
+    let none: Vec<String> = decoders
+        .iter()
+        .filter(|decoder| decoder.name().contains("264"))
+        .map(|decoder| format!("{}:NONE", decoder.name()))
+        .collect();
+    let output = restore(&[text(&input), "-o", text(&folder.join("out.mp4"))])
+        .env("GST_PLUGIN_FEATURE_RANK", none.join(","))
+        .output()
+        .unwrap();
+    let said = said(&output);
+    assert!(!output.status.success());
+    assert!(!none.is_empty(), "{none:?}");
+    assert!(
+        said.contains("H.264") && said.contains("gstreamer1.0-libav"),
+        "{said} without {none:?}"
+    );
+}
+
 #[test]
 fn a_preview_is_a_frame_before_and_after() {
     let (_folder, folder) = folder();

@@ -6,7 +6,11 @@ use std::{cell::RefCell, path::Path};
 
 use gst::prelude::*;
 
-use super::{Error, error, interrupt};
+use super::{
+    Error,
+    error::{self, Missing},
+    interrupt,
+};
 
 /// How long an interruption may go unseen.
 const GLANCE: gst::ClockTime = gst::ClockTime::from_mseconds(100);
@@ -23,7 +27,7 @@ pub enum End {
     Eos,
     /// In the words of the element.
     Failed(String),
-    Missing(String, &'static str),
+    Missing(Missing),
 }
 
 impl End {
@@ -32,7 +36,7 @@ impl End {
         match self {
             Self::Eos => Ok(()),
             Self::Failed(reason) => Err(Error::unreadable(path, reason)),
-            Self::Missing(what, hint) => Err(Error::Missing {
+            Self::Missing(Missing { what, hint, .. }) => Err(Error::Missing {
                 path: path.to_owned(),
                 what,
                 hint,
@@ -45,8 +49,8 @@ impl End {
 #[derive(Debug)]
 pub struct Running {
     pub pipeline: gst::Pipeline,
-    /// What an element has missed, and how to get it: an error may follow from it, or nothing.
-    missing: RefCell<Option<(String, &'static str)>>,
+    /// What an element has missed: an error may follow from it, or nothing.
+    missing: RefCell<Option<Missing>>,
     /// What the element `blurdm` has said of what runs.
     provider: RefCell<Option<gst::Structure>>,
 }
@@ -87,6 +91,11 @@ impl Running {
             (Some(provider), Some(precision)) => format!("{provider} in {precision}"),
             _ => String::new(),
         }
+    }
+
+    /// What was missed for video, where the stream went on without it.
+    pub fn missed_video(&self) -> Option<End> {
+        self.missing.take().filter(|missing| missing.video).map(End::Missing)
     }
 
     /// Waits until a change of state is through, or is not to be.
@@ -148,7 +157,7 @@ impl Running {
             MessageView::Eos(_) => Some(End::Eos),
             // Somebody who lacks a plug-in says so, and fails for it after that.
             MessageView::Error(failed) => Some(match self.missing.take() {
-                Some((what, hint)) => End::Missing(what, hint),
+                Some(missing) => End::Missing(missing),
                 None => End::Failed(error::words(failed)),
             }),
             _ => {

@@ -103,7 +103,9 @@ const AV1: &[Candidate] = &[
         "av1enc",
         &[
             ("end-usage", "q"),
-            ("cq-level", "{}"),
+            // It has no property for the level of that mode, and by itself allows none but the best, which is lossless.
+            ("min-quantizer", "{}"),
+            ("max-quantizer", "{}"),
             ("cpu-used", "6"),
             ("row-mt", "true"),
             ("lag-in-frames", "0"),
@@ -114,8 +116,11 @@ const AV1: &[Candidate] = &[
 const VP9: &[Candidate] = &[software(
     "vp9enc",
     &[
-        ("end-usage", "q"),
+        // There is no mode of one quality alone.
+        ("end-usage", "cq"),
         ("cq-level", "{}"),
+        ("min-quantizer", "{}"),
+        ("max-quantizer", "{}"),
         ("deadline", "1"),
         ("cpu-used", "4"),
         ("row-mt", "true"),
@@ -198,7 +203,8 @@ impl Encoder {
     /// # Errors
     /// [`Error::NoEncoder`], with the package that has one.
     pub fn find(codec: Codec, quality: u32, hardware: bool) -> Result<Self, Error> {
-        let usable = |candidate: &&Candidate| (hardware || !candidate.hardware) && opens(candidate);
+        let scaled = codec.scaled(quality);
+        let usable = |candidate: &&Candidate| (hardware || !candidate.hardware) && candidate.opens(scaled);
         let found = codec.candidates().iter().find(usable).ok_or(Error::NoEncoder {
             codec: codec.name(),
             hint: codec.hint(),
@@ -218,14 +224,7 @@ impl Encoder {
         let candidate = self.codec.candidates().iter().find(|c| c.factory == self.factory);
         let candidate =
             candidate.ok_or_else(|| gst::glib::bool_error!("{} encodes no {}", self.factory, self.codec))?;
-        let encoder = gst::ElementFactory::make(candidate.factory).build()?;
-        let quality = self.codec.scaled(self.quality).to_string();
-        for (name, value) in candidate.properties {
-            // Versions of an encoder differ; one that lacks a property does its best without.
-            if encoder.has_property(name) {
-                encoder.set_property_from_str(name, &value.replace("{}", &quality));
-            }
-        }
+        let encoder = candidate.set_up(self.codec.scaled(self.quality))?;
         let before = candidate.before.map(|name| gst::ElementFactory::make(name).build());
         let parser = gst::ElementFactory::make(self.codec.parser()).build()?;
         before.into_iter().chain([Ok(encoder), Ok(parser)]).collect()
@@ -249,15 +248,29 @@ impl Encoder {
     }
 }
 
-/// An encoder of hardware that is not there is installed all the same; only opening it tells.
-fn opens(candidate: &Candidate) -> bool {
-    let there = candidate
-        .before
-        .is_none_or(|name| gst::ElementFactory::find(name).is_some());
-    let Ok(encoder) = gst::ElementFactory::make(candidate.factory).build() else {
-        return false;
-    };
-    let opened = there && encoder.set_state(gst::State::Ready).is_ok();
-    encoder.set_state(gst::State::Null).ok();
-    opened
+impl Candidate {
+    /// The element, told to keep to a quality by the codec's scale.
+    fn set_up(&self, quality: u32) -> Result<gst::Element, gst::glib::BoolError> {
+        let encoder = gst::ElementFactory::make(self.factory).build()?;
+        for (name, value) in self.properties {
+            // Versions of an encoder differ; one that lacks a property does its best without. One that lacks a way to keep to a quality is of no use.
+            if let Some(property) = encoder.find_property(name) {
+                let value = value.replace("{}", &quality.to_string());
+                let value = gst::glib::Value::deserialize_with_pspec(&value, &property)?;
+                encoder.set_property_from_value(name, &value);
+            }
+        }
+        Ok(encoder)
+    }
+
+    /// An encoder of hardware that is not there is installed all the same; only opening it tells.
+    fn opens(&self, quality: u32) -> bool {
+        let there = self.before.is_none_or(|name| gst::ElementFactory::find(name).is_some());
+        let Ok(encoder) = self.set_up(quality) else {
+            return false;
+        };
+        let opened = there && encoder.set_state(gst::State::Ready).is_ok();
+        encoder.set_state(gst::State::Null).ok();
+        opened
+    }
 }

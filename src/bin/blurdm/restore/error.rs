@@ -87,12 +87,26 @@ pub fn words(message: &gst::message::Error) -> String {
     }
 }
 
-/// What an element of the pipeline has missed, if that is what `message` tells: ("H.265 (Main Profile) decoder", what to install).
-pub fn missing(message: &gst::MessageRef) -> Option<(String, &'static str)> {
+/// What an element of the pipeline has missed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is missing; {hint}")]
+pub struct Missing {
+    /// As "H.265 (Main Profile) decoder".
+    pub what: String,
+    /// What to install.
+    pub hint: &'static str,
+    /// Whether it is for video.
+    pub video: bool,
+}
+
+/// What `message` says is missing, if that is what it tells.
+pub fn missing(message: &gst::MessageRef) -> Option<Missing> {
     let structure = message.structure().filter(|s| s.name() == "missing-plugin")?;
-    let name = structure.get::<String>("name").ok()?;
-    Some((
-        name,
-        "install the packages gstreamer1.0-libav and gstreamer1.0-plugins-bad",
-    ))
+    let coded = structure.get::<gst::Caps>("detail").ok();
+    let media = coded.as_ref().and_then(|coded| coded.structure(0));
+    Some(Missing {
+        what: structure.get("name").ok()?,
+        hint: "install the packages gstreamer1.0-libav and gstreamer1.0-plugins-bad",
+        video: media.is_some_and(|media| media.name().starts_with("video/")),
+    })
 }

@@ -95,7 +95,7 @@ impl Remuxed<'_> {
         let unwritable = |end: End| match end {
             End::Eos => Error::unwritable(output, "the muxer ended early"),
             End::Failed(reason) => Error::unwritable(output, reason),
-            End::Missing(what, _) => Error::unwritable(output, format!("{what} is missing")),
+            End::Missing(missing) => Error::unwritable(output, missing.to_string()),
         };
         running.change(gst::State::Playing).map_err(unwritable)?;
         // Muxers write their header with the first frame, of the streams that there are then.

@@ -213,7 +213,7 @@ impl<'a> Restoring<'a> {
     pub fn damage(&self) -> Option<String> {
         match &self.ended {
             Some(End::Failed(reason)) => Some(reason.clone()),
-            Some(End::Missing(what, hint)) => Some(format!("{what} is missing; {hint}")),
+            Some(End::Missing(missing)) => Some(missing.to_string()),
             Some(End::Eos) | None => None,
         }
     }

@@ -77,9 +77,9 @@ impl Scan {
             }
         };
         let pipeline = source::taken_apart(path, watched)?;
-        let end = match Running::start(pipeline) {
-            Ok(running) => running.wait()?,
-            Err(end) => end,
+        let (end, missed) = match Running::start(pipeline) {
+            Ok(running) => (running.wait()?, running.missed_video()),
+            Err(end) => (end, None),
         };
         let mut found = lock(&found);
         let frames = {
@@ -89,6 +89,8 @@ impl Scan {
         };
         let Some(coded) = found.coded.take().filter(|_| !frames.is_empty()) else {
             end.reading(path)?;
+            // Other streams can be read to their end where nothing here decodes the video.
+            missed.map_or(Ok(()), |missed| missed.reading(path))?;
             return Err(Error::NoVideo { path: path.to_owned() });
         };
         let damage = end.reading(path).err().map(|error| error.to_string());

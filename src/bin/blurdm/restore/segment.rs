@@ -113,6 +113,6 @@ fn failed(path: &Path, end: End) -> Error {
     match end {
         End::Eos => Error::unwritable(path, "the encoder ended early"),
         End::Failed(reason) => Error::unwritable(path, reason),
-        End::Missing(what, hint) => Error::unwritable(path, format!("{what} is missing; {hint}")),
+        End::Missing(missing) => Error::unwritable(path, missing.to_string()),
     }
 }
