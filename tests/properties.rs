@@ -7,11 +7,13 @@
 
 mod common;
 
-use common::{buffer, element, frames, harness, init, milliseconds, passed, picture, restored, through, unpacked};
+use common::{
+    buffer, element, frames, harness, init, milliseconds, options, passed, picture, restored, size, through, unpacked,
+};
 use gst::prelude::*;
 use gst_controller::prelude::*;
 use gst_video::VideoFormat;
-use gstblurdm::engine::Provider;
+use gstblurdm::engine::{Bundle, Deblurrer, Options, Provider, Search};
 
 const W: usize = 48;
 const H: usize = 32;
@@ -178,6 +180,30 @@ fn the_provider_that_was_named_is_the_active_one_until_the_element_stops() {
 }
 
 #[test]
+fn a_reduction_is_kept_to_whether_the_element_adapts_or_not() {
+    let frame = picture(W, H, 4);
+    let options = Options {
+        reduction: 2,
+        ..options(Provider::Cpu)
+    };
+    let mut expected = vec![0; frame.len()];
+    Deblurrer::new(&Bundle::builtin().unwrap(), &options, &Search::default(), size(W, H))
+        .unwrap()
+        .restore(&frame, &mut expected, 1)
+        .unwrap();
+    for adaptive in [true, false] {
+        let element = element();
+        element.set_property("reduction", 2u32);
+        element.set_property("adaptive", adaptive);
+        let mut harness = harness(&element, W, H);
+        assert!(through(&mut harness, &frame, W, H) == expected, "adaptive={adaptive}");
+        let stats: gst::Structure = element.property("stats");
+        assert_eq!(stats.get::<f64>("working-scale").unwrap(), 0.5);
+        assert_eq!(stats.get::<u64>("reduced").unwrap(), 1);
+    }
+}
+
+#[test]
 fn the_defaults_are_those_of_the_property_table() {
     init();
     let element = gst::ElementFactory::make("blurdm").build().unwrap();
@@ -194,6 +220,7 @@ fn the_defaults_are_those_of_the_property_table() {
         ("frames-in-flight", "0", false),
         ("tile-size", "0", false),
         ("tile-overlap", "32", false),
+        ("reduction", "1", false),
         ("steps", "0", true),
         ("prior-interval", "1", true),
         ("prior-smoothing", "-1", true),

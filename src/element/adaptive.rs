@@ -10,26 +10,48 @@ use crate::{
 };
 
 /// A way to restore frames that costs less than the one before it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Level {
     /// See [`crate::engine::Options::reduction`].
     pub reduction: usize,
     /// The least number of frames that one prior serves.
     interval: u32,
-    /// What a frame costs, relative to the first level, as far as can be said of any model and machine: the share of pixels, and a bit for
-    /// what is done in full size.
+    /// What a frame costs, relative to the first level.
     cost: f64,
 }
 
-pub(super) static LEVELS: [Level; 5] = [
-    Level::new(1, 1, 1.0),
-    Level::new(1, 4, 0.95),
-    Level::new(2, 4, 0.27),
-    Level::new(3, 4, 0.14),
-    Level::new(4, 4, 0.09),
-];
+/// What frames of a reduction cost, relative to whole ones, as far as can be said of any model and machine: the share of pixels, and a bit
+/// for what is done in full size.
+const COSTS: [(usize, f64); 4] = [(1, 1.0), (2, 0.27), (3, 0.14), (4, 0.09)];
+
+/// Frames that one prior serves where not every frame has its own.
+const SHARED: u32 = 4;
+
+/// What is left of the cost then.
+const OF_SHARED: f64 = 0.95;
 
 impl Level {
+    /// All that is asked for: frames reduced by `reduction`.
+    const fn asked(reduction: usize) -> Self {
+        Self::new(reduction, 1, 1.0)
+    }
+
+    /// What is asked for, and what costs less, for frames whose shorter side is `side`.
+    fn all(reduction: usize, side: usize) -> Vec<Self> {
+        let whole = COSTS
+            .iter()
+            .find(|(known, _)| *known == reduction)
+            .map_or(1.0, |(_, cost)| *cost);
+        let smaller = COSTS
+            .iter()
+            .filter(|(further, _)| *further > reduction && reduced_side(side, *further) >= LEAST_SIDE)
+            .map(|&(further, cost)| Self::new(further, SHARED, cost / whole));
+        [Self::asked(reduction), Self::new(reduction, SHARED, OF_SHARED)]
+            .into_iter()
+            .chain(smaller)
+            .collect()
+    }
+
     const fn new(reduction: usize, interval: u32, cost: f64) -> Self {
         Self {
             reduction,
@@ -41,7 +63,7 @@ impl Level {
     /// What is asked for, less what this level saves.
     pub fn sampling(&self, mut asked: Sampling) -> Sampling {
         asked.temporal.interval = asked.temporal.interval.max(self.interval);
-        if *self != LEVELS[0] {
+        if self.interval > 1 {
             asked.steps = 1;
         }
         asked
@@ -92,9 +114,9 @@ impl Load {
 /// Chooses the level by the load.
 #[derive(Debug)]
 pub(super) struct Adaptive {
+    /// Those that can be had, each cheaper than the one before.
+    levels: Vec<Level>,
     level: usize,
-    /// The cheapest level that can be had.
-    last: usize,
     /// Frames at this level.
     settled: u32,
     too_much: u32,
@@ -106,22 +128,20 @@ pub(super) struct Adaptive {
 
 impl Default for Adaptive {
     fn default() -> Self {
-        Self::new(LEVELS.len() - 1)
+        Self::new(vec![Level::asked(1)])
     }
 }
 
 impl Adaptive {
-    /// For frames of this size.
-    pub fn for_frames(size: FrameSize) -> Self {
-        let side = size.width.min(size.height);
-        let possible = |level: &Level| level.reduction == 1 || reduced_side(side, level.reduction) >= LEAST_SIDE;
-        Self::new(LEVELS.iter().rposition(possible).unwrap_or(0))
+    /// For frames of this size, which are to be reduced by `reduction` at least.
+    pub fn for_frames(size: FrameSize, reduction: usize) -> Self {
+        Self::new(Level::all(reduction, size.width.min(size.height)))
     }
 
-    fn new(last: usize) -> Self {
+    fn new(levels: Vec<Level>) -> Self {
         Self {
+            levels,
             level: 0,
-            last,
             settled: 0,
             too_much: 0,
             little: 0,
@@ -130,8 +150,23 @@ impl Adaptive {
         }
     }
 
-    pub fn level(&self) -> &'static Level {
-        &LEVELS[self.level]
+    pub fn level(&self) -> Level {
+        self.levels[self.level]
+    }
+
+    /// The level at which a frame gets all that is asked for.
+    pub fn whole(&self) -> Level {
+        self.levels[0]
+    }
+
+    /// Whether a frame gets all that is asked for.
+    pub fn is_whole(&self) -> bool {
+        self.level == 0
+    }
+
+    /// By how much frames are reduced at a level.
+    pub fn reduction(&self, level: usize) -> usize {
+        self.levels.get(level).unwrap_or(&self.levels[self.level]).reduction
     }
 
     /// Takes note of a frame, and tells the level that would suit better, if there is one.
@@ -147,7 +182,7 @@ impl Adaptive {
         }
         self.too_much = self.too_much.saturating_sub(1);
         let dearer = self.level.checked_sub(1)?;
-        let rise = LEVELS[dearer].cost / LEVELS[self.level].cost;
+        let rise = self.levels[dearer].cost / self.level().cost;
         self.little = if load.share() * rise * HEADROOM < ROOM_TO_RISE {
             self.little + 1
         } else {
@@ -162,13 +197,14 @@ impl Adaptive {
 
     /// The level to go to at once, if this one costs too much and there is a cheaper one.
     pub fn too_dear(&self, load: Load) -> Option<usize> {
-        (load.share() > 1.0 && self.level < self.last).then(|| self.cheaper(load))
+        (load.share() > 1.0 && self.level + 1 < self.levels.len()).then(|| self.cheaper(load))
     }
 
     /// The dearest level that ought to be cheap enough.
     fn cheaper(&self, load: Load) -> usize {
-        let fits = |level: &usize| LEVELS[*level].cost / LEVELS[self.level].cost * load.share() <= 1.0;
-        (self.level + 1..=self.last).find(fits).unwrap_or(self.last)
+        let fits = |level: &usize| self.levels[*level].cost / self.level().cost * load.share() <= 1.0;
+        let last = self.levels.len() - 1;
+        (self.level + 1..=last).find(fits).unwrap_or(last)
     }
 
     /// From now on frames are restored at this level.
@@ -181,13 +217,13 @@ impl Adaptive {
             level,
             rose: rises,
             patience: self.patience,
-            ..Self::new(self.last)
+            ..Self::new(std::mem::take(&mut self.levels))
         };
     }
 
-    /// A level cannot be had, nor any that is cheaper.
+    /// A level that is not the present one cannot be had, nor any that is cheaper.
     pub fn rule_out(&mut self, level: usize) {
-        self.last = self.last.min(level.saturating_sub(1));
+        self.levels.truncate(level.max(self.level + 1));
         self.too_much = 0;
     }
 }
@@ -197,6 +233,17 @@ mod tests {
     use super::*;
 
     const INTERVAL: Duration = Duration::from_millis(100);
+
+    /// For frames that may be reduced as far as any.
+    fn adaptive() -> Adaptive {
+        Adaptive::for_frames(
+            FrameSize {
+                width: 1280,
+                height: 720,
+            },
+            1,
+        )
+    }
 
     /// A machine on which a frame takes this many times the interval at the first level.
     fn run(adaptive: &mut Adaptive, demand: f64, frames: u32) -> Vec<usize> {
@@ -217,13 +264,13 @@ mod tests {
 
     #[test]
     fn a_machine_that_is_fast_enough_does_all_the_work() {
-        assert!(run(&mut Adaptive::default(), 0.85, 10_000).is_empty());
+        assert!(run(&mut adaptive(), 0.85, 10_000).is_empty());
     }
 
     #[test]
     fn a_machine_that_is_too_slow_does_what_it_can_and_stays_there() {
         for (demand, level) in [(0.92, 1), (2.0, 2), (4.0, 3), (8.0, 4), (100.0, 4)] {
-            let mut adaptive = Adaptive::default();
+            let mut adaptive = adaptive();
             assert_eq!(run(&mut adaptive, demand, SETTLING + TOO_MANY), [level], "{demand}");
             assert!(run(&mut adaptive, demand, 10_000).is_empty(), "{demand}");
         }
@@ -231,14 +278,14 @@ mod tests {
 
     #[test]
     fn when_load_falls_all_the_work_is_done_again() {
-        let mut adaptive = Adaptive::default();
+        let mut adaptive = adaptive();
         run(&mut adaptive, 8.0, 100);
         assert_eq!(run(&mut adaptive, 0.5, 1000), [3, 2, 1, 0]);
     }
 
     #[test]
     fn a_rise_that_was_in_vain_is_tried_again_later_and_later() {
-        let mut adaptive = Adaptive::default();
+        let mut adaptive = adaptive();
         adaptive.set(2);
         // Less than expected at level 2, more at level 1.
         let mut tries = Vec::new();
@@ -261,8 +308,23 @@ mod tests {
     }
 
     #[test]
+    fn frames_that_are_to_be_reduced_anyway_are_not_restored_at_a_larger_scale_for_want_of_load() {
+        let size = FrameSize {
+            width: 1920,
+            height: 1080,
+        };
+        let mut adaptive = Adaptive::for_frames(size, 2);
+        assert_eq!(adaptive.level(), Level::asked(2));
+        assert!(run(&mut adaptive, 0.1, 1000).is_empty());
+        run(&mut adaptive, 100.0, 100);
+        assert_eq!(adaptive.level().reduction, 4);
+        run(&mut adaptive, 0.1, 10_000);
+        assert_eq!(adaptive.level(), Level::asked(2));
+    }
+
+    #[test]
     fn one_slow_frame_among_many_changes_nothing() {
-        let mut adaptive = Adaptive::default();
+        let mut adaptive = adaptive();
         for frame in 0..10_000 {
             let cost = if frame % 10 == 0 { 3.0 } else { 0.8 };
             let load = Load {
@@ -276,7 +338,7 @@ mod tests {
 
     #[test]
     fn what_else_the_pipeline_does_counts_when_the_sink_says_that_it_is_too_much() {
-        let mut adaptive = Adaptive::default();
+        let mut adaptive = adaptive();
         let load = Load {
             cost: INTERVAL / 2,
             interval: None,
@@ -288,7 +350,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_had_is_not_asked_for_again() {
-        let mut adaptive = Adaptive::default();
+        let mut adaptive = adaptive();
         adaptive.rule_out(2);
         assert_eq!(run(&mut adaptive, 8.0, 1000), [1]);
     }

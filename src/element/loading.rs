@@ -124,7 +124,7 @@ impl BlurDm {
         let deblurrer = Deblurrer::new(bundle, options, search, size);
         deblurrer
             .inspect_err(|_| self.post_progress(gst::ProgressType::Error, "The model cannot be used"))
-            .map(Worker::new)
+            .map(|deblurrer| Worker::new(deblurrer, options.reduction))
     }
 
     /// With the time that providers may take before the first frame.

@@ -12,7 +12,7 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 
 use super::{
-    adaptive::{Adaptive, LEVELS, Level, Load},
+    adaptive::{Adaptive, Level, Load},
     errors::text,
     imp::{BlurDm, CAT, lock},
     lateness::UNRESTORED_QUALITY,
@@ -37,17 +37,20 @@ pub(super) struct Pace {
 /// Sessions for a cheaper level, being made while frames go on.
 struct Building {
     level: usize,
+    reduction: usize,
     size: FrameSize,
     thread: JoinHandle<Result<Deblurrer, Error>>,
 }
 
 impl BlurDm {
     /// The level at which the next frame is restored.
-    pub(super) fn level(&self) -> &'static Level {
-        if lock(&self.settings).adaptive {
-            lock(&self.pace).adaptive.level()
+    pub(super) fn level(&self) -> Level {
+        let adapted = lock(&self.settings).adaptive;
+        let pace = lock(&self.pace);
+        if adapted {
+            pace.adaptive.level()
         } else {
-            &LEVELS[0]
+            pace.adaptive.whole()
         }
     }
 
@@ -56,16 +59,16 @@ impl BlurDm {
         self.end_building();
         let interval =
             (fps.numer() > 0).then(|| Duration::from_secs_f64(f64::from(fps.denom()) / f64::from(fps.numer())));
-        let mut adaptive = Adaptive::for_frames(worker.deblurrer().size());
+        let mut adaptive = Adaptive::for_frames(worker.deblurrer().size(), loaded.options.reduction);
         if lock(&self.settings).adaptive && interval.is_some() && self.is_live() {
-            let mut cost = worker.rehearse(1)?;
+            let mut cost = worker.rehearse(adaptive.level().reduction)?;
             let load = |cost| Load {
                 cost,
                 interval,
                 proportion: None,
             };
             while let Some(level) = adaptive.too_dear(load(cost)) {
-                let reduction = LEVELS[level].reduction;
+                let reduction = adaptive.reduction(level);
                 if !worker.can_reduce(reduction) {
                     let (size, canceler) = (worker.deblurrer().size(), worker.deblurrer().canceler());
                     match reduced(loaded, reduction, size, canceler) {
@@ -90,7 +93,7 @@ impl BlurDm {
             self.tell_cost();
         }
         *lock(&self.pace) = Pace {
-            untold: *adaptive.level() != LEVELS[0],
+            untold: !adaptive.is_whole(),
             adaptive,
             interval,
             building: None,
@@ -108,21 +111,23 @@ impl BlurDm {
         let (untold, wanted, building) = {
             let mut pace = lock(&self.pace);
             let untold = mem::take(&mut pace.untold);
-            (untold, pace.adaptive.observe(load), pace.building.is_some())
+            let wanted = pace.adaptive.observe(load);
+            let wanted = wanted.map(|level| (level, pace.adaptive.reduction(level)));
+            (untold, wanted, pace.building.is_some())
         };
         if untold {
             self.tell_level(inbuf, load);
         }
-        let Some(level) = wanted else {
+        let Some((level, reduction)) = wanted else {
             return;
         };
         let ready = lock(&self.worker)
             .as_ref()
-            .is_some_and(|worker| worker.can_reduce(LEVELS[level].reduction));
+            .is_some_and(|worker| worker.can_reduce(reduction));
         if ready {
             self.change_level(level, inbuf, load);
         } else if !building {
-            self.build(level);
+            self.build(level, reduction);
         }
     }
 
@@ -155,7 +160,7 @@ impl BlurDm {
         }
     }
 
-    fn build(&self, level: usize) {
+    fn build(&self, level: usize, reduction: usize) {
         let Some(loaded) = lock(&self.loaded).clone() else {
             return;
         };
@@ -165,13 +170,19 @@ impl BlurDm {
         else {
             return;
         };
-        let reduction = LEVELS[level].reduction;
         gst::debug!(CAT, imp = self, "making sessions for frames reduced by {reduction}");
         match thread::Builder::new()
             .name("blurdm-level".into())
             .spawn(move || reduced(&loaded, reduction, size, canceler))
         {
-            Ok(thread) => lock(&self.pace).building = Some(Building { level, size, thread }),
+            Ok(thread) => {
+                lock(&self.pace).building = Some(Building {
+                    level,
+                    reduction,
+                    size,
+                    thread,
+                });
+            }
             Err(error) => {
                 gst::warning!(CAT, imp = self, "no thread to make sessions: {error}");
                 lock(&self.pace).adaptive.rule_out(level);
@@ -181,7 +192,12 @@ impl BlurDm {
 
     /// Sessions that are made by now are ready for the next frame.
     fn take_up_built(&self) {
-        let Some(Building { level, size, thread }) = lock(&self.pace)
+        let Some(Building {
+            level,
+            reduction,
+            size,
+            thread,
+        }) = lock(&self.pace)
             .building
             .take_if(|building| building.thread.is_finished())
         else {
@@ -193,7 +209,7 @@ impl BlurDm {
                     .as_mut()
                     .filter(|worker| worker.deblurrer().size() == size)
                 {
-                    worker.add(LEVELS[level].reduction, deblurrer);
+                    worker.add(reduction, deblurrer);
                 }
             }
             // A flush came in between; it is asked for again if it is still wanted.

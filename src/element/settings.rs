@@ -9,7 +9,7 @@ use gst::{glib, prelude::*};
 use super::{Compare, ExecutionProvider, LateFrame, OnError, Precision};
 use crate::{
     engine::{self, Options, Sampling, TemporalPolicy},
-    frame::{Finish, Split},
+    frame::{Finish, REDUCTIONS, Split},
 };
 
 /// The largest T of any bundle; a bundle's own T is checked when it is loaded.
@@ -43,6 +43,7 @@ pub(super) struct Settings {
     pub frames_in_flight: u32,
     pub tile_size: u32,
     pub tile_overlap: u32,
+    pub reduction: u32,
     pub steps: u32,
     pub prior_interval: u32,
     /// Below 0: the model's.
@@ -69,6 +70,7 @@ impl Default for Settings {
             frames_in_flight: 0,
             tile_size: 0,
             tile_overlap: engine::DEFAULT_TILE_OVERLAP as u32,
+            reduction: 1,
             steps: 0,
             prior_interval: 1,
             prior_smoothing: -1.0,
@@ -96,7 +98,7 @@ impl Settings {
             precision: self.precision.into(),
             tile_size: self.tile_size as usize,
             tile_overlap: self.tile_overlap as usize,
-            reduction: 1,
+            reduction: self.reduction as usize,
         }
     }
 
@@ -158,6 +160,7 @@ impl Settings {
             "frames-in-flight" => self.frames_in_flight.to_value(),
             "tile-size" => self.tile_size.to_value(),
             "tile-overlap" => self.tile_overlap.to_value(),
+            "reduction" => self.reduction.to_value(),
             "steps" => self.steps.to_value(),
             "prior-interval" => self.prior_interval.to_value(),
             "prior-smoothing" => self.prior_smoothing.to_value(),
@@ -195,6 +198,7 @@ impl Settings {
             "frames-in-flight" => take(&mut self.frames_in_flight, value),
             "tile-size" => take(&mut self.tile_size, value),
             "tile-overlap" => take(&mut self.tile_overlap, value),
+            "reduction" => take(&mut self.reduction, value),
             "steps" => take(&mut self.steps, value),
             "prior-interval" => take(&mut self.prior_interval, value),
             "prior-smoothing" => take(&mut self.prior_smoothing, value),
@@ -279,6 +283,14 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
             .blurb("Least number of pixels by which neighbouring tiles overlap; less than the side of a tile")
             .maximum(MAX_OVERLAP)
             .default_value(default.tile_overlap)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("reduction")
+            .nick("Reduction")
+            .blurb("What both sides of a frame are divided by before it is restored; what changed is enlarged and added to the whole frame: for blur longer than about 20 pixels, or to be fast")
+            .minimum(1)
+            .maximum(*REDUCTIONS.end() as u32)
+            .default_value(default.reduction)
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("steps")

@@ -16,8 +16,10 @@ use crate::{
 };
 
 pub(super) struct Worker {
+    /// For frames reduced as the properties ask.
     deblurrer: Deblurrer,
-    /// For reduced frames, by their reduction.
+    reduction: usize,
+    /// For frames reduced further, by their reduction.
     reduced: Vec<(usize, Deblurrer)>,
     /// Frames before the last one at which its prior was sampled.
     prior_age: u32,
@@ -40,9 +42,11 @@ pub(super) struct Scratch {
 }
 
 impl Worker {
-    pub fn new(deblurrer: Deblurrer) -> Self {
+    /// A model for frames reduced by `reduction`.
+    pub fn new(deblurrer: Deblurrer, reduction: usize) -> Self {
         Self {
             deblurrer,
+            reduction,
             reduced: Vec::new(),
             prior_age: 0,
             scratch: Scratch::default(),
@@ -116,7 +120,7 @@ impl Worker {
 
     /// Whether there is a model for frames of this reduction.
     pub fn can_reduce(&self, reduction: usize) -> bool {
-        reduction == 1 || self.reduced.iter().any(|(known, _)| *known == reduction)
+        reduction == self.reduction || self.reduced.iter().any(|(known, _)| *known == reduction)
     }
 
     pub fn add(&mut self, reduction: usize, deblurrer: Deblurrer) {

@@ -46,12 +46,23 @@ pub struct Treatment {
     /// Side of the tiles in which large frames are restored, in pixels; 0 is whole frames
     #[arg(long, default_value_t = 0, value_name = "PIXELS")]
     pub tile_size: u32,
+    /// Divide both sides of a frame by this before it is restored, and add what changed to the whole frame: for blur longer than about 20 pixels
+    #[arg(long, default_value_t = WHOLE, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=4))]
+    #[serde(default = "whole")]
+    pub reduction: u32,
     /// Show the original beside the restored picture
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     pub compare: Compare,
     /// Let frames pass as they are that are sharp already
     #[arg(long)]
     pub only_blurred: bool,
+}
+
+const WHOLE: u32 = 1;
+
+/// Of records that were made when there was no choice.
+fn whole() -> u32 {
+    WHOLE
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -85,6 +96,7 @@ impl Treatment {
             .property("device-id", self.device_id)
             .property("threads", self.threads)
             .property("tile-size", self.tile_size)
+            .property("reduction", self.reduction)
             .property_from_str("compare", if self.compare == Compare::Split { "split" } else { "off" })
             .build()?;
         if let Some(folder) = &self.model {
