@@ -2,7 +2,11 @@
 
 //! Frames out of pipelines, and when they came.
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use gst::prelude::*;
 
@@ -22,6 +26,59 @@ pub struct Span {
 pub struct Frames {
     running: Running,
     sink: gst_app::AppSink,
+    entries: Entries,
+}
+
+/// When frames went into what is measured.
+#[derive(Debug, Clone, Default)]
+struct Entries(Arc<Mutex<Vec<Instant>>>);
+
+impl Entries {
+    /// Of those that go into `element`, from the last flush on.
+    fn into(element: Option<&gst::Element>) -> Self {
+        let entries = Self::default();
+        if let Some(pad) = element.and_then(|element| element.static_pad("sink")) {
+            let noted = entries.clone();
+            let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_FLUSH;
+            pad.add_probe(what, move |_, info| {
+                match &info.data {
+                    Some(gst::PadProbeData::Buffer(_)) => noted.with(|entries| entries.push(Instant::now())),
+                    _ => noted.with(Vec::clear),
+                }
+                gst::PadProbeReturn::Ok
+            });
+        }
+        entries
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Vec<Instant>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// When frames went in and came out.
+#[derive(Debug)]
+pub struct Times {
+    entries: Vec<Instant>,
+    arrivals: Vec<Instant>,
+}
+
+impl Times {
+    pub fn frames(&self) -> usize {
+        self.arrivals.len()
+    }
+
+    /// Frames per second, from the time when frame number `skipped` went in until the last one had come out: an encoder that looks ahead
+    /// gives nothing for a while, and then much at once. None for fewer than two frames.
+    pub fn fps(&self, skipped: usize) -> Option<f64> {
+        let last = self.arrivals.last()?;
+        let (first, frames) = match self.entries.get(skipped) {
+            Some(first) => (first, self.frames().checked_sub(skipped)?),
+            // They come from where nothing is seen of them.
+            None => (self.arrivals.get(skipped)?, self.frames().checked_sub(skipped + 1)?),
+        };
+        (frames > 0).then(|| frames as f64 / (*last - *first).as_secs_f64().max(1e-9))
+    }
 }
 
 /// Frames that may wait between two threads.
@@ -71,6 +128,7 @@ impl Frames {
         let frames = Self {
             running: Running::new(pipeline),
             sink,
+            entries: Entries::into(chain.first()),
         };
         frames.reach(gst::State::Paused, path)?;
         let sought = frames.running.pipeline.seek(
@@ -105,8 +163,9 @@ impl Frames {
         let pipeline = gst::Pipeline::new();
         pipeline.add_many(&all)?;
         gst::Element::link_many(&all)?;
+        let entries = Entries::into(chain.first());
         let running = Running::start(pipeline).map_err(|end| broken(end, path))?;
-        Ok((source, Self { running, sink }))
+        Ok((source, Self { running, sink, entries }))
     }
 
     /// The next frame; `None` after the last.
@@ -123,17 +182,20 @@ impl Frames {
         }
     }
 
-    /// Times of arrival of all frames, and what `each` keeps of them.
+    /// When all frames went in and came out, and what `each` keeps of them.
     ///
     /// # Errors
     /// As [`Frames::next`].
-    pub fn drain(&self, path: &Path, mut each: impl FnMut(&gst::Sample)) -> Result<Vec<Instant>, Error> {
+    pub fn drain(&self, path: &Path, mut each: impl FnMut(&gst::Sample)) -> Result<Times, Error> {
         let mut arrivals = Vec::new();
         while let Some(sample) = self.next(path)? {
             arrivals.push(Instant::now());
             each(&sample);
         }
-        Ok(arrivals)
+        Ok(Times {
+            entries: self.entries.with(|entries| entries.clone()),
+            arrivals,
+        })
     }
 
     /// What runs the model, as far as it has been said.
@@ -159,5 +221,41 @@ fn broken(end: End, path: &Path) -> Error {
     match end.reading(path) {
         Ok(()) => Error::unreadable(path, "its video ended early"),
         Err(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_encoder_that_looks_ahead_is_not_faster_for_it() {
+        let began = Instant::now();
+        let at = |milliseconds| began + Duration::from_millis(milliseconds);
+        // A frame every 50 ms, the first of which comes out when 40 have gone in; those that are left at the end come every 20 ms.
+        let times = Times {
+            entries: (0..100).map(|frame| at(50 * frame)).collect(),
+            arrivals: (0..60)
+                .map(|frame| at(50 * (frame + 40)))
+                .chain((1..=40).map(|left| at(50 * 99 + 20 * left)))
+                .collect(),
+        };
+        let fps = times.fps(10).unwrap_or_default();
+        assert!((fps - 90.0 / (0.05 * 89.0 + 0.8)).abs() < 1e-9, "{fps}");
+    }
+
+    #[test]
+    fn frames_that_are_seen_only_where_they_come_out_are_counted_there() {
+        let began = Instant::now();
+        let times = Times {
+            entries: Vec::new(),
+            arrivals: (0..11)
+                .map(|frame| began + Duration::from_millis(100 * frame))
+                .collect(),
+        };
+        assert_eq!(times.fps(1), Some(10.0));
+        assert_eq!(times.fps(10), None);
     }
 }

@@ -5,13 +5,12 @@
 use std::{
     path::{Path, PathBuf},
     thread,
-    time::Instant,
 };
 
 use gst::prelude::*;
 use serde::Serialize;
 
-use super::frames::{Frames, Span, queue};
+use super::frames::{Frames, Span, Times, queue};
 use crate::restore::{Error, encoder::Encoder, treatment::Treatment};
 
 /// What frames that are kept for a stage by itself may take of the memory.
@@ -107,11 +106,11 @@ impl Clip {
     /// The element by itself, with frames that lie in memory.
     pub fn restore(&self, treatment: &Treatment) -> Result<Restored, Error> {
         let element = element(treatment)?;
-        let (arrivals, frames, provider) = self.of_memory(&self.kept, std::slice::from_ref(&element))?;
+        let (times, frames, provider) = self.of_memory(&self.kept, std::slice::from_ref(&element))?;
         let stats = element.property::<gst::Structure>("stats");
         let element_ms = ["p50", "p95", "p99"].map(|share| stats.get(format!("total-ms-{share}")).unwrap_or(0.0));
         Ok(Restored {
-            stage: self.stage("restore", &arrivals)?,
+            stage: self.stage("restore", &times)?,
             frames,
             element_ms,
             provider,
@@ -120,8 +119,8 @@ impl Clip {
 
     /// The encoder by itself, with restored frames that lie in memory.
     pub fn encode(&self, restored: &[gst::Buffer], encoder: &Encoder) -> Result<Stage, Error> {
-        let (arrivals, ..) = self.of_memory(restored, &self.encoding(encoder)?)?;
-        self.stage("encode", &arrivals)
+        let (times, ..) = self.of_memory(restored, &self.encoding(encoder)?)?;
+        self.stage("encode", &times)
     }
 
     fn encoding(&self, encoder: &Encoder) -> Result<Vec<gst::Element>, Error> {
@@ -140,12 +139,12 @@ impl Clip {
         self.stage(name, &frames.drain(&self.path, |_| ())?)
     }
 
-    /// As many frames as the span has, over and over those given: when they came, those that came first, and what ran.
+    /// As many frames as the span has, over and over those given: when they went in and came out, those that came first, and what ran.
     fn of_memory(
         &self,
         given: &[gst::Buffer],
         chain: &[gst::Element],
-    ) -> Result<(Vec<Instant>, Vec<gst::Buffer>, String), Error> {
+    ) -> Result<(Times, Vec<gst::Buffer>, String), Error> {
         let (source, frames) = Frames::of_source(&self.caps, chain, &self.path)?;
         let step = gst::ClockTime::from_nseconds((self.span.to - self.span.from) / self.frames.max(1) as u64);
         let push = || {
@@ -166,28 +165,23 @@ impl Clip {
         thread::scope(|scope| {
             scope.spawn(push);
             let mut kept = Vec::new();
-            let arrivals = frames.drain(&self.path, |sample| {
+            let times = frames.drain(&self.path, |sample| {
                 let copied = sample.buffer().filter(|_| kept.len() < given.len());
                 kept.extend(copied.and_then(|buffer| buffer.copy_deep().ok()));
             })?;
-            Ok((arrivals, kept, frames.provider()))
+            Ok((times, kept, frames.provider()))
         })
     }
 
     /// Frames per second once it runs.
-    fn stage(&self, name: &'static str, arrivals: &[Instant]) -> Result<Stage, Error> {
-        let skipped = WARM_UP.min(arrivals.len() / 2);
-        let counted = arrivals.get(skipped..).unwrap_or_default();
-        let fps = match counted {
-            [first, .., last] => (counted.len() - 1) as f64 / (*last - *first).as_secs_f64().max(1e-9),
-            _ => {
-                let count = arrivals.len();
-                return Err(Error::unreadable(
-                    &self.path,
-                    format!("only {count} frames came out of '{name}'"),
-                ));
-            }
-        };
-        Ok(Stage { name, fps })
+    fn stage(&self, name: &'static str, times: &Times) -> Result<Stage, Error> {
+        let count = times.frames();
+        match times.fps(WARM_UP.min(count / 2)).filter(|_| count > 1) {
+            Some(fps) => Ok(Stage { name, fps }),
+            None => Err(Error::unreadable(
+                &self.path,
+                format!("only {count} frames came out of '{name}'"),
+            )),
+        }
     }
 }
