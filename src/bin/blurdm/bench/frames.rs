@@ -35,7 +35,7 @@ struct Entries(Arc<Mutex<Vec<Instant>>>);
 
 impl Entries {
     /// Of those that go into `element`, from the last flush on.
-    fn into(element: Option<&gst::Element>) -> Self {
+    fn of(element: Option<&gst::Element>) -> Self {
         let entries = Self::default();
         if let Some(pad) = element.and_then(|element| element.static_pad("sink")) {
             let noted = entries.clone();
@@ -128,7 +128,7 @@ impl Frames {
         let frames = Self {
             running: Running::new(pipeline),
             sink,
-            entries: Entries::into(chain.first()),
+            entries: Entries::of(chain.first()),
         };
         frames.reach(gst::State::Paused, path)?;
         let sought = frames.running.pipeline.seek(
@@ -163,7 +163,7 @@ impl Frames {
         let pipeline = gst::Pipeline::new();
         pipeline.add_many(&all)?;
         gst::Element::link_many(&all)?;
-        let entries = Entries::into(chain.first());
+        let entries = Entries::of(chain.first());
         let running = Running::start(pipeline).map_err(|end| broken(end, path))?;
         Ok((source, Self { running, sink, entries }))
     }
