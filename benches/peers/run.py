@@ -96,7 +96,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--vsort", type=Path, default=BUILD / "peers/libvsort.so")
     parser.add_argument("--vsov", type=Path, default=BUILD / "peers/libvsov.so")
     parser.add_argument("--trixie", type=Path, default=BUILD / "peers/trixie", help="what trixie.sh made")
-    parser.add_argument("--work", type=Path, default=BUILD / "peers/work", help="frames and results go here")
+    parser.add_argument("--work", type=Path, default=BUILD / "peers/run", help="frames and results go here")
     parser.add_argument("--providers", nargs="+", choices=["cpu", "openvino"], default=["cpu", "openvino"])
     parser.add_argument("--size", type=size, default="1280x720")
     parser.add_argument("--frames", type=int, default=24)

@@ -164,9 +164,9 @@ impl Adaptive {
         self.level == 0
     }
 
-    /// By how much frames are reduced at a level.
+    /// By how much frames are reduced at a level that was just wanted.
     pub fn reduction(&self, level: usize) -> usize {
-        self.levels.get(level).unwrap_or(&self.levels[self.level]).reduction
+        self.levels[level].reduction
     }
 
     /// Takes note of a frame, and tells the level that would suit better, if there is one.

@@ -47,25 +47,29 @@ impl Provider {
                 told(ep::TensorRT::default(), provider_options::tensorrt(setup)).build(),
                 told(ep::CUDA::default(), provider_options::cuda(setup)).build(),
             ],
-            Provider::Cuda => return register_cuda(builder, setup),
-            Provider::OpenVino => return register_openvino(builder, setup),
+            Provider::Cuda => {
+                let pairs = [provider_options::cuda(setup), provider_options::needed_by_cuda(setup)];
+                return with_all_or_needed::<ep::CUDA>(builder, pairs);
+            }
+            Provider::OpenVino => {
+                let pairs = [
+                    provider_options::openvino(setup),
+                    provider_options::needed_by_openvino(setup),
+                ];
+                return with_all_or_needed::<ep::OpenVINO>(builder, pairs);
+            }
         };
         registered(builder, dispatches)
     }
 }
 
-/// As [`register_cuda`].
-fn register_openvino(builder: SessionBuilder, setup: &Setup<'_>) -> Result<SessionBuilder, ort::Error> {
-    let with = |builder, pairs| registered(builder, vec![told(ep::OpenVINO::default(), pairs).build()]);
-    with(builder.clone(), provider_options::openvino(setup))
-        .or_else(|_| with(builder, provider_options::needed_by_openvino(setup)))
-}
-
 /// With all that makes it fast, or, where the runtime is too old to know that, with what it cannot do without.
-fn register_cuda(builder: SessionBuilder, setup: &Setup<'_>) -> Result<SessionBuilder, ort::Error> {
-    let with = |builder, pairs| registered(builder, vec![told(ep::CUDA::default(), pairs).build()]);
-    with(builder.clone(), provider_options::cuda(setup))
-        .or_else(|_| with(builder, provider_options::needed_by_cuda(setup)))
+fn with_all_or_needed<P>(builder: SessionBuilder, [all, needed]: [Pairs; 2]) -> Result<SessionBuilder, ort::Error>
+where
+    P: ArbitrarilyConfigurableExecutionProvider + Default + Into<ExecutionProviderDispatch>,
+{
+    let with = |builder, pairs| registered(builder, vec![told(P::default(), pairs).into()]);
+    with(builder.clone(), all).or_else(|_| with(builder, needed))
 }
 
 fn told<P: ArbitrarilyConfigurableExecutionProvider>(provider: P, pairs: Pairs) -> P {

@@ -69,7 +69,7 @@ impl Times {
     }
 
     /// Frames per second, from the time when frame number `skipped` went in until the last one had come out: an encoder that looks ahead
-    /// gives nothing for a while, and then much at once. None for fewer than two frames.
+    /// gives nothing for a while, and then much at once. None where no frame is left to count.
     pub fn fps(&self, skipped: usize) -> Option<f64> {
         let last = self.arrivals.last()?;
         let (first, frames) = match self.entries.get(skipped) {

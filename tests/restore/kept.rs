@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What stays as it was, and what is said of what did not.
+
+use std::fs;
+
+use crate::clips::{SIDE, assert_kept, clip, clip_of, done, folder, frames, record, restore, said, text};
+
+#[test]
+fn frames_keep_their_times_and_sound_its_bits() {
+    let (_folder, folder) = folder();
+    for (name, muxer) in [
+        ("a b.mp4", "mp4mux"),
+        ("Fahrt über Land.mov", "qtmux"),
+        ("c.mkv", "matroskamux"),
+    ] {
+        let (input, output) = (folder.join(name), folder.join("out").join(name));
+        clip(&input, 30, muxer);
+        done(&[text(&input), "-o", text(&folder.join("out"))]);
+        assert_kept(&input, &output);
+    }
+    let left: Vec<_> = fs::read_dir(folder.join("out"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left.len(), 6, "three videos and a record beside each: {left:?}");
+}
+
+#[test]
+fn what_was_done_is_recorded_beside_the_output_and_in_it() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
+    clip(&input, 12, "mp4mux");
+    done(&[text(&input), "-o", text(&output), "--strength", "0.5"]);
+    let record = record(&output);
+    assert_eq!(record["enhanced"], true);
+    assert_eq!(record["treatment"]["strength"], 0.5);
+    assert_eq!(record["frames"], 12);
+    assert_eq!(record["original"]["bytes"], fs::metadata(&input).unwrap().len());
+    assert_eq!(record["model"]["sha256"].as_str().unwrap().len(), 64);
+    assert!(record["provider"].as_str().unwrap().starts_with("cpu in "), "{record}");
+    let inside = fs::read(&output).unwrap();
+    let tag = b"enhanced by blurdm";
+    assert!(inside.windows(tag.len()).any(|window| window == tag));
+}
+
+#[test]
+fn a_batch_loads_its_model_once_and_every_clip_looks_as_if_it_were_alone() {
+    let (_folder, folder) = folder();
+    let clips = folder.join("clips");
+    fs::create_dir(&clips).unwrap();
+    let wide = "width=128,height=64";
+    for (name, size) in [("1.mp4", SIDE), ("2.mp4", SIDE), ("3.mp4", wide), ("4.mp4", SIDE)] {
+        clip_of(size, &clips.join(name), 12, "mp4mux");
+    }
+    fs::write(clips.join("2b.mp4"), "no video at all").unwrap();
+    let together = restore(&[text(&clips), "-o", text(&folder.join("together"))])
+        .env("GST_DEBUG", "blurdm:INFO")
+        .output()
+        .unwrap();
+    let said = said(&together);
+    assert_eq!(said.matches("ONNX Runtime 1.").count(), 1, "{said}");
+    for name in ["1.mp4", "2.mp4", "3.mp4", "4.mp4"] {
+        let alone = folder.join(name);
+        done(&[text(&clips.join(name)), "-o", text(&alone)]);
+        assert!(
+            frames(&alone) == frames(&folder.join("together").join(name)),
+            "{name}: frames differ"
+        );
+        let [alone, together] = [alone, folder.join("together").join(name)].map(|output| record(&output));
+        assert!(alone["provider"].as_str().unwrap().starts_with("cpu in "), "{alone}");
+        assert_eq!(alone["provider"], together["provider"], "{name}");
+    }
+}
+
+/// PSNR of bytes, in dB.
+fn psnr(a: &[u8], b: &[u8]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let sum: f64 = a.iter().zip(b).map(|(&a, &b)| f64::from(a.abs_diff(b)).powi(2)).sum();
+    10.0 * (255.0 * 255.0 * a.len() as f64 / sum).log10()
+}
+
+#[test]
+fn every_codec_keeps_the_picture_at_the_quality_asked_for_across_segments() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip_of(&format!("format=I420,{SIDE}"), &input, 170, "mp4mux");
+    let plan = done(&[text(&input), "-o", text(&folder.join("plan.mp4")), "--plan"]);
+    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+    assert_eq!(plan["segments"].as_array().unwrap().len(), 2);
+    let original = frames(&input);
+    for (codec, encoder) in [
+        ("h264", "x264enc"),
+        ("h265", "x265enc"),
+        ("av1", "av1enc"),
+        ("vp9", "vp9enc"),
+    ] {
+        if gst::ElementFactory::find(encoder).is_none() {
+            assert!(std::env::var_os("CI").is_none(), "{encoder} must be there in CI");
+            eprintln!("{codec} not tried: there is no {encoder} here");
+            continue;
+        }
+        for ending in ["mkv", "mp4"] {
+            let mut worst = Vec::new();
+            for quality in ["12", "40"] {
+                let output = folder.join(format!("{codec}-{quality}.{ending}"));
+                let strength = ["--strength", "0", "--software-encoder"];
+                let (input, shown) = (text(&input), text(&output));
+                done(
+                    &[
+                        &[input, "-o", shown, "--codec", codec, "--quality", quality],
+                        &strength[..],
+                    ]
+                    .concat(),
+                );
+                let encoded = frames(&output);
+                assert_eq!(encoded.len(), original.len(), "{codec} in {ending}");
+                let psnrs = encoded.iter().zip(&original).map(|(a, b)| psnr(&a.1, &b.1));
+                worst.push(psnrs.fold(f64::INFINITY, f64::min));
+            }
+            assert!(
+                worst[0] > 38.0 && worst[0] > worst[1] + 3.0,
+                "{codec} in {ending}: {worst:?} dB"
+            );
+        }
+    }
+}

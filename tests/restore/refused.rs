@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What cannot be done, in a line each, and what is done all the same.
+
+use std::fs;
+
+use gst::prelude::*;
+
+use crate::clips::{clip, done, folder, frames, launch, restore, run, said, text};
+
+#[test]
+fn of_a_codec_that_nothing_here_decodes_the_package_is_named() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip(&input, 12, "mp4mux");
+    let decoders = gst::ElementFactory::factories_with_type(gst::ElementFactoryType::DECODER, gst::Rank::MARGINAL);
+    let none: Vec<String> = decoders
+        .iter()
+        .filter(|decoder| decoder.name().contains("264"))
+        .map(|decoder| format!("{}:NONE", decoder.name()))
+        .collect();
+    let output = restore(&[text(&input), "-o", text(&folder.join("out.mp4"))])
+        .env("GST_PLUGIN_FEATURE_RANK", none.join(","))
+        .output()
+        .unwrap();
+    let said = said(&output);
+    assert!(!output.status.success());
+    assert!(!none.is_empty(), "{none:?}");
+    assert!(
+        said.contains("H.264") && said.contains("gstreamer1.0-libav"),
+        "{said} without {none:?}"
+    );
+}
+
+#[test]
+fn what_is_there_is_not_replaced_and_what_was_done_is_not_done_again() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
+    clip(&input, 12, "mp4mux");
+    fs::write(&output, "mine").unwrap();
+    let refused = run(&[text(&input), "-o", text(&output)]);
+    assert!(
+        !refused.status.success() && said(&refused).contains("--overwrite"),
+        "{}",
+        said(&refused)
+    );
+    assert_eq!(fs::read(&output).unwrap(), b"mine");
+    done(&[text(&input), "-o", text(&output), "--overwrite"]);
+    let made = fs::metadata(&output).unwrap().modified().unwrap();
+    let again = done(&[text(&input), "-o", text(&output)]);
+    assert!(said(&again).contains("restored before"), "{}", said(&again));
+    assert_eq!(fs::metadata(&output).unwrap().modified().unwrap(), made);
+    let own = run(&[text(&input), "-o", text(&input), "--overwrite"]);
+    assert!(!own.status.success());
+    assert_eq!(frames(&input).len(), 12);
+}
+
+#[test]
+fn a_batch_goes_on_past_what_cannot_be_read() {
+    let (_folder, folder) = folder();
+    let clips = folder.join("clips");
+    fs::create_dir(&clips).unwrap();
+    clip(&clips.join("clip10.mp4"), 12, "mp4mux");
+    clip(&clips.join("clip2.mp4"), 12, "mp4mux");
+    fs::write(clips.join("clip1.mp4"), "no video at all").unwrap();
+    fs::write(clips.join("clip3.mp4"), "").unwrap();
+    launch(&format!(
+        "audiotestsrc num-buffers=10 ! avenc_aac ! mp4mux ! filesink location=\"{}\"",
+        clips.join("sound.mp4").display()
+    ));
+    let output = run(&[text(&clips), "-o", text(&folder.join("out"))]);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for name in ["clip2.mp4", "clip10.mp4"] {
+        assert!(folder.join("out").join(name).exists(), "{said}");
+    }
+    assert!(said.contains("sound.mp4' has no video"), "{said}");
+    let at = |name: &str| said.find(name).unwrap();
+    assert!(at("clip2.mp4") < at("clip10.mp4"), "{said}");
+}
+
+#[test]
+fn of_a_truncated_clip_what_is_there_is_restored_and_the_gap_is_told() {
+    let (_folder, folder) = folder();
+    for (name, muxer) in [("clip.mkv", "matroskamux"), ("clip.mp4", "mp4mux faststart=true")] {
+        let (whole, input, output) = (
+            folder.join(format!("whole-{name}")),
+            folder.join(name),
+            folder.join("out").join(name),
+        );
+        clip(&whole, 200, muxer);
+        let bytes = fs::read(&whole).unwrap();
+        fs::write(&input, &bytes[..bytes.len() * 2 / 3]).unwrap();
+        let result = run(&[text(&input), "-o", text(&output)]);
+        assert_eq!(result.status.code(), Some(3), "{}", said(&result));
+        assert!(said(&result).contains("is cut off"), "{}", said(&result));
+        let there = frames(&output).len();
+        assert!((50..200).contains(&there), "{there} frames: {}", said(&result));
+    }
+}
+
+#[test]
+fn a_damaged_stretch_is_a_gap_with_exit_status_3() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
+    clip(&input, 200, "mp4mux");
+    let mut bytes = fs::read(&input).unwrap();
+    let middle = bytes.len() / 3;
+    let end = (middle + bytes.len() / 3).min(bytes.len());
+    bytes[middle..end].fill(0xff);
+    fs::write(&input, &bytes).unwrap();
+    let result = run(&[text(&input), "-o", text(&output)]);
+    assert_eq!(result.status.code(), Some(3), "{}", said(&result));
+    assert!(
+        said(&result).contains(" frames from 0.000 s on cannot be decoded"),
+        "{}",
+        said(&result)
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip(&input, 12, "mp4mux");
+    fs::write(folder.join("file"), "").unwrap();
+    let result = run(&[text(&input), "-o", text(&folder.join("file/out.mp4"))]);
+    assert!(
+        !result.status.success() && said(&result).contains("cannot be written"),
+        "{}",
+        said(&result)
+    );
+}
