@@ -70,8 +70,8 @@ impl Level {
     }
 }
 
-/// Of a reduced frame, the shorter side in pixels: in smaller ones there is too little to find the blur by. At 213x120 exposures lost 0.3 dB on
-/// average and up to 8 dB, at 320x180 they gained 0.8 to 1.1 dB (BENCHMARKS.md).
+/// Of a reduced frame, the shorter side in pixels: in smaller ones there is too little to find the blur by. At 213x120 exposures lost 0.9 dB on
+/// average and up to 10 dB, at 320x180 they gained 0.7 to 0.8 dB (BENCHMARKS.md).
 const LEAST_SIDE: usize = 180;
 
 /// The part of the time between frames that restoring may take: the rest is for whatever else there is to do.
