@@ -4,6 +4,8 @@
 
 use std::ops::RangeInclusive;
 
+use super::error::Error;
+
 /// Bytes of a pixel of a frame tensor: red, green, blue and a fourth byte that is copied through.
 pub const PIXEL_BYTES: usize = 4;
 
@@ -24,6 +26,20 @@ pub struct FrameSize {
 }
 
 impl FrameSize {
+    /// # Errors
+    /// [`Error::Size`] when a side is outside [`MINIMUM_SIDE`] to [`MAXIMUM_SIDE`].
+    pub(super) fn check(self) -> Result<(), Error> {
+        let sides = MINIMUM_SIDE..=MAXIMUM_SIDE;
+        if sides.contains(&self.width) && sides.contains(&self.height) {
+            return Ok(());
+        }
+        Err(Error::Size {
+            width: self.width,
+            height: self.height,
+            reason: format!("a side must have {MINIMUM_SIDE} to {MAXIMUM_SIDE} pixels"),
+        })
+    }
+
     /// Returns the number of bytes of a frame without row padding.
     pub fn bytes(self) -> usize {
         self.width * self.height * PIXEL_BYTES
