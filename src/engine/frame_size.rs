@@ -12,10 +12,12 @@ pub const PIXEL_BYTES: usize = 4;
 /// The smallest side of a frame, in pixels. Below it the reflected padding inside the graphs has nothing to reflect.
 pub const MINIMUM_SIDE: usize = 16;
 
-/// The largest side of a frame, in pixels. Beyond it a mistake in the caps is likelier than a camera, and costs gigabytes.
+/// The largest side of a frame, in pixels. Beyond it a mistake in the caps is likelier than a camera, and costs
+/// gigabytes.
 pub const MAXIMUM_SIDE: usize = 16384;
 
-/// The sides that a tile may have, in pixels. A smaller tile is little more than its overlaps, a larger one saves no memory.
+/// The sides that a tile may have, in pixels. A smaller tile is little more than its overlaps, a larger one saves no
+/// memory.
 pub const TILE_SIDES: RangeInclusive<usize> = 64..=4096;
 
 /// Width and height of the frames, in pixels.

@@ -57,10 +57,10 @@ use working_scale::WorkingScale;
 
 /// A bundle that is loaded for frames of one size on one provider.
 ///
-/// Frames are restored whole, or in tiles: where the bundle's graphs are of fixed size, where [`Options::tile_size`] is smaller than
-/// the frame, and where whole frames do not fit in memory. Each tile has a prior of its own, and neighbouring tiles are blended by
-/// linear ramps across their overlap. The memory that tiles take grows with the size of a tile, and by twelve bytes for each pixel of
-/// the frame in one row of tiles.
+/// Frames are restored whole, or in tiles: where the bundle's graphs are of fixed size, where [`Options::tile_size`] is
+/// smaller than the frame, and where whole frames do not fit in memory. Each tile has a prior of its own, and
+/// neighbouring tiles are blended by linear ramps across their overlap. The memory that tiles take grows with the size
+/// of a tile, and by twelve bytes for each pixel of the frame in one row of tiles.
 pub struct Deblurrer {
     network: Network,
     /// `None` for frames that are restored at their own scale.
@@ -77,8 +77,8 @@ pub struct Deblurrer {
 }
 
 impl Deblurrer {
-    /// Loads the graphs for frames of `size`, on the chosen provider or the best one that runs, and runs them once. This warm-up
-    /// makes the first frame as fast as the others, and rejects a model whose output is nonsense.
+    /// Loads the graphs for frames of `size`, on the chosen provider or the best one that runs, and runs them once.
+    /// This warm-up makes the first frame as fast as the others, and rejects a model whose output is nonsense.
     ///
     /// # Errors
     /// - Those of [`runtime()`].
@@ -136,12 +136,12 @@ impl Deblurrer {
         })
     }
 
-    /// Restores the next frame of a video. `frame` and `restored` are RGBx, `size().bytes()` long, rows without padding. The fourth
-    /// byte of a pixel is copied through. A frame that equals the last one keeps its prior.
+    /// Restores the next frame of a video. `frame` and `restored` are RGBx, `size().bytes()` long, rows without
+    /// padding. The fourth byte of a pixel is copied through. A frame that equals the last one keeps its prior.
     ///
     /// # Errors
-    /// [`Error::Size`] for slices of another length, [`Error::Steps`], [`Error::Inference`], [`Error::NotAPicture`] when the
-    /// prior is not finite, [`Error::Cancelled`]. The contents of `restored` are then unspecified.
+    /// [`Error::Size`] for slices of another length, [`Error::Steps`], [`Error::Inference`], [`Error::NotAPicture`]
+    /// when the prior is not finite, [`Error::Cancelled`]. The contents of `restored` are then unspecified.
     pub fn restore(
         &mut self,
         frame: &[u8],
@@ -151,11 +151,12 @@ impl Deblurrer {
         self.submit(frame, restored, sampling)?.collect(restored)
     }
 
-    /// Submits the next frame of a video, as [`Deblurrer::restore`] without waiting for the device. The frame is restored once
-    /// [`Submission::collect`] has returned, which takes the same `restored`; the next frame may be submitted before. `frame` may
-    /// change as soon as this returns.
+    /// Submits the next frame of a video, as [`Deblurrer::restore`] without waiting for the device. The frame is
+    /// restored once [`Submission::collect`] has returned, which takes the same `restored`; the next frame may be
+    /// submitted before. `frame` may change as soon as this returns.
     ///
-    /// Only on a GPU, for whole frames at their own scale, is a frame in flight when this returns. Otherwise it is restored.
+    /// Only on a GPU, for whole frames at their own scale, is a frame in flight when this returns. Otherwise it is
+    /// restored.
     ///
     /// # Errors
     /// As [`Deblurrer::restore`], and [`Error::Inference`] where two frames are in flight.
@@ -189,9 +190,9 @@ impl Deblurrer {
         }
     }
 
-    /// As [`Deblurrer::submit`], for frames in GPU memory: the frame is read from `frame` and restored to `restored`. Returns `None`
-    /// where this is not possible: elsewhere than on a GPU, and with tiles or a reduction. [`Submission::collect`] takes an empty
-    /// slice. A repeated frame is not recognised.
+    /// As [`Deblurrer::submit`], for frames in GPU memory: the frame is read from `frame` and restored to `restored`.
+    /// Returns `None` where this is not possible: elsewhere than on a GPU, and with tiles or a reduction.
+    /// [`Submission::collect`] takes an empty slice. A repeated frame is not recognised.
     ///
     /// # Errors
     /// As [`Deblurrer::submit`].
@@ -211,8 +212,8 @@ impl Deblurrer {
         self.canceler.clone()
     }
 
-    /// Forgets the frames so far. Call this where the next frame does not continue the last one: after a cut, a gap in time, or at the
-    /// start of another video.
+    /// Forgets the frames so far. Call this where the next frame does not continue the last one: after a cut, a gap in
+    /// time, or at the start of another video.
     pub fn reset_history(&mut self) {
         self.histories.iter_mut().for_each(PriorHistory::reset);
     }
@@ -222,9 +223,9 @@ impl Deblurrer {
         self.histories[0].prior_age()
     }
 
-    /// Samples the sharp prior z_0 (D values) that [`Deblurrer::restore`] fuses into the backbone. `frame` is as there, but of the size
-    /// that the graphs see: reduced where frames are restored at a smaller scale, and one tile ([`Deblurrer::tile`]) where they are
-    /// restored in tiles.
+    /// Samples the sharp prior z_0 (D values) that [`Deblurrer::restore`] fuses into the backbone. `frame` is as there,
+    /// but of the size that the graphs see: reduced where frames are restored at a smaller scale, and one tile
+    /// ([`Deblurrer::tile`]) where they are restored in tiles.
     ///
     /// # Errors
     /// As [`Deblurrer::restore`].

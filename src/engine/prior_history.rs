@@ -15,8 +15,8 @@ use crate::diffusion::{Due, TemporalPrior};
 #[derive(Clone)]
 pub(super) struct PriorHistory {
     priors: TemporalPrior,
-    /// The hash of the last frame, and the number of steps that was asked for. A copy of the frame would cost its size in memory and
-    /// in writing.
+    /// The hash of the last frame, and the number of steps that was asked for. A copy of the frame would cost its size
+    /// in memory and in writing.
     last: Option<(u64, usize)>,
 }
 
@@ -67,8 +67,8 @@ impl PriorHistory {
         Ok(Submission::new(prior, Duration::ZERO, pending))
     }
 
-    /// Makes the prior of the next frame current. `frame` is `None` where the CPU cannot read it; a repeated frame is then not
-    /// recognised.
+    /// Makes the prior of the next frame current. `frame` is `None` where the CPU cannot read it; a repeated frame is
+    /// then not recognised.
     fn next_prior(&mut self, network: &mut Network, frame: Option<&[u8]>, sampling: Sampling) -> Result<(), Error> {
         let this = frame.map(|frame| (xxh3_64(frame), sampling.steps));
         let repeated = this.is_some() && self.last == this;

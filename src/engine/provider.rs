@@ -30,13 +30,14 @@ impl Provider {
         matches!(self, Provider::TensorRt | Provider::Cuda)
     }
 
-    /// Returns whether it can capture the work of a graph and replay it (a CUDA graph). TensorRT launches few kernels and would gain
-    /// little, and every attempt takes it minutes.
+    /// Returns whether it can capture the work of a graph and replay it (a CUDA graph). TensorRT launches few kernels
+    /// and would gain little, and every attempt takes it minutes.
     pub(super) fn captures_graphs(self) -> bool {
         matches!(self, Provider::Cuda)
     }
 
-    /// Returns the library with which it builds engines that take so long that they are stored, or `None` if it builds none.
+    /// Returns the library with which it builds engines that take so long that they are stored, or `None` if it builds
+    /// none.
     pub(super) fn engine_builder(self) -> Option<&'static str> {
         match self {
             Provider::TensorRt => Some("libnvinfer.so"),

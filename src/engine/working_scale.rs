@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames restored at a smaller working scale. What the network changed in the reduced frame is enlarged and added to the full frame,
-//! which keeps its fine detail.
+//! Frames restored at a smaller working scale. What the network changed in the reduced frame is enlarged and added to
+//! the full frame, which keeps its fine detail.
 
 use super::{
     error::Error,
@@ -28,7 +28,8 @@ impl WorkingScale {
         }
     }
 
-    /// Restores a frame without row padding. `restore_reduced` is called with the reduced frame and the slice for its restored pixels.
+    /// Restores a frame without row padding. `restore_reduced` is called with the reduced frame and the slice for its
+    /// restored pixels.
     ///
     /// # Errors
     /// Those of `restore_reduced`.

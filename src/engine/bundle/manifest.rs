@@ -67,7 +67,8 @@ pub struct BackboneSection {
     pub name: String,
     /// The graph pads its input to a multiple of this number of pixels.
     pub multiple: usize,
-    /// The side in pixels to which height and width of the frames are fixed in the graphs, or `None` for graphs of any size.
+    /// The side in pixels to which height and width of the frames are fixed in the graphs, or `None` for graphs of any
+    /// size.
     pub tile: Option<usize>,
     /// Maps each precision that has a graph of its own (fp32, fp16, int8) to its file. fp32 is required.
     pub variants: BTreeMap<String, String>,

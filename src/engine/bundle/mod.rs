@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A model bundle: a folder, or the one compiled in, with `manifest.toml` and the graphs that it lists with their hashes.
+//! A model bundle: a folder, or the one compiled in, with `manifest.toml` and the graphs that it lists with their
+//! hashes.
 
 mod builtin;
 mod contract;
@@ -53,8 +54,9 @@ impl Bundle {
     /// Reads the bundle in `folder`.
     ///
     /// # Errors
-    /// [`Error::BundleMissing`] when there is no such folder or manifest, [`Error::BundleInvalid`] for an unknown key, a wrong
-    /// hash, a missing file or a path that leaves the folder, [`Error::Schedule`] for a schedule that cannot be sampled.
+    /// [`Error::BundleMissing`] when there is no such folder or manifest, [`Error::BundleInvalid`] for an unknown key,
+    /// a wrong hash, a missing file or a path that leaves the folder, [`Error::Schedule`] for a schedule that cannot be
+    /// sampled.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let label = folder.display().to_string();
         let root = fs::canonicalize(folder).map_err(|error| Error::BundleMissing {
@@ -149,7 +151,8 @@ impl Bundle {
     }
 }
 
-/// Reads a file of the folder `root`, whose path is canonical. A path that leaves the folder, also through a link, is an error.
+/// Reads a file of the folder `root`, whose path is canonical. A path that leaves the folder, also through a link, is
+/// an error.
 fn read_inside(root: &Path, name: &str) -> io::Result<Vec<u8>> {
     let path = fs::canonicalize(join_inside(root, name)?)?;
     if !path.starts_with(root) {

@@ -20,8 +20,8 @@ impl DeviceFrame {
     /// Creates a frame from the address of its first row and the distance of its rows in bytes.
     ///
     /// # Safety
-    /// As long as the frame is used, `address` must point at `stride` times the height of bytes that were allocated with CUDA, in any
-    /// context of this process. Nobody else may write them, nor read them if the frame is written.
+    /// As long as the frame is used, `address` must point at `stride` times the height of bytes that were allocated
+    /// with CUDA, in any context of this process. Nobody else may write them, nor read them if the frame is written.
     pub unsafe fn new(address: usize, stride: usize) -> Self {
         Self {
             address: address as CUdeviceptr,
@@ -69,7 +69,8 @@ impl DeviceFrame {
         let mut copy = CUDA_MEMCPY2D {
             srcXInBytes: 0,
             srcY: 0,
-            // Unified: the driver finds the context of the memory by its address. Other elements have contexts of their own.
+            // Unified: the driver finds the context of the memory by its address. Other elements have contexts of their
+            // own.
             srcMemoryType: CU_MEMORYTYPE_UNIFIED,
             srcHost: std::ptr::null(),
             srcDevice: 0,
@@ -86,8 +87,8 @@ impl DeviceFrame {
             Height: size.height,
         };
         between(&mut copy, (self.address, self.stride));
-        // SAFETY: one side is a tensor of this size, which is borrowed and ordered on the stream; the caller of `new` vouches for the
-        // other side.
+        // SAFETY: one side is a tensor of this size, which is borrowed and ordered on the stream; the caller of `new`
+        // vouches for the other side.
         unsafe { cuMemcpy2DAsync_v2(&copy, stream.cu_stream()) }.result()
     }
 }

@@ -2,10 +2,10 @@
 
 //! Stores the engines that a provider builds from graphs, which takes minutes, between starts.
 //!
-//! An engine is valid for one runtime, one version of the provider's library, one device, one model and one size. Each such key has a
-//! folder of its own, whose `key.toml` holds the key and the hashes of the files. A folder is filled under another name and renamed
-//! when it is complete, so that an interrupted build is never used. A folder that does not match its `key.toml` is built again. Other
-//! users may not write to the cache: an engine is a program.
+//! An engine is valid for one runtime, one version of the provider's library, one device, one model and one size. Each
+//! such key has a folder of its own, whose `key.toml` holds the key and the hashes of the files. A folder is filled
+//! under another name and renamed when it is complete, so that an interrupted build is never used. A folder that does
+//! not match its `key.toml` is built again. Other users may not write to the cache: an engine is a program.
 
 use std::{
     collections::BTreeMap,
@@ -90,8 +90,8 @@ pub struct CacheFolder {
 }
 
 impl CacheFolder {
-    /// Opens the folder of a key under `root`: the complete one, or an empty one to build in. Incomplete folders of processes that have
-    /// ended are removed.
+    /// Opens the folder of a key under `root`: the complete one, or an empty one to build in. Incomplete folders of
+    /// processes that have ended are removed.
     ///
     /// # Errors
     /// When `root` cannot be created or written to.
@@ -131,7 +131,8 @@ impl CacheFolder {
         self.complete
     }
 
-    /// Marks the folder as complete, so that later starts find it. An empty folder is removed: the provider built nothing.
+    /// Marks the folder as complete, so that later starts find it. An empty folder is removed: the provider built
+    /// nothing.
     ///
     /// # Errors
     /// When the folder cannot be written. This start can use its engines, the next one must build them again.
@@ -228,8 +229,8 @@ fn remove_abandoned(root: &Path, name: &str) {
     }
 }
 
-/// Returns the default cache: `$CACHE_DIRECTORY`, which systemd sets for services, or `blurdm` in this user's cache. `None` where
-/// there is neither, as in a service without a home.
+/// Returns the default cache: `$CACHE_DIRECTORY`, which systemd sets for services, or `blurdm` in this user's cache.
+/// `None` where there is neither, as in a service without a home.
 pub fn default_cache() -> Option<PathBuf> {
     let from = |name| {
         std::env::var_os(name)

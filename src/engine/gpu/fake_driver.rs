@@ -11,8 +11,8 @@ const SOURCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/co
 /// Set in the process that runs the body of the test.
 const CHILD: &str = "BLURDM_TEST_CHILD";
 
-/// Runs `body`, a closure that is the whole body of a test, in a process of its own with a fake driver that is compiled with
-/// `defines`, such as "LOST_AFTER=3". Without `defines` the process has no fake driver.
+/// Runs `body`, a closure that is the whole body of a test, in a process of its own with a fake driver that is compiled
+/// with `defines`, such as "LOST_AFTER=3". Without `defines` the process has no fake driver.
 pub(crate) fn with_driver<F: FnOnce()>(defines: Option<&[&str]>, body: F) {
     if env::var_os(CHILD).is_some() {
         return body();

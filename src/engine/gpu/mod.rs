@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! NVIDIA GPUs: which ones there are, their memory and streams, frames in their memory, and the engines that are built for them.
+//! NVIDIA GPUs: which ones there are, their memory and streams, frames in their memory, and the engines that are built
+//! for them.
 
 mod device;
 #[cfg(feature = "cuda-memory")]

@@ -2,8 +2,8 @@
 
 //! The shared libraries that a provider needs, and which of them cannot be loaded here.
 //!
-//! ONNX Runtime reports a provider that it cannot load, but not always why. It does not report a missing cuDNN: convolutions then take
-//! a slow path.
+//! ONNX Runtime reports a provider that it cannot load, but not always why. It does not report a missing cuDNN:
+//! convolutions then take a slow path.
 
 use std::{
     error::Error,
@@ -45,8 +45,8 @@ impl fmt::Display for MissingLibrary {
 
 /// Returns the libraries that a provider needs with this runtime and that cannot be loaded.
 ///
-/// Those that can be loaded are loaded, so that the provider finds them: Python packages install CUDA's libraries where no linker
-/// looks.
+/// Those that can be loaded are loaded, so that the provider finds them: Python packages install CUDA's libraries where
+/// no linker looks.
 pub fn missing_libraries(provider: Provider, runtime: &Runtime) -> Vec<MissingLibrary> {
     let folder = runtime.path().parent().unwrap_or(Path::new("/"));
     if provider == Provider::Cpu {
@@ -94,8 +94,8 @@ pub(crate) fn explain(provider: Provider, runtime: &Runtime, message: &str) -> S
     join(&missing_libraries(provider, runtime)).unwrap_or_else(|| message.to_owned())
 }
 
-/// Returns why a provider is not even tried. That is any missing library of a provider for NVIDIA's GPUs: ONNX Runtime would run it
-/// slowly without a word.
+/// Returns why a provider is not even tried. That is any missing library of a provider for NVIDIA's GPUs: ONNX Runtime
+/// would run it slowly without a word.
 pub(crate) fn refusal(provider: Provider, runtime: &Runtime) -> Option<String> {
     if !provider.on_gpu() {
         return None;
@@ -117,7 +117,8 @@ fn cudnn(runtime: &Runtime) -> String {
     format!("libcudnn.so.{major}")
 }
 
-/// Returns the names of the libraries that a library is linked with, without ONNX Runtime's own, which is loaded already.
+/// Returns the names of the libraries that a library is linked with, without ONNX Runtime's own, which is loaded
+/// already.
 fn needed(library: &Path) -> Result<Vec<String>, String> {
     let file = File::open(library).map_err(|error| error.to_string())?;
     needed_entries(&ReadCache::new(file)).map_err(|error| format!("it is not a library for this machine: {error}"))
@@ -141,8 +142,8 @@ fn needed_entries(data: &ReadCache<File>) -> Result<Vec<String>, object::Error> 
     Ok(names)
 }
 
-/// Returns the folders with libraries that the linker does not search: the runtime's, and those of NVIDIA's Python packages beside
-/// ONNX Runtime's.
+/// Returns the folders with libraries that the linker does not search: the runtime's, and those of NVIDIA's Python
+/// packages beside ONNX Runtime's.
 fn folders(runtime: &Path) -> Vec<PathBuf> {
     let mut folders = vec![runtime.to_owned()];
     // The runtime lies in site-packages/onnxruntime/capi.
@@ -168,7 +169,8 @@ fn load(library: &str, folders: &[PathBuf]) -> Result<(), String> {
     })
 }
 
-/// Returns the file, with its version, of a library that this process has loaded: "libnvinfer.so.10.3.0" for "libnvinfer.so".
+/// Returns the file, with its version, of a library that this process has loaded: "libnvinfer.so.10.3.0" for
+/// "libnvinfer.so".
 pub(crate) fn loaded_file(library: &str) -> Option<String> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     let mut files = maps

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::engine::error::Error;
 
-/// The loaded library. There is one per process: neither ONNX Runtime nor `ort` can exchange the library that was loaded first.
+/// The loaded library. There is one per process: neither ONNX Runtime nor `ort` can exchange the library that was
+/// loaded first.
 pub struct Runtime {
     environment: Environment,
     path: PathBuf,
@@ -24,7 +25,8 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Returns the environment of the process. `ort` allows only one, so any other code that needs sessions creates them with it.
+    /// Returns the environment of the process. `ort` allows only one, so any other code that needs sessions creates
+    /// them with it.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
@@ -50,8 +52,8 @@ static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 /// Returns the process's runtime, which the first call loads. After a call that failed, the next one searches again.
 ///
 /// # Errors
-/// [`Error::RuntimeMissing`] with every folder that was searched, [`Error::RuntimeUnusable`] for a named library that is absent,
-/// too old or not an ONNX Runtime.
+/// [`Error::RuntimeMissing`] with every folder that was searched, [`Error::RuntimeUnusable`] for a named library that
+/// is absent, too old or not an ONNX Runtime.
 pub fn runtime(search: &Search) -> Result<&'static Runtime, Error> {
     RUNTIME.get_or_try_init(|| {
         let (path, minor) = search::find(search)?;
@@ -64,7 +66,8 @@ fn load(path: PathBuf, minor: u32) -> Result<Runtime, Error> {
         path: path.clone(),
         reason: error.to_string(),
     };
-    // The library must be loaded before anything else of `ort` is used, even its error type: without a library `ort` panics.
+    // The library must be loaded before anything else of `ort` is used, even its error type: without a library `ort`
+    // panics.
     let environment = ort::init_from(&path)
         .map_err(|error| unusable(&error))?
         .with_name("blurdm")

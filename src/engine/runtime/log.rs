@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The receiver of ONNX Runtime's log. The runtime takes one logger for the life of the process, so that logger forwards to a receiver
-//! that is set separately.
+//! The receiver of ONNX Runtime's log. The runtime takes one logger for the life of the process, so that logger
+//! forwards to a receiver that is set separately.
 
 use once_cell::sync::OnceCell;
 use ort::logging::LogLevel;
 
-/// Receives a level, a code location and a message. It is called from any thread, while a graph runs, and must not block.
+/// Receives a level, a code location and a message. It is called from any thread, while a graph runs, and must not
+/// block.
 pub type Receiver = fn(LogLevel, &str, &str);
 
 static RECEIVER: OnceCell<Receiver> = OnceCell::new();

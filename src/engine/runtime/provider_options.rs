@@ -17,8 +17,8 @@ type Pairs = Vec<(&'static str, String)>;
 /// OpenVINO's setting for bf16; by default the provider asks for fp32.
 const BF16: &str = r#"{"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}}"#;
 
-/// By default OpenVINO pins its threads to the first cores, where they compete with those of other processes while other cores are
-/// idle.
+/// By default OpenVINO pins its threads to the first cores, where they compete with those of other processes while
+/// other cores are idle.
 const UNPINNED: &str = r#"{"CPU": {"ENABLE_CPU_PINNING": "NO"}}"#;
 const UNPINNED_BF16: &str = r#"{"CPU": {"ENABLE_CPU_PINNING": "NO", "INFERENCE_PRECISION_HINT": "bf16"}}"#;
 
@@ -38,8 +38,8 @@ pub(crate) struct Setup<'a> {
     pub captured: bool,
 }
 
-/// Makes the graphs of a session run on a provider. The nodes that a provider does not support run on the CPU, those that TensorRT
-/// does not support on CUDA.
+/// Makes the graphs of a session run on a provider. The nodes that a provider does not support run on the CPU, those
+/// that TensorRT does not support on CUDA.
 pub(crate) fn register(
     provider: Provider,
     builder: SessionBuilder,
@@ -59,7 +59,8 @@ pub(crate) fn register(
     }
 }
 
-/// Registers a provider with all its options, or, where the runtime is too old to know them all, with the required ones.
+/// Registers a provider with all its options, or, where the runtime is too old to know them all, with the required
+/// ones.
 fn register_with<P>(builder: SessionBuilder, all: Pairs, required: Pairs) -> Result<SessionBuilder, ort::Error>
 where
     P: ArbitrarilyConfigurableExecutionProvider + Default + Into<ExecutionProviderDispatch>,
@@ -107,7 +108,8 @@ fn required_by_cuda(setup: &Setup<'_>) -> Pairs {
     pairs
 }
 
-/// Returns all options of CUDA, with those that make it fast and bound its memory. Old runtimes do not know all of them.
+/// Returns all options of CUDA, with those that make it fast and bound its memory. Old runtimes do not know all of
+/// them.
 fn cuda(setup: &Setup<'_>) -> Pairs {
     let search = if setup.settings.thorough {
         "EXHAUSTIVE"
@@ -174,8 +176,8 @@ fn required_by_openvino(setup: &Setup<'_>) -> Pairs {
     openvino_options((setup.precision == Precision::Bf16).then_some(BF16), setup)
 }
 
-/// Returns all options of OpenVINO, with those that let it share a machine with other processes. Old runtimes do not know all of
-/// them.
+/// Returns all options of OpenVINO, with those that let it share a machine with other processes. Old runtimes do not
+/// know all of them.
 fn openvino(setup: &Setup<'_>) -> Pairs {
     let bf16 = setup.precision == Precision::Bf16;
     openvino_options(Some(if bf16 { UNPINNED_BF16 } else { UNPINNED }), setup)

@@ -15,13 +15,13 @@ pub const MINIMUM_MINOR: u32 = 17;
 /// Where to search for the library, and where to store what providers build.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
-    /// The library itself, or a folder that holds it; nothing else is tried. The environment variable `ORT_DYLIB_PATH` means the
-    /// same, and is used where this is `None`.
+    /// The library itself, or a folder that holds it; nothing else is tried. The environment variable `ORT_DYLIB_PATH`
+    /// means the same, and is used where this is `None`.
     pub library: Option<PathBuf>,
     /// Folders to search first, such as the plugin's.
     pub beside: Vec<PathBuf>,
-    /// The folder in which providers store the engines that they build (see [`default_cache`](crate::engine::default_cache)).
-    /// With `None` they build them at every start.
+    /// The folder in which providers store the engines that they build (see
+    /// [`default_cache`](crate::engine::default_cache)). With `None` they build them at every start.
     pub cache: Option<PathBuf>,
 }
 
@@ -125,8 +125,8 @@ fn data_home() -> Option<PathBuf> {
         })
 }
 
-/// Returns `onnxruntime/capi` of the active virtual environment, of this user's packages, of every Python on the PATH, and of the
-/// system's.
+/// Returns `onnxruntime/capi` of the active virtual environment, of this user's packages, of every Python on the PATH,
+/// and of the system's.
 fn python_folders() -> Vec<PathBuf> {
     let mut prefixes: Vec<PathBuf> = env::var_os("VIRTUAL_ENV").map(PathBuf::from).into_iter().collect();
     prefixes.extend(env::home_dir().map(|home| home.join(".local")));

@@ -14,8 +14,8 @@ use crate::engine::{
     session::Context,
 };
 
-/// Calls `load` with a context that names the folder of the provider's engines. Engines that cannot be used are built again. A cache
-/// that cannot be used costs time only, and is logged.
+/// Calls `load` with a context that names the folder of the provider's engines. Engines that cannot be used are built
+/// again. A cache that cannot be used costs time only, and is logged.
 pub(super) fn with_engines<T>(
     bundle: &Bundle,
     context: Context<'_>,
@@ -60,8 +60,8 @@ pub(super) fn with_engines<T>(
     Ok(loaded)
 }
 
-/// Returns what the engines are valid for. `None` for a provider that builds none, and where the runtime, the device or the builder
-/// cannot be identified.
+/// Returns what the engines are valid for. `None` for a provider that builds none, and where the runtime, the device or
+/// the builder cannot be identified.
 fn key(bundle: &Bundle, context: Context<'_>, provider: Provider, size: FrameSize, gpus: &[Gpu]) -> Option<CacheKey> {
     let builder = provider.engine_builder()?;
     // Loads the libraries that the provider needs, so that the builder's version is known.

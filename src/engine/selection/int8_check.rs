@@ -2,9 +2,9 @@
 
 //! Checks that the int8 variant of a bundle computes what the exact one does.
 //!
-//! The loss that the manifest states was measured on many pictures. A variant that was calibrated wrongly, or exported from other
-//! weights, would be trusted all the same. So before it runs, both variants restore one small picture. This tells a wrong variant from
-//! a sound one; it does not tell a loss of 0.05 dB from one of 0.15 dB.
+//! The loss that the manifest states was measured on many pictures. A variant that was calibrated wrongly, or exported
+//! from other weights, would be trusted all the same. So before it runs, both variants restore one small picture. This
+//! tells a wrong variant from a sound one; it does not tell a loss of 0.05 dB from one of 0.15 dB.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,8 +17,8 @@ use crate::engine::{
     session::{Context, Network},
 };
 
-/// The PSNR between both results, in dB, below which the variant is refused. A loss of 0.1 dB where restored frames have 26 dB against
-/// the ground truth puts 42 dB between the results; 30 dB is a distance four times as large.
+/// The PSNR between both results, in dB, below which the variant is refused. A loss of 0.1 dB where restored frames
+/// have 26 dB against the ground truth puts 42 dB between the results; 30 dB is a distance four times as large.
 const LEAST_PSNR: f64 = 30.0;
 
 /// The side of the picture, where the graphs are not of fixed size.
@@ -27,8 +27,8 @@ const SIDE: usize = 64;
 /// The bundles, by hash, whose variant has passed in this process.
 static PASSED: Mutex<Vec<(String, Precision)>> = Mutex::new(Vec::new());
 
-/// Restores a picture with both variants and compares the results. Both run on the CPU, whatever provider they are for: the file is
-/// what is checked.
+/// Restores a picture with both variants and compares the results. Both run on the CPU, whatever provider they are for:
+/// the file is what is checked.
 ///
 /// # Errors
 /// [`Error::Precision`] where the results are too far apart, and the errors of loading and running both variants.
@@ -62,7 +62,8 @@ pub(super) fn check(bundle: &Bundle, context: Context<'_>, precision: Precision)
         return Err(Error::Precision {
             precision,
             reason: format!(
-                "this variant of the model is not what its manifest promises: a test picture comes out {psnr:.0} dB from the exact one's, and {LEAST_PSNR:.0} dB is the least; export it again, or set precision to fp32"
+                "this variant of the model is not what its manifest promises: a test picture comes out {psnr:.0} dB from \
+                 the exact one's, and {LEAST_PSNR:.0} dB is the least; export it again, or set precision to fp32"
             ),
         });
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Selects what a bundle runs on by trying the best first: the execution provider, the precision, the window and how frames are
-//! transferred.
+//! Selects what a bundle runs on by trying the best first: the execution provider, the precision, the window and how
+//! frames are transferred.
 
 mod engines;
 mod int8_check;
@@ -95,8 +95,8 @@ fn load_window(
     })
 }
 
-/// Turns an error that says that memory ran out into [`Error::Memory`], with what the device has. Such an error does not reject the
-/// provider: the next one would be slower without a word, and a smaller tile may fit.
+/// Turns an error that says that memory ran out into [`Error::Memory`], with what the device has. Such an error does
+/// not reject the provider: the next one would be slower without a word, and a smaller tile may fit.
 fn or_out_of_memory(error: Error, provider: Provider, window: FrameSize, settings: Settings) -> Error {
     let Some(reason) = error.out_of_memory().map(str::to_owned) else {
         return error;

@@ -9,8 +9,8 @@ use crate::engine::{bundle::BackboneSection, error::Error, precision::Precision,
 /// The loss against fp32, in dB on the validation set, below which a precision is used without being asked for.
 const ALLOWED_LOSS: f64 = 0.1;
 
-/// Returns the precisions to try first on a provider, best first, and the last one. Where a precision was asked for, it is the only
-/// one.
+/// Returns the precisions to try first on a provider, best first, and the last one. Where a precision was asked for, it
+/// is the only one.
 ///
 /// # Errors
 /// [`Error::Precision`] when the bundle, the provider or the CPU does not support the precision that was asked for.

@@ -12,8 +12,8 @@ use crate::engine::{
     session::{Context, Network, Staged},
 };
 
-/// Loads a bundle on a provider. On a GPU frames are staged on the device and graphs are captured, if both work. What a runtime or a
-/// driver does not support of this costs speed only, and is logged.
+/// Loads a bundle on a provider. On a GPU frames are staged on the device and graphs are captured, if both work. What a
+/// runtime or a driver does not support of this costs speed only, and is logged.
 pub(super) fn load(
     bundle: &Bundle,
     context: Context<'_>,

@@ -8,12 +8,12 @@ use crate::engine::{
     frame_size::{FrameSize, TILE_SIDES},
 };
 
-/// Returns the window for frames of size `frame`. A `tile_size` of 0 means the side to which the graphs are fixed, or whole frames.
-/// The tiles of a graph of fixed size are square, others are not larger than the frame.
+/// Returns the window for frames of size `frame`. A `tile_size` of 0 means the side to which the graphs are fixed, or
+/// whole frames. The tiles of a graph of fixed size are square, others are not larger than the frame.
 ///
 /// # Errors
-/// [`Error::Tile`] for a side that is out of range, not a multiple of the backbone's or not the one of its graph, and for an
-/// overlap that is not smaller than the side.
+/// [`Error::Tile`] for a side that is out of range, not a multiple of the backbone's or not the one of its graph, and
+/// for an overlap that is not smaller than the side.
 pub(super) fn window(
     frame: FrameSize,
     backbone: &BackboneSection,
@@ -38,8 +38,8 @@ pub(super) fn window(
     })
 }
 
-/// Returns the side of the next smaller tiles to try where `window` does not fit in memory, or `None` where the graphs take no
-/// smaller ones.
+/// Returns the side of the next smaller tiles to try where `window` does not fit in memory, or `None` where the graphs
+/// take no smaller ones.
 pub(super) fn smaller(window: FrameSize, backbone: &BackboneSection, overlap: usize) -> Option<usize> {
     const SIDES: [usize; 4] = [1024, 512, 256, 128];
     let longer = window.width.max(window.height);

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Binds the memory of the caller, on the CPU or on a device, to the inputs and outputs of a session, and runs it in place.
+//! Binds the memory of the caller, on the CPU or on a device, to the inputs and outputs of a session, and runs it in
+//! place.
 //!
-//! `ort`'s own `run` has ONNX Runtime allocate every output, and allocates names and values itself. Its preallocated outputs must be
-//! owned tensors, and its `IoBinding` copies borrowed inputs. The C API takes a pointer, which is what this module gives it.
+//! `ort`'s own `run` has ONNX Runtime allocate every output, and allocates names and values itself. Its preallocated
+//! outputs must be owned tensors, and its `IoBinding` copies borrowed inputs. The C API takes a pointer, which is what
+//! this module gives it.
 //!
-//! This is the engine's only unsafe code that touches tensors. Its invariant: a value that ONNX Runtime sees points at a slice whose
-//! length is that of the value's shape, and which is borrowed for longer than the run, mutably if it is an output. A slice on a device
-//! is borrowed as well, and `cudarc` orders other work on its memory behind the run's work on its stream, and the other way round.
+//! This is the engine's only unsafe code that touches tensors. Its invariant: a value that ONNX Runtime sees points at
+//! a slice whose length is that of the value's shape, and which is borrowed for longer than the run, mutably if it is
+//! an output. A slice on a device is borrowed as well, and `cudarc` orders other work on its memory behind the run's
+//! work on its stream, and the other way round.
 
 use std::{
     ffi::{CStr, CString, c_char, c_void},
@@ -129,7 +132,8 @@ pub(super) struct Binding {
 }
 
 impl Binding {
-    /// Creates the binding of a session. Runs end early once `options` are terminated. Tensors on a device lie in the memory `device`.
+    /// Creates the binding of a session. Runs end early once `options` are terminated. Tensors on a device lie in the
+    /// memory `device`.
     pub fn new(session: &Session, options: Arc<RunOptions>, device: MemoryInfo<'static>) -> Result<Self, ort::Error> {
         let to_c = |name: &str| CString::new(name).map_err(|error| ort::Error::new(error.to_string()));
         Ok(Self {
@@ -171,8 +175,8 @@ impl Binding {
         let (inputs, outputs) = (inputs.map(|input| input.0), outputs.map(|output| output.0));
         let inputs = Values::new(self, &inputs)?;
         let mut outputs = Values::new(self, &outputs)?;
-        // SAFETY: the session, the options, the names and the values outlive the call; there are as many names as values; the
-        // session is borrowed mutably, so that no other run uses it at the same time.
+        // SAFETY: the session, the options, the names and the values outlive the call; there are as many names as
+        // values; the session is borrowed mutably, so that no other run uses it at the same time.
         check(unsafe {
             (ort::api().Run)(
                 session.ptr_mut(),

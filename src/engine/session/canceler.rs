@@ -12,7 +12,8 @@ use ort::session::RunOptions;
 /// Cancels the runs of a [`Deblurrer`](crate::engine::Deblurrer), from any thread. A cancelled run returns
 /// [`Error::Cancelled`](crate::engine::Error::Cancelled).
 ///
-/// ONNX Runtime looks for a cancellation between the nodes of a graph, so that a run ends within the time that one node takes.
+/// ONNX Runtime looks for a cancellation between the nodes of a graph, so that a run ends within the time that one node
+/// takes.
 #[derive(Clone)]
 pub struct Canceler {
     options: Arc<RunOptions>,

@@ -94,8 +94,8 @@ impl Graph {
 }
 
 fn builder(context: Context<'_>, size: Option<FrameSize>) -> Result<SessionBuilder, ort::Error> {
-    // A spinning worker thread takes the core that the decoder and the sink need. The level is `All` because ONNX Runtime 1.20 and
-    // 1.21 refuse the number that `Level3` stands for.
+    // A spinning worker thread takes the core that the decoder and the sink need. The level is `All` because ONNX
+    // Runtime 1.20 and 1.21 refuse the number that `Level3` stands for.
     let mut builder = Session::builder(context.runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_inter_threads(1)?
@@ -180,7 +180,8 @@ impl PriorEncoder {
     }
 }
 
-/// `residuals`: the estimators of the sampler. They compute a few hundred numbers, and run on the CPU whatever the other graphs run on.
+/// `residuals`: the estimators of the sampler. They compute a few hundred numbers, and run on the CPU whatever the
+/// other graphs run on.
 pub(super) struct ResidualGraph {
     graph: Graph,
 }

@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// The loaded graphs. A frame is set with [`Network::set_frame`], its prior sampled with [`Network::prior`], and it is restored with
-/// [`Network::submit`].
+/// The loaded graphs. A frame is set with [`Network::set_frame`], its prior sampled with [`Network::prior`], and it is
+/// restored with [`Network::submit`].
 pub(crate) struct Network {
     encoder: PriorEncoder,
     residuals: ResidualGraph,
@@ -62,7 +62,8 @@ impl Network {
 
     /// Restores a plain grey frame, which every deblurring network must leave nearly unchanged.
     ///
-    /// The restored frame consists of bytes, in which a NaN is just black; this check finds weights that are not numbers.
+    /// The restored frame consists of bytes, in which a NaN is just black; this check finds weights that are not
+    /// numbers.
     fn warm_up(&mut self) -> Result<(), Error> {
         const GREY: u8 = 128;
         const TOLERANCE: u8 = 64;
@@ -95,8 +96,8 @@ impl Network {
         staging.map_or(Ok(()), |staging| staging.copy_from_device(frame))
     }
 
-    /// Samples the sharp prior z_0 [D] of the frame that was set: from the frame alone, or with a warm start from the `last` prior.
-    /// `frame` is the same frame, which is read here unless frames are staged.
+    /// Samples the sharp prior z_0 [D] of the frame that was set: from the frame alone, or with a warm start from the
+    /// `last` prior. `frame` is the same frame, which is read here unless frames are staged.
     pub fn prior(
         &mut self,
         frame: &[u8],
@@ -140,8 +141,8 @@ impl Network {
         }
     }
 
-    /// Restores the frame that was set with its prior [D]. Returns `None` if it is restored when this returns, or the frame that is
-    /// pending on a device. `frame` and `restored` have no row padding; the errors are those of
+    /// Restores the frame that was set with its prior [D]. Returns `None` if it is restored when this returns, or the
+    /// frame that is pending on a device. `frame` and `restored` have no row padding; the errors are those of
     /// [`Deblurrer::restore`](crate::engine::Deblurrer::restore).
     pub fn submit(
         &mut self,
