@@ -352,33 +352,39 @@ def room_of(file, seen_from=None):
 
 
 def read(root):
-    """The graph of a workspace: its files, the imports of each, and what is wrong with them."""
-    sources = workspace(root)
-    name = lambda module: module.file.relative_to(root).as_posix()
-    files = {name(module) for source in sources for module in source.modules}
-    graph, problems = defaultdict(set), []
-    for source in sources:
-        for module in source.modules:
-            if module.supers:
-                problems.append(f"{name(module)} reaches above its parent with super::super")
+    """The files of a workspace, the imports of each, and what is wrong with them."""
+
+    def name(module):
+        return module.file.relative_to(root).as_posix()
+
+    modules = [(source, module) for source in workspace(root) for module in source.modules]
+    files = {name(module) for _, module in modules}
+    graph = defaultdict(set)
+    problems = {f"{name(module)} reaches above its parent with super::super" for _, module in modules if module.supers}
+    for source in {source for source, _ in modules}:
         for module, to in source.imports():
             if (name(module), name(to)) in EXCEPTIONS:
                 continue
             graph[name(module)].add(name(to))
-            if module.path[: len(to.path)] == to.path and module.file != to.file and to in source.modules:
-                problems.append(f"{name(module)} imports what its parent {name(to)} defines")
+            if to in source.modules and module.path[: len(to.path)] == to.path:
+                problems.add(f"{name(module)} imports what its parent {name(to)} defines")
+    return files, graph, sorted(problems | set(circular(graph)) | set(against_rooms(files, graph)))
+
+
+def circular(graph):
     for circle, component in circles(graph):
         others = f" (and {len(component) - len(circle)} more files with them)" if len(component) > len(circle) else ""
-        problems.append(f"circle: {' -> '.join([*circle, circle[0]])}{others}")
-    for file in sorted(files):
-        room = room_of(file)
-        if room is None:
-            problems.append(f"{file} is in no room of ROOMS")
+        yield f"circle: {' -> '.join([*circle, circle[0]])}{others}"
+
+
+def against_rooms(files, graph):
+    for file in files:
+        if (room := room_of(file)) is None:
+            yield f"{file} is in no room of ROOMS"
             continue
-        for to in sorted(graph[file]):
+        for to in graph[file]:
             if (other := room_of(to, seen_from=file)) not in (None, room, *ROOMS[room][1]):
-                problems.append(f"{file} ({room}) imports {to} ({other}), which ROOMS does not let it")
-    return files, graph, sorted(set(problems))
+                yield f"{file} ({room}) imports {to} ({other}), which ROOMS does not let it"
 
 
 def rooms(graph):
