@@ -228,10 +228,11 @@ class Source:
             return self.walk(module.parent, rest, seen) if module.parent else None
         if first in module.children:
             return self.walk(module.children[first], rest, seen)
-        if first in module.uses:
-            return self.resolve(module, (*module.uses[first], *rest), seen)
+        # An item may have the name of a macro that is imported, such as thiserror's Error.
         if first in module.items:
             return module, False
+        if first in module.uses:
+            return self.resolve(module, (*module.uses[first], *rest), seen)
         return self.through_globs(module, path, seen)
 
     def through_globs(self, module, path, seen):

@@ -63,7 +63,7 @@ def test_a_circle_is_named(read):
         {
             "src/element/mod.rs": "",
             "src/engine/mod.rs": "mod tiles; mod window;",
-            "src/engine/tiles.rs": "pub struct Tiles; fn f() { super::window::g() }",
+            "src/engine/tiles.rs": "use derive::Tiles; #[derive(Tiles)] pub struct Tiles; fn f() { super::window::g() }",
             "src/engine/window.rs": "use super::tiles::Tiles; pub fn g() {}",
         }
     )
