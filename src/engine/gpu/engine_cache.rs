@@ -82,8 +82,8 @@ struct Contents {
 #[derive(Debug)]
 pub struct CacheFolder {
     /// The folder's path once it is complete.
-    path: PathBuf,
-    /// Where the provider reads and writes: `path`, or the folder that will be renamed to it.
+    destination: PathBuf,
+    /// Where the provider reads and writes: `destination`, or the folder that will be renamed to it.
     working: PathBuf,
     key: CacheKey,
     complete: bool,
@@ -99,22 +99,22 @@ impl CacheFolder {
         let mut private = DirBuilder::new();
         private.recursive(true).mode(0o700);
         private.create(root)?;
-        let path = root.join(key.folder_name());
-        if is_complete(&path, &key) {
+        let destination = root.join(key.folder_name());
+        if is_complete(&destination, &key) {
             return Ok(Self {
-                working: path.clone(),
-                path,
+                working: destination.clone(),
+                destination,
                 key,
                 complete: true,
             });
         }
-        remove(&path)?;
+        remove(&destination)?;
         remove_abandoned(root, &key.folder_name());
         let working = root.join(format!("{}.{}{BUILDING}", key.folder_name(), process::id()));
         remove(&working)?;
         private.create(&working)?;
         Ok(Self {
-            path,
+            destination,
             working,
             key,
             complete: false,
@@ -150,12 +150,12 @@ impl CacheFolder {
         };
         let text = toml::to_string(&contents).map_err(io::Error::other)?;
         fs::write(self.working.join(KEY_FILE), text)?;
-        match fs::rename(&self.working, &self.path) {
+        match fs::rename(&self.working, &self.destination) {
             // Another process has built the same engines.
-            Err(_) if is_complete(&self.path, &self.key) => remove(&self.working)?,
+            Err(_) if is_complete(&self.destination, &self.key) => remove(&self.working)?,
             other => other?,
         }
-        self.working = self.path.clone();
+        self.working = self.destination.clone();
         self.complete = true;
         Ok(())
     }
@@ -166,7 +166,7 @@ impl CacheFolder {
     /// As [`CacheFolder::open`].
     pub fn discard(self) -> io::Result<Self> {
         remove(&self.working)?;
-        let root = self.path.parent().unwrap_or(Path::new("/")).to_owned();
+        let root = self.destination.parent().unwrap_or(Path::new("/")).to_owned();
         Self::open(&root, self.key.clone())
     }
 }
