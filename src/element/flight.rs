@@ -21,7 +21,7 @@ use super::{
     worker::{Scratch, Work, Worker, end},
 };
 use crate::{
-    engine::{Begun, Error, Timing},
+    engine::{Error, Submission, Timing},
     frame::{Picture, PictureMut},
 };
 
@@ -61,7 +61,7 @@ pub(super) struct OnDevice {
 /// A frame that was begun, or could not be.
 pub(super) struct Flown {
     pub passenger: Passenger,
-    begun: Result<Begun, Failure>,
+    begun: Result<Submission, Failure>,
     /// What it has cost the thread.
     spent: Duration,
     pub prior_age: u32,
@@ -243,7 +243,7 @@ impl Departure {
 }
 
 impl Passenger {
-    fn begin(&mut self, worker: &mut Worker) -> Result<Begun, Failure> {
+    fn begin(&mut self, worker: &mut Worker) -> Result<Submission, Failure> {
         #[cfg(feature = "cuda-memory")]
         if let Some(Frames::OnDevice(frames)) = &self.frames
             && let Some(begun) = worker.begin_on_device(frames.frame.frame(), frames.out.frame(), self.work)
@@ -320,7 +320,7 @@ impl Flown {
             let started = Instant::now();
             let finish = passenger.work.finish;
             let timing = if passenger.is_on_device() {
-                begun.finish(&mut [])?
+                begun.collect(&mut [])?
             } else {
                 passenger.with(|original, out, scratch| end(begun, original, out, scratch, finish))??
             };

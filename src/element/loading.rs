@@ -169,7 +169,7 @@ impl BlurDm {
                 (
                     deblurrer.provider(),
                     deblurrer.precision(),
-                    deblurrer.refused().to_vec(),
+                    deblurrer.rejected_providers().to_vec(),
                 )
             }
             None => return,

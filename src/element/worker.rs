@@ -11,7 +11,7 @@ use std::{
 #[cfg(feature = "cuda-memory")]
 use crate::engine::DeviceFrame;
 use crate::{
-    engine::{Begun, Deblurrer, Error, Sampling, Timing},
+    engine::{Deblurrer, Error, Sampling, Submission, Timing},
     frame::{Finish, Picture, PictureMut},
 };
 
@@ -69,7 +69,7 @@ impl Worker {
         out: &mut PictureMut<'_>,
         scratch: &mut Scratch,
         work: Work,
-    ) -> Result<Begun, Error> {
+    ) -> Result<Submission, Error> {
         let bytes = self.deblurrer.size().bytes();
         let deblurrer = at(&mut self.deblurrer, &mut self.reduced, work.reduction);
         let Scratch { input, restored } = scratch;
@@ -79,10 +79,10 @@ impl Worker {
         }
         let input = frame.as_tensor().unwrap_or(input);
         let begun = match direct(out, work.finish) {
-            Some(out) => deblurrer.begin(input, out, work.sampling)?,
+            Some(out) => deblurrer.submit(input, out, work.sampling)?,
             None => {
                 restored.resize(bytes, 0);
-                deblurrer.begin(input, restored, work.sampling)?
+                deblurrer.submit(input, restored, work.sampling)?
             }
         };
         self.prior_age = deblurrer.prior_age();
@@ -96,8 +96,8 @@ impl Worker {
         frame: DeviceFrame,
         out: DeviceFrame,
         work: Work,
-    ) -> Option<Result<Begun, Error>> {
-        let begun = self.deblurrer.begin_on_device(frame, out, work.sampling);
+    ) -> Option<Result<Submission, Error>> {
+        let begun = self.deblurrer.submit_on_device(frame, out, work.sampling);
         self.prior_age = self.deblurrer.prior_age();
         begun
     }
@@ -110,7 +110,7 @@ impl Worker {
         let started = Instant::now();
         deblurrer.restore(&frame, &mut restored, Sampling::default())?;
         let cost = started.elapsed();
-        deblurrer.forget();
+        deblurrer.reset_history();
         Ok(cost)
     }
 
@@ -129,8 +129,10 @@ impl Worker {
 
     /// The next frame has nothing to do with the last one.
     pub fn forget(&mut self) {
-        self.deblurrer.forget();
-        self.reduced.iter_mut().for_each(|(_, deblurrer)| deblurrer.forget());
+        self.deblurrer.reset_history();
+        self.reduced
+            .iter_mut()
+            .for_each(|(_, deblurrer)| deblurrer.reset_history());
     }
 
     /// How many frames before the last one its prior was sampled.
@@ -141,17 +143,17 @@ impl Worker {
 
 /// Waits for a frame that has begun, and writes it into `out`.
 pub(super) fn end(
-    begun: Begun,
+    begun: Submission,
     frame: &Picture<'_>,
     out: &mut PictureMut<'_>,
     scratch: &mut Scratch,
     finish: Finish,
 ) -> Result<Timing, Error> {
     if let Some(out) = direct(out, finish) {
-        return begun.finish(out);
+        return begun.collect(out);
     }
     let Scratch { input, restored } = scratch;
-    let timing = begun.finish(restored)?;
+    let timing = begun.collect(restored)?;
     out.write_restored(frame, frame.as_tensor().unwrap_or(input), restored, finish);
     Ok(timing)
 }

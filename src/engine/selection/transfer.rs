@@ -2,12 +2,14 @@
 
 //! How frames get to a provider and back: the shortest way that works here.
 
-use super::{
-    Bundle, Error, FrameSize, Provider,
-    device::Device,
-    graph::{Context, Staged},
-    libraries, log,
-    network::Network,
+use crate::engine::{
+    bundle::Bundle,
+    error::Error,
+    frame_size::FrameSize,
+    gpu::Device,
+    provider::Provider,
+    runtime::{self, log},
+    session::{Context, Network, Staged},
 };
 
 /// Loads a bundle on a provider. On a GPU frames are staged on the device and graphs are captured, if that runs; what a runtime or a driver cannot
@@ -19,7 +21,7 @@ pub(super) fn load(
     size: FrameSize,
 ) -> Result<Network, Error> {
     // A provider that cannot run at all says so once.
-    if !provider.on_gpu() || libraries::refusal(provider, context.runtime).is_some() {
+    if !provider.on_gpu() || runtime::refusal(provider, context.runtime).is_some() {
         return Network::load(bundle, context, provider, size);
     }
     match Device::open(context.settings.device_id) {

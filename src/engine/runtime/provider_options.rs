@@ -4,7 +4,7 @@
 
 use std::{num::NonZeroUsize, path::Path};
 
-use super::{FrameSize, Precision, Settings};
+use crate::engine::{frame_size::FrameSize, options::Settings, precision::Precision};
 
 pub(super) type Pairs = Vec<(&'static str, String)>;
 
@@ -16,7 +16,7 @@ const FREE: &str = r#"{"CPU": {"ENABLE_CPU_PINNING": "NO"}}"#;
 const FREE_IN_BF16: &str = r#"{"CPU": {"ENABLE_CPU_PINNING": "NO", "INFERENCE_PRECISION_HINT": "bf16"}}"#;
 
 /// What a graph of one size is set up with.
-pub(super) struct Setup<'a> {
+pub(crate) struct Setup<'a> {
     pub settings: Settings,
     pub precision: Precision,
     /// None for graphs that see no frame.

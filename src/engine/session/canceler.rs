@@ -9,7 +9,7 @@ use std::sync::{
 
 use ort::session::RunOptions;
 
-/// Makes the runs of a [`super::Deblurrer`] end early, from any thread, with [`super::Error::Cancelled`].
+/// Makes the runs of a [`Deblurrer`](crate::engine::Deblurrer) end early, from any thread, with [`Error::Cancelled`](crate::engine::Error::Cancelled).
 ///
 /// ONNX Runtime looks between the nodes of a graph, so that a run ends within the time of one of them.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ pub struct Canceler {
 
 impl Canceler {
     /// Call after a runtime was found: without one ort has nothing to make options with.
-    pub(super) fn new() -> Result<Self, ort::Error> {
+    pub(crate) fn new() -> Result<Self, ort::Error> {
         let mut ahead = RunOptions::new()?;
         ahead.disable_device_sync()?;
         Ok(Self {

@@ -7,7 +7,7 @@ use cudarc::driver::{
     sys::{CUDA_MEMCPY2D, CUdeviceptr, CUmemorytype_enum::CU_MEMORYTYPE_UNIFIED, cuMemcpy2DAsync_v2},
 };
 
-use super::FrameSize;
+use crate::engine::frame_size::FrameSize;
 
 /// An RGBx frame in the memory of an NVIDIA GPU.
 #[derive(Debug, Clone, Copy)]

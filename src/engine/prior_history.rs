@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 #[cfg(feature = "cuda-memory")]
-use super::DeviceFrame;
-use super::{Begun, Error, Sampling, network::Network};
+use super::gpu::DeviceFrame;
+use super::{error::Error, options::Sampling, session::Network, submission::Submission};
 use crate::diffusion::{Due, TemporalPrior};
 
 #[derive(Clone)]
-pub(super) struct Stretch {
+pub(super) struct PriorHistory {
     priors: TemporalPrior,
     /// The hash of the last frame (a copy of it would cost its size in memory and writing), and the steps that were asked for.
     last: Option<(u64, usize)>,
 }
 
-impl Stretch {
+impl PriorHistory {
     /// For priors of `dim` values.
     pub fn new(dim: usize) -> Self {
         Self {
@@ -27,42 +27,42 @@ impl Stretch {
         }
     }
 
-    /// Begins to restore the next frame of this window; the errors are those of [`super::Deblurrer::begin`].
-    pub fn begin(
+    /// Begins to restore the next frame of this window; the errors are those of [`super::Deblurrer::submit`].
+    pub fn submit(
         &mut self,
         network: &mut Network,
         frame: &[u8],
         restored: &mut [u8],
         sampling: Sampling,
-    ) -> Result<Begun, Error> {
+    ) -> Result<Submission, Error> {
         let started = Instant::now();
-        network.show(frame)?;
+        network.set_frame(frame)?;
         self.next_prior(network, Some(frame), sampling)?;
         let between = Instant::now();
-        let pending = network.begin(frame, self.priors.current(), restored)?;
+        let pending = network.submit(frame, self.priors.current(), restored)?;
         let backbone = match &pending {
             // Known when the device has done it.
             Some(_) => Duration::ZERO,
             None => between.elapsed(),
         };
-        Ok(Begun::new(between - started, backbone, pending))
+        Ok(Submission::new(between - started, backbone, pending))
     }
 
-    /// As [`Stretch::begin`], of a frame that lies on the device to one that does.
+    /// As [`PriorHistory::submit`], of a frame that lies on the device to one that does.
     #[cfg(feature = "cuda-memory")]
-    pub fn begin_on_device(
+    pub fn submit_on_device(
         &mut self,
         network: &mut Network,
         frame: DeviceFrame,
         restored: DeviceFrame,
         sampling: Sampling,
-    ) -> Result<Begun, Error> {
+    ) -> Result<Submission, Error> {
         let started = Instant::now();
-        network.show_on_device(frame)?;
+        network.set_device_frame(frame)?;
         self.next_prior(network, None, sampling)?;
         let prior = started.elapsed();
-        let pending = network.begin_on_device(self.priors.current(), restored)?;
-        Ok(Begun::new(prior, Duration::ZERO, pending))
+        let pending = network.submit_on_device(self.priors.current(), restored)?;
+        Ok(Submission::new(prior, Duration::ZERO, pending))
     }
 
     /// `frame`: none where its bytes are elsewhere, so that it cannot be told whether it is the last one once more.
@@ -85,8 +85,8 @@ impl Stretch {
         Ok(())
     }
 
-    pub fn forget(&mut self) {
-        self.priors.forget();
+    pub fn reset(&mut self) {
+        self.priors.reset();
         self.last = None;
     }
 

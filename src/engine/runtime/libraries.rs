@@ -21,7 +21,8 @@ use object::{
     },
 };
 
-use super::{Provider, Runtime};
+use super::loading::Runtime;
+use crate::engine::provider::Provider;
 
 /// NVIDIA's driver, which no package of ours or of ONNX Runtime's brings along.
 const DRIVER: &str = "libcuda.so.1";
@@ -31,12 +32,12 @@ const CUDNN_9_SINCE: u32 = 19;
 
 /// A library that keeps a provider from running, or from running at speed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lack {
+pub struct MissingLibrary {
     pub library: String,
     pub reason: String,
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for MissingLibrary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.library, self.reason)
     }
@@ -44,14 +45,14 @@ impl fmt::Display for Lack {
 
 /// What keeps a provider from running with this runtime, each by its name; empty where all that it needs can be loaded. Loads what
 /// can be, so that the provider finds it: packages of Python keep CUDA's libraries where no linker looks.
-pub fn lacking(provider: Provider, runtime: &Runtime) -> Vec<Lack> {
+pub fn missing_libraries(provider: Provider, runtime: &Runtime) -> Vec<MissingLibrary> {
     let folder = runtime.path().parent().unwrap_or(Path::new("/"));
     if provider == Provider::Cpu {
         return Vec::new();
     }
     let own = folder.join(file_name(provider));
     if !own.is_file() {
-        return vec![Lack {
+        return vec![MissingLibrary {
             library: file_name(provider),
             reason: format!(
                 "it does not lie beside '{}', which was built without it; {}",
@@ -63,7 +64,7 @@ pub fn lacking(provider: Provider, runtime: &Runtime) -> Vec<Lack> {
     let mut needed = match needed(&own) {
         Ok(needed) => needed,
         Err(reason) => {
-            return vec![Lack {
+            return vec![MissingLibrary {
                 library: file_name(provider),
                 reason,
             }];
@@ -79,27 +80,34 @@ pub fn lacking(provider: Provider, runtime: &Runtime) -> Vec<Lack> {
     let folders = folders(folder);
     needed
         .into_iter()
-        .filter_map(|library| load(&library, &folders).err().map(|reason| Lack { library, reason }))
+        .filter_map(|library| {
+            load(&library, &folders)
+                .err()
+                .map(|reason| MissingLibrary { library, reason })
+        })
         .collect()
 }
 
 /// Why a provider refused: the libraries that it lacks, or what ONNX Runtime says.
-pub(super) fn explain(provider: Provider, runtime: &Runtime, message: &str) -> String {
-    let lacking = lacking(provider, runtime);
-    if lacking.is_empty() {
+pub(crate) fn explain(provider: Provider, runtime: &Runtime, message: &str) -> String {
+    let missing = missing_libraries(provider, runtime);
+    if missing.is_empty() {
         return message.to_owned();
     }
-    let names: Vec<String> = lacking.iter().map(Lack::to_string).collect();
+    let names: Vec<String> = missing.iter().map(MissingLibrary::to_string).collect();
     names.join("; ")
 }
 
 /// What would keep a provider from running at speed without a word: for those on NVIDIA's GPUs, any library that is missing.
-pub(super) fn refusal(provider: Provider, runtime: &Runtime) -> Option<String> {
+pub(crate) fn refusal(provider: Provider, runtime: &Runtime) -> Option<String> {
     if !provider.on_gpu() {
         return None;
     }
-    let lacking: Vec<String> = lacking(provider, runtime).iter().map(Lack::to_string).collect();
-    (!lacking.is_empty()).then(|| lacking.join("; "))
+    let missing: Vec<String> = missing_libraries(provider, runtime)
+        .iter()
+        .map(MissingLibrary::to_string)
+        .collect();
+    (!missing.is_empty()).then(|| missing.join("; "))
 }
 
 fn file_name(provider: Provider) -> String {
@@ -173,7 +181,7 @@ fn load(library: &str, folders: &[PathBuf]) -> Result<(), String> {
 }
 
 /// The file, with its version, of a library that this process has loaded: "libnvinfer.so.10.3.0" for "libnvinfer.so".
-pub(super) fn loaded_file(library: &str) -> Option<String> {
+pub(crate) fn loaded_file(library: &str) -> Option<String> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     let mut files = maps
         .lines()

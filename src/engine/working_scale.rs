@@ -3,18 +3,18 @@
 //! Frames restored at a smaller working scale: what the network changed in a reduced frame is enlarged and added to the full one, which
 //! keeps its fine detail.
 
-use super::{FrameSize, MINIMUM_SIDE};
+use super::frame_size::{FrameSize, MINIMUM_SIDE};
 use crate::frame::{REDUCTIONS, add_change, reduce, reduced_side};
 
 /// The buffers for frames of one size, reduced by one factor.
-pub(super) struct Reduced {
+pub(super) struct WorkingScale {
     factor: usize,
     width: usize,
     before: Vec<u8>,
     after: Vec<u8>,
 }
 
-impl Reduced {
+impl WorkingScale {
     pub fn new(frame: FrameSize, factor: usize) -> Self {
         let bytes = size(frame, factor).bytes();
         Self {

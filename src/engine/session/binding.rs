@@ -119,7 +119,7 @@ impl<'a> Lent<'a> {
 }
 
 /// The names of a graph's inputs and outputs as the C API wants them, and what else its runs share.
-pub(super) struct InPlace {
+pub(super) struct Binding {
     inputs: Vec<CString>,
     outputs: Vec<CString>,
     memory: MemoryInfo<'static>,
@@ -127,7 +127,7 @@ pub(super) struct InPlace {
     options: Arc<RunOptions>,
 }
 
-impl InPlace {
+impl Binding {
     /// For the graphs of a session; runs end early once `options` are terminated. What lies on a device lies in the memory of `device`.
     pub fn new(session: &Session, options: Arc<RunOptions>, device: MemoryInfo<'static>) -> Result<Self, ort::Error> {
         let named = |name: &str| CString::new(name).map_err(|error| ort::Error::new(error.to_string()));
@@ -204,7 +204,7 @@ struct Values<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Values<'a, N> {
-    fn new(of: &InPlace, lent: &'a [Lent<'_>; N]) -> Result<Self, String> {
+    fn new(of: &Binding, lent: &'a [Lent<'_>; N]) -> Result<Self, String> {
         let mut values = Self {
             pointers: [ptr::null_mut(); N],
             lent: PhantomData,

@@ -4,12 +4,14 @@
 
 use std::path::Path;
 
-use super::{
-    Bundle, Error, FrameSize, Provider,
-    cache::{CacheFolder, CacheKey},
-    gpus::{Gpu, gpus},
-    graph::Context,
-    libraries, log,
+use crate::engine::{
+    bundle::Bundle,
+    error::Error,
+    frame_size::FrameSize,
+    gpu::{CacheFolder, CacheKey, Gpu, gpus},
+    provider::Provider,
+    runtime::{self, log},
+    session::Context,
 };
 
 /// Has `load` load on a provider, in a context that names the folder of its engines. Engines that it could not use are built again, and a
@@ -64,11 +66,11 @@ fn key(bundle: &Bundle, context: Context<'_>, provider: Provider, size: FrameSiz
         return None;
     }
     // Loads what the provider needs.
-    libraries::lacking(provider, context.runtime);
+    runtime::missing_libraries(provider, context.runtime);
     let gpu = gpus.get(usize::try_from(context.settings.device_id).ok()?)?;
     Some(CacheKey {
         runtime: context.runtime.version(),
-        builder: libraries::loaded_file("libnvinfer.so")?,
+        builder: runtime::loaded_file("libnvinfer.so")?,
         device: format!(
             "{} {} driver {}",
             gpu.name,

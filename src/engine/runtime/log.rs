@@ -16,7 +16,7 @@ pub fn set_receiver(receiver: Receiver) {
 }
 
 /// A warning of the engine's own, into the same log.
-pub(super) fn warn(message: &str) {
+pub(crate) fn warn(message: &str) {
     if let Some(receiver) = RECEIVER.get() {
         receiver(LogLevel::Warning, "blurdm", message);
     }

@@ -1,50 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Finding and loading ONNX Runtime, and the one environment that a process may have.
+//! Where ONNX Runtime's library is searched for, and which file is taken.
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use once_cell::sync::OnceCell;
-use ort::{environment::Environment, logging::LogLevel};
-
-use super::{Error, log};
+use crate::engine::error::Error;
 
 /// The oldest ONNX Runtime whose C interface this crate speaks: `1.MINIMUM_MINOR`.
 pub const MINIMUM_MINOR: u32 = 17;
-
-/// The loaded library. There is one per process: the first that loads stays, since neither ONNX Runtime nor `ort` can
-/// exchange it.
-pub struct Runtime {
-    environment: Environment,
-    path: PathBuf,
-    minor: u32,
-}
-
-impl Runtime {
-    /// The environment of the process. `ort` allows only one, so whoever else needs sessions makes them on this.
-    pub fn environment(&self) -> &Environment {
-        &self.environment
-    }
-
-    /// The file it was loaded from.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// As in `1.minor`.
-    pub(super) fn minor(&self) -> u32 {
-        self.minor
-    }
-
-    /// As in "1.24".
-    pub fn version(&self) -> String {
-        format!("1.{}", self.minor)
-    }
-}
 
 /// Where to look for the library, and where to keep what is built with it.
 #[derive(Debug, Clone, Default)]
@@ -54,48 +20,11 @@ pub struct Search {
     pub library: Option<PathBuf>,
     /// Folders to look into first, such as the one that the plugin lies in.
     pub beside: Vec<PathBuf>,
-    /// Where providers that build engines keep them (see [`super::default_cache`]); without one they build them at every start.
+    /// Where providers that build engines keep them (see [`default_cache`](crate::engine::default_cache)); without one they build them at every start.
     pub cache: Option<PathBuf>,
 }
 
-static RUNTIME: OnceCell<Runtime> = OnceCell::new();
-
-/// The process's runtime, loaded at the first call. A failed call leaves no trace: the next one searches again.
-///
-/// # Errors
-/// [`Error::RuntimeMissing`] with every place looked at, [`Error::RuntimeUnusable`] for a named library that is absent,
-/// too old or no ONNX Runtime.
-pub fn runtime(search: &Search) -> Result<&'static Runtime, Error> {
-    RUNTIME.get_or_try_init(|| {
-        let (path, minor) = find(search)?;
-        load(path, minor)
-    })
-}
-
-fn load(path: PathBuf, minor: u32) -> Result<Runtime, Error> {
-    // The library is loaded before anything else of `ort` is touched: without it even its errors cannot be made.
-    let builder = ort::init_from(&path).map_err(|error| Error::RuntimeUnusable {
-        path: path.clone(),
-        reason: error.to_string(),
-    })?;
-    let environment = builder
-        .with_name("blurdm")
-        .with_telemetry(false)
-        .with_logger(Arc::new(log::forward))
-        .build()
-        .map_err(|error| Error::RuntimeUnusable {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
-    environment.set_log_level(LogLevel::Warning);
-    Ok(Runtime {
-        environment,
-        path,
-        minor,
-    })
-}
-
-fn find(search: &Search) -> Result<(PathBuf, u32), Error> {
+pub(super) fn find(search: &Search) -> Result<(PathBuf, u32), Error> {
     let named = search.library.clone().or_else(|| {
         env::var_os("ORT_DYLIB_PATH")
             .filter(|v| !v.is_empty())
@@ -112,7 +41,11 @@ fn find(search: &Search) -> Result<(PathBuf, u32), Error> {
             Err(error) => refused.push(error.to_string()),
         }
     }
-    Err(Error::RuntimeMissing { folders, refused })
+    Err(Error::RuntimeMissing {
+        minimum_minor: MINIMUM_MINOR,
+        folders,
+        refused,
+    })
 }
 
 /// The file and its minor version, if it is an ONNX Runtime that this crate can use.

@@ -2,11 +2,23 @@
 
 //! Which provider a bundle runs on, and in what precision: by trying, best first.
 
+mod engines;
+mod int8_check;
+mod precision;
+mod transfer;
+
 use std::path::Path;
 
 use super::{
-    Bundle, Error, FrameSize, Options, Precision, Provider, Settings, engines, gpus, graph::Context, log,
-    network::Network, precision, quantised, ways,
+    bundle::Bundle,
+    error::Error,
+    frame_size::FrameSize,
+    gpu::gpus,
+    options::{Options, Settings},
+    precision::Precision,
+    provider::Provider,
+    runtime::log,
+    session::{Context, Network},
 };
 
 /// A bundle on the chosen provider or the best that really runs, in what precision, and the better ones with the reasons why they do not.
@@ -75,7 +87,7 @@ fn load_on(
     let (better, last) = precision::candidates(asked, provider, &bundle.manifest().backbone)?;
     let on = |precision| {
         if precision == Precision::Int8 {
-            quantised::check(bundle, context, precision)?;
+            int8_check::check(bundle, context, precision)?;
         }
         engines::with_engines(
             bundle,
@@ -83,7 +95,7 @@ fn load_on(
             provider,
             cache,
             size,
-            |context| ways::load(bundle, context, provider, size),
+            |context| transfer::load(bundle, context, provider, size),
         )
     };
     for precision in better {

@@ -8,10 +8,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{
-    Bundle, Error, FrameSize, Precision, Provider,
-    graph::{Context, PIXEL_BYTES},
-    network::Network,
+use crate::engine::{
+    bundle::Bundle,
+    error::Error,
+    frame_size::{FrameSize, PIXEL_BYTES},
+    precision::Precision,
+    provider::Provider,
+    session::{Context, Network},
 };
 
 /// How near both must be, in dB of PSNR. A loss of 0.1 dB where restored frames have 26 dB against the truth is 42 dB between them; this
@@ -50,7 +53,7 @@ pub(super) fn check(bundle: &Bundle, context: Context<'_>, precision: Precision)
         let prior = network.prior(&picture, None, 0)?.to_owned();
         let mut restored = vec![0; picture.len()];
         // On the CPU nothing is pending after that.
-        network.begin(&picture, prior.view(), &mut restored)?;
+        network.submit(&picture, prior.view(), &mut restored)?;
         Ok::<_, Error>(restored)
     });
     let psnr = psnr(&exact?, &cheap?);

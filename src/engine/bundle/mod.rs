@@ -2,6 +2,9 @@
 
 //! A model bundle: a folder (or the one compiled in) with `manifest.toml` and the graphs it vouches for by hash.
 
+mod builtin;
+mod contract;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -11,8 +14,12 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Error, Precision, TILE_SIDES, builtin};
-use crate::diffusion::Schedule;
+use crate::{
+    diffusion::Schedule,
+    engine::{error::Error, frame_size::TILE_SIDES, precision::Precision},
+};
+
+pub(super) use contract::Contract;
 
 const MANIFEST: &str = "manifest.toml";
 const FORMAT: u32 = 1;
@@ -94,8 +101,8 @@ pub struct Bundle {
     schedule: Schedule,
     label: String,
     hash: String,
-    pub(super) encoder: Vec<u8>,
-    pub(super) residuals: Vec<u8>,
+    pub(crate) encoder: Vec<u8>,
+    pub(crate) residuals: Vec<u8>,
     /// By variant.
     backbones: BTreeMap<String, Vec<u8>>,
 }
@@ -212,7 +219,7 @@ impl Bundle {
     }
 
     /// The backbone that a precision runs; none if the bundle has no such variant.
-    pub(super) fn backbone(&self, precision: Precision) -> Option<&[u8]> {
+    pub(crate) fn backbone(&self, precision: Precision) -> Option<&[u8]> {
         self.backbones.get(precision.variant()).map(Vec::as_slice)
     }
 

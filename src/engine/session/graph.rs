@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The three graphs of a bundle as sessions whose inputs and outputs have been checked against the contract.
-
-use std::path::Path;
+//! The three graphs of a bundle as sessions whose inputs and outputs are checked against the contract.
 
 use cudarc::driver::CudaStream;
 use ndarray::ArrayView1;
@@ -12,74 +10,28 @@ use ort::session::{
 };
 
 use super::{
-    Error, Precision,
-    cancel::Canceler,
-    contract::{Port, check_contract, check_sides},
-    device::{self, Device},
-    in_place::{self, InPlace, Input, Output},
-    libraries,
-    provider::{Provider, Settings},
-    provider_options::Setup,
-    runtime::Runtime,
+    binding::{self, Binding, Input, Output},
+    canceler::Canceler,
+    context::{Context, Staged},
 };
-use crate::diffusion::{ResidualEstimator, Residuals};
-
-/// Bytes of a pixel of a frame tensor: red, green, blue and a fourth that is copied through.
-pub const PIXEL_BYTES: usize = 4;
-
-/// Width and height of the frames, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FrameSize {
-    pub width: usize,
-    pub height: usize,
-}
-
-impl FrameSize {
-    /// Bytes of a tight frame.
-    pub fn bytes(self) -> usize {
-        self.width * self.height * PIXEL_BYTES
-    }
-
-    /// Bytes of a tight row.
-    #[cfg(feature = "cuda-memory")]
-    pub(super) fn row(self) -> usize {
-        self.width * PIXEL_BYTES
-    }
-
-    pub(super) fn shape(self) -> [i64; 4] {
-        [1, self.height as i64, self.width as i64, PIXEL_BYTES as i64]
-    }
-}
-
-/// What a session is made with.
-#[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
-    pub canceler: &'a Canceler,
-    pub runtime: &'static Runtime,
-    pub bundle: &'a str,
-    pub settings: Settings,
-    /// Of the backbone.
-    pub precision: Precision,
-    /// The side that the manifest fixes the graphs to.
-    pub tile: Option<usize>,
-    /// Where engines are kept.
-    pub cache: Option<&'a Path>,
-    /// Set where frames lie on the device while graphs run.
-    pub staged: Option<Staged<'a>>,
-}
-
-/// How graphs run on frames that lie on a device.
-#[derive(Clone, Copy)]
-pub(super) struct Staged<'a> {
-    pub device: &'a Device,
-    /// Whether the provider records what a graph does and repeats it as one, as a CUDA graph.
-    pub captured: bool,
-}
+use crate::{
+    diffusion::{ResidualEstimator, Residuals},
+    engine::{
+        bundle::Contract,
+        error::Error,
+        frame_size::FrameSize,
+        gpu,
+        options::Settings,
+        precision::Precision,
+        provider::Provider,
+        runtime::{self, Setup},
+    },
+};
 
 /// A session with its name in the contract.
 struct Graph {
     session: Session,
-    in_place: InPlace,
+    binding: Binding,
     canceler: Canceler,
     name: &'static str,
 }
@@ -88,21 +40,20 @@ impl Graph {
     fn load(
         context: Context<'_>,
         provider: Provider,
-        name: &'static str,
+        contract: &Contract,
         bytes: &[u8],
         size: Option<FrameSize>,
-        inputs: &[Port],
-        outputs: &[Port],
     ) -> Result<Self, Error> {
+        let name = contract.graph;
         let builder = builder(context, size).map_err(|error| Error::Inference {
             graph: name,
             reason: error.to_string(),
         })?;
         let refused = |message: &str| Error::Provider {
             provider,
-            reason: libraries::explain(provider, context.runtime, message),
+            reason: runtime::explain(provider, context.runtime, message),
         };
-        if let Some(reason) = libraries::refusal(provider, context.runtime) {
+        if let Some(reason) = runtime::refusal(provider, context.runtime) {
             return Err(Error::Provider { provider, reason });
         }
         let setup = Setup {
@@ -111,12 +62,10 @@ impl Graph {
             size,
             graph: name,
             cache: context.cache,
-            stream: context.staged.and_then(|staged| device::address(stream(staged, name))),
+            stream: context.staged.and_then(|staged| gpu::address(stream(staged, name))),
             captured: context.staged.is_some_and(|staged| staged.captured),
         };
-        let mut builder = provider
-            .register(builder, &setup)
-            .map_err(|error| refused(error.message()))?;
+        let mut builder = runtime::register(provider, builder, &setup).map_err(|error| refused(error.message()))?;
         let session = builder.commit_from_memory(bytes).map_err(|error| match provider {
             Provider::Cpu => Error::BundleInvalid {
                 bundle: context.bundle.to_owned(),
@@ -125,19 +74,18 @@ impl Graph {
             },
             _ => refused(&format!("it cannot run the {name} graph: {}", error.message())),
         })?;
-        check_contract(context, name, "inputs", session.inputs(), inputs)?;
-        check_contract(context, name, "outputs", session.outputs(), outputs)?;
+        contract.check(context.bundle, session.inputs(), session.outputs())?;
         if let Some(size) = size {
-            let mut outlets = session.inputs().iter().chain(session.outputs());
-            outlets.try_for_each(|outlet| check_sides(context, name, outlet, size))?;
+            let outlets = session.inputs().iter().chain(session.outputs());
+            contract.check_size(context.bundle, context.tile, outlets, size)?;
         }
-        let in_place = in_place(context, provider, &session).map_err(|error| Error::Inference {
+        let binding = binding(context, provider, &session).map_err(|error| Error::Inference {
             graph: name,
             reason: error.message().to_owned(),
         })?;
         Ok(Self {
             session,
-            in_place,
+            binding,
             canceler: context.canceler.clone(),
             name,
         })
@@ -148,7 +96,7 @@ impl Graph {
         inputs: [Input<'_>; I],
         outputs: [Output<'_>; O],
     ) -> Result<(), Error> {
-        self.in_place.run(&mut self.session, inputs, outputs).map_err(|reason| {
+        self.binding.run(&mut self.session, inputs, outputs).map_err(|reason| {
             if self.canceler.is_cancelled() {
                 Error::Cancelled
             } else {
@@ -161,25 +109,26 @@ impl Graph {
     }
 }
 
-fn in_place(context: Context<'_>, provider: Provider, session: &Session) -> Result<InPlace, ort::Error> {
+fn binding(context: Context<'_>, provider: Provider, session: &Session) -> Result<Binding, ort::Error> {
     let device = if provider.on_gpu() {
-        in_place::device_memory(context.settings.device_id)?
+        binding::device_memory(context.settings.device_id)?
     } else {
-        in_place::host_memory()?
+        binding::host_memory()?
     };
     // Where frames are staged, whoever reads what a graph wrote waits for it.
     let options = match context.staged {
         Some(_) => context.canceler.options_ahead(),
         None => context.canceler.options(),
     };
-    InPlace::new(session, options, device)
+    Binding::new(session, options, device)
 }
 
 /// The stream that a graph runs on.
 fn stream<'a>(staged: Staged<'a>, graph: &str) -> &'a CudaStream {
-    match graph {
-        PRIOR_ENCODER => &staged.device.prior,
-        _ => &staged.device.backbone,
+    if graph == PRIOR_ENCODER {
+        &staged.device.prior
+    } else {
+        &staged.device.backbone
     }
 }
 
@@ -217,13 +166,11 @@ impl PriorEncoder {
         size: FrameSize,
         dim: usize,
     ) -> Result<Self, Error> {
-        let inputs = [Port::frame("frame")];
-        let outputs = [Port::latent("z_blur", dim)];
         let context = Context {
             precision: Precision::Fp32,
             ..context
         };
-        let graph = Graph::load(context, provider, PRIOR_ENCODER, bytes, Some(size), &inputs, &outputs)?;
+        let graph = Graph::load(context, provider, &Contract::prior_encoder(dim), bytes, Some(size))?;
         Ok(Self { graph })
     }
 
@@ -240,13 +187,6 @@ pub(super) struct ResidualGraph {
 
 impl ResidualGraph {
     pub fn load(context: Context<'_>, bytes: &[u8], dim: usize) -> Result<Self, Error> {
-        let inputs = [
-            Port::latent("z_t", dim),
-            Port::latent("z_blur", dim),
-            Port::time("t"),
-            Port::time("s"),
-        ];
-        let outputs = [Port::latent("blur_residual", dim), Port::latent("noise_residual", dim)];
         let context = Context {
             settings: Settings {
                 threads: 1,
@@ -255,7 +195,7 @@ impl ResidualGraph {
             staged: None,
             ..context
         };
-        let graph = Graph::load(context, Provider::Cpu, "residuals", bytes, None, &inputs, &outputs)?;
+        let graph = Graph::load(context, Provider::Cpu, &Contract::residuals(dim), bytes, None)?;
         Ok(Self { graph })
     }
 }
@@ -313,9 +253,7 @@ impl Backbone {
         size: FrameSize,
         dim: usize,
     ) -> Result<Self, Error> {
-        let inputs = [Port::frame("frame"), Port::latent("prior", dim)];
-        let outputs = [Port::frame("restored")];
-        let graph = Graph::load(context, provider, "backbone", bytes, Some(size), &inputs, &outputs)?;
+        let graph = Graph::load(context, provider, &Contract::backbone(dim), bytes, Some(size))?;
         Ok(Self { graph })
     }
 

@@ -3,19 +3,9 @@
 //! A frame as overlapping tiles: where they lie, how they are cut out, and how they are put together again without a seam.
 //! Arithmetic on tight RGBx rows; what restores a tile is the caller's.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
-use super::{
-    Error, Options,
-    bundle::BackboneSection,
-    graph::{FrameSize, PIXEL_BYTES},
-};
-
-/// The sides that a tile may have, in pixels: a smaller one is little more than its overlaps, a larger one saves no memory.
-pub const TILE_SIDES: RangeInclusive<usize> = 64..=4096;
-
-/// The least number of pixels by which neighbouring tiles overlap, where nothing else is asked for.
-pub const DEFAULT_TILE_OVERLAP: usize = 32;
+use super::frame_size::{FrameSize, PIXEL_BYTES};
 
 /// Bytes of a pixel that are blended: all but the fourth.
 const COLOURS: usize = 3;
@@ -23,71 +13,6 @@ const COLOURS: usize = 3;
 /// What the weights of a pixel sum to along each axis. So its sum of weighted bytes is at most 255 ONE², which with the half
 /// for rounding fits 32 bits.
 const ONE: u32 = 1 << 12;
-
-/// What the graphs see at once of a frame of `frame` pixels: all of it, or a tile. The tiles of a graph of fixed size are
-/// square, others are no larger than the frame.
-///
-/// # Errors
-/// [`Error::Tile`] for a side that is out of range, not a multiple of the backbone's or not the one of its graph, and for an
-/// overlap that is not smaller than the side.
-pub(super) fn window(frame: FrameSize, backbone: &BackboneSection, options: &Options) -> Result<FrameSize, Error> {
-    let side = match (options.tile_size, backbone.tile) {
-        (0, None) => return Ok(frame),
-        (0, Some(fixed)) => fixed,
-        (side, _) => side,
-    };
-    check(side, options.tile_overlap, backbone).map_err(|reason| Error::Tile {
-        side,
-        overlap: options.tile_overlap,
-        reason,
-    })?;
-    Ok(match backbone.tile {
-        Some(_) => FrameSize {
-            width: side,
-            height: side,
-        },
-        None => FrameSize {
-            width: side.min(frame.width),
-            height: side.min(frame.height),
-        },
-    })
-}
-
-/// The next smaller side of tiles than `window`, where its graphs take tiles of any size and that memory does not suffice for.
-pub(super) fn smaller(window: FrameSize, backbone: &BackboneSection, overlap: usize) -> Option<usize> {
-    const SIDES: [usize; 4] = [1024, 512, 256, 128];
-    let longer = window.width.max(window.height);
-    let fits = |side: usize| side < longer && check(side, overlap, backbone).is_ok();
-    SIDES.into_iter().find(|&side| fits(side))
-}
-
-fn check(side: usize, overlap: usize, backbone: &BackboneSection) -> Result<(), String> {
-    let BackboneSection { name, multiple, .. } = backbone;
-    if let Some(fixed) = backbone.tile.filter(|fixed| *fixed != side) {
-        return Err(format!(
-            "the graphs of this model run on tiles of {fixed} pixels and no others; set tile-size to {fixed} or 0"
-        ));
-    }
-    if !TILE_SIDES.contains(&side) {
-        return Err(format!(
-            "a side must have {} to {} pixels; set tile-size to one of these, or to 0 for the model's own choice",
-            TILE_SIDES.start(),
-            TILE_SIDES.end()
-        ));
-    }
-    if !side.is_multiple_of(*multiple) {
-        return Err(format!(
-            "the backbone '{name}' needs a multiple of {multiple} pixels; set tile-size to one"
-        ));
-    }
-    if overlap >= side {
-        return Err(format!(
-            "the overlap must be smaller than the tile; set tile-overlap to {} or less",
-            side - 1
-        ));
-    }
-    Ok(())
-}
 
 /// The tiles along one axis.
 struct Axis {
@@ -176,7 +101,7 @@ pub(super) struct Tiling {
 }
 
 impl Tiling {
-    /// Tiles as [`window`] gives them, of a frame whose sides have two pixels or more.
+    /// Tiles as [`window`](super::window::window) gives them, of a frame whose sides have two pixels or more.
     pub fn new(frame: FrameSize, tile: FrameSize, overlap: usize) -> Self {
         // On an axis with a single tile the overlap means nothing, and the tile may be shorter than it.
         let axis = |length: usize, tile: usize| Axis::new(length, tile, overlap.min(tile - 1));

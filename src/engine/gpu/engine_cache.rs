@@ -19,7 +19,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{FrameSize, Precision, Provider};
+use crate::engine::{frame_size::FrameSize, precision::Precision, provider::Provider};
 
 const KEY_FILE: &str = "key.toml";
 
@@ -43,7 +43,7 @@ pub struct CacheKey {
 }
 
 impl CacheKey {
-    pub(super) fn new(provider: Provider, precision: Precision, size: FrameSize) -> Self {
+    pub(crate) fn new(provider: Provider, precision: Precision, size: FrameSize) -> Self {
         Self {
             runtime: String::new(),
             provider: provider.nick().into(),

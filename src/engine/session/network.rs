@@ -4,17 +4,25 @@
 
 use ndarray::ArrayView1;
 
-#[cfg(feature = "cuda-memory")]
-use super::DeviceFrame;
 use super::{
-    Bundle, Error, FrameSize, Provider,
-    graph::{Backbone, Context, PriorEncoder, ResidualGraph},
-    in_place::{Input, Output},
-    staging::{Pending, Staging},
+    binding::{Input, Output},
+    context::Context,
+    graph::{Backbone, PriorEncoder, ResidualGraph},
 };
-use crate::diffusion::{SampleError, Sampler};
+#[cfg(feature = "cuda-memory")]
+use crate::engine::gpu::DeviceFrame;
+use crate::{
+    diffusion::{SampleError, Sampler},
+    engine::{
+        bundle::Bundle,
+        error::Error,
+        frame_size::FrameSize,
+        gpu::{BackboneTensors, Pending, Staging},
+        provider::Provider,
+    },
+};
 
-pub(super) struct Network {
+pub(crate) struct Network {
     encoder: PriorEncoder,
     residuals: ResidualGraph,
     backbone: Backbone,
@@ -46,22 +54,22 @@ impl Network {
             default_steps: bundle.manifest().prior.default_steps,
             size,
         };
-        network.try_out()?;
+        network.warm_up()?;
         Ok(network)
     }
 
     /// Restores a plain grey frame, which every deblurring network must leave about as it is.
     ///
     /// The restored frame is made of bytes, in which a NaN is just black: this is where it shows.
-    fn try_out(&mut self) -> Result<(), Error> {
+    fn warm_up(&mut self) -> Result<(), Error> {
         const GREY: u8 = 128;
         const TOLERANCE: u8 = 64;
         let grey = vec![GREY; self.size.bytes()];
         let mut restored = vec![0; self.size.bytes()];
-        self.show(&grey)?;
+        self.set_frame(&grey)?;
         let prior = self.prior(&grey, None, 0)?.to_owned();
-        if let Some(pending) = self.begin(&grey, prior.view(), &mut restored)? {
-            pending.finish(&mut restored)?;
+        if let Some(pending) = self.submit(&grey, prior.view(), &mut restored)? {
+            pending.collect(&mut restored)?;
         }
         let sum: u64 = restored.iter().map(|&v| u64::from(v.abs_diff(GREY))).sum();
         let mean = sum as f64 / restored.len() as f64;
@@ -74,13 +82,13 @@ impl Network {
     }
 
     /// Before a frame's prior is made and the frame restored: brings it to where that is done.
-    pub fn show(&mut self, frame: &[u8]) -> Result<(), Error> {
-        self.staging.as_mut().map_or(Ok(()), |staging| staging.show(frame))
+    pub fn set_frame(&mut self, frame: &[u8]) -> Result<(), Error> {
+        self.staging.as_mut().map_or(Ok(()), |staging| staging.upload(frame))
     }
 
     /// Restores the frame shown, tight and of this size, with the prior [D]: at once, or on a device, where it is then pending. The errors
     /// are those of [`super::Deblurrer::restore`].
-    pub fn begin(
+    pub fn submit(
         &mut self,
         frame: &[u8],
         prior: ArrayView1<'_, f32>,
@@ -93,7 +101,10 @@ impl Network {
             });
         };
         if let Some(staging) = &mut self.staging {
-            return staging.begin(&mut self.backbone, prior).map(Some);
+            let (backbone, size) = (&mut self.backbone, self.size);
+            return staging
+                .submit(prior, |tensors| restore_on_device(backbone, tensors, size))
+                .map(Some);
         }
         let (shape, latent) = (self.size.shape(), [1, prior.len() as i64]);
         self.backbone.restore(
@@ -110,16 +121,16 @@ impl Network {
         self.staging.is_some()
     }
 
-    /// As [`Network::show`], a frame that lies on the device already.
+    /// As [`Network::set_frame`], a frame that lies on the device already.
     #[cfg(feature = "cuda-memory")]
-    pub fn show_on_device(&mut self, frame: DeviceFrame) -> Result<(), Error> {
+    pub fn set_device_frame(&mut self, frame: DeviceFrame) -> Result<(), Error> {
         let staging = self.staging.as_mut();
-        staging.map_or(Ok(()), |staging| staging.show_on_device(frame))
+        staging.map_or(Ok(()), |staging| staging.copy_from_device(frame))
     }
 
-    /// As [`Network::begin`], to a frame on the device.
+    /// As [`Network::submit`], to a frame on the device.
     #[cfg(feature = "cuda-memory")]
-    pub fn begin_on_device(
+    pub fn submit_on_device(
         &mut self,
         prior: ArrayView1<'_, f32>,
         restored: DeviceFrame,
@@ -127,13 +138,23 @@ impl Network {
         let (Some(staging), Some(prior)) = (&mut self.staging, prior.as_slice()) else {
             return Ok(None);
         };
-        staging.begin_to(&mut self.backbone, prior, restored).map(Some)
+        let (backbone, size) = (&mut self.backbone, self.size);
+        staging
+            .submit_to_device(prior, restored, |tensors| restore_on_device(backbone, tensors, size))
+            .map(Some)
     }
 
     /// Fills z_blur from the frame shown.
     fn encode(&mut self, frame: &[u8]) -> Result<(), Error> {
         if let Some(staging) = &mut self.staging {
-            return staging.encode(&mut self.encoder, &mut self.z_blur);
+            let shape = self.size.shape();
+            return staging.encode(&mut self.z_blur, |tensors| {
+                let latent = [1, tensors.z_blur.len() as i64];
+                self.encoder.encode(
+                    Input::on_device(tensors.frame, tensors.stream, &shape),
+                    Output::on_device(tensors.z_blur, tensors.stream, &latent),
+                )
+            });
         }
         let (shape, latent) = (self.size.shape(), [1, self.z_blur.len() as i64]);
         let z_blur = Output::floats(&mut self.z_blur, &latent);
@@ -176,4 +197,20 @@ impl Network {
     pub fn max_steps(&self) -> usize {
         self.sampler.schedule().steps()
     }
+}
+
+/// Runs the backbone on tensors in device memory.
+fn restore_on_device(backbone: &mut Backbone, tensors: BackboneTensors<'_>, size: FrameSize) -> Result<(), Error> {
+    let BackboneTensors {
+        frame,
+        prior,
+        restored,
+        stream,
+    } = tensors;
+    let (shape, latent) = (size.shape(), [1, prior.len() as i64]);
+    backbone.restore(
+        Input::on_device(frame, stream, &shape),
+        Input::on_device(prior, stream, &latent),
+        Output::on_device(restored, stream, &shape),
+    )
 }
