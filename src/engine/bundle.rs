@@ -135,7 +135,8 @@ impl Bundle {
         })
     }
 
-    fn read(label: &str, file: impl Fn(&str) -> io::Result<Vec<u8>>) -> Result<Self, Error> {
+    /// Reads a bundle whose files `file` returns by name. Errors name it by `label`.
+    pub(crate) fn read(label: &str, file: impl Fn(&str) -> io::Result<Vec<u8>>) -> Result<Self, Error> {
         let invalid = |file: &str, reason: String| Error::BundleInvalid {
             bundle: label.to_owned(),
             file: file.to_owned(),

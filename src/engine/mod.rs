@@ -16,7 +16,7 @@
 //! ```
 
 mod begun;
-mod builtin;
+pub(crate) mod builtin;
 mod bundle;
 mod cache;
 mod cancel;
