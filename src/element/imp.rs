@@ -16,6 +16,7 @@ use gst_base::{
 use gst_video::{prelude::*, subclass::prelude::*};
 
 use super::{
+    builtin_model,
     deadline::{Deadline, Fate},
     errors::to_message,
     flight::Flight,
@@ -166,6 +167,10 @@ impl ElementImpl for BlurDm {
             *lock(&self.kept) = None;
         }
         changed
+    }
+
+    fn query(&self, query: &mut gst::QueryRef) -> bool {
+        builtin_model::answer(query) || ElementImplExt::parent_query(self, query)
     }
 }
 

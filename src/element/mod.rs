@@ -25,6 +25,7 @@
 //! most frames: `blurdm` turns it off again (`qos=true` brings it back).
 
 mod adaptive;
+pub mod builtin_model;
 #[cfg(feature = "cuda-memory")]
 mod cuda_memory;
 mod deadline;

@@ -2,7 +2,7 @@
 
 //! The files of the model that is compiled in.
 
-pub(super) const NAME: &str = "blurdm-nano (built in)";
+pub(crate) const NAME: &str = "blurdm-nano (built in)";
 
 macro_rules! files {
     ($($name:literal),+ $(,)?) => {
@@ -19,6 +19,6 @@ static FILES: &[(&str, &[u8])] = files!(
     "backbone.int8.onnx",
 );
 
-pub(super) fn file(name: &str) -> Option<&'static [u8]> {
+pub(crate) fn file(name: &str) -> Option<&'static [u8]> {
     FILES.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
 }

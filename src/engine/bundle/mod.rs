@@ -2,7 +2,7 @@
 
 //! A model bundle: a folder (or the one compiled in) with `manifest.toml` and the graphs it vouches for by hash.
 
-mod builtin;
+pub(crate) mod builtin;
 mod contract;
 
 use std::{
@@ -142,7 +142,8 @@ impl Bundle {
         })
     }
 
-    fn read(label: &str, file: impl Fn(&str) -> io::Result<Vec<u8>>) -> Result<Self, Error> {
+    /// Reads a bundle whose files `file` returns by name. Errors name it by `label`.
+    pub(crate) fn read(label: &str, file: impl Fn(&str) -> io::Result<Vec<u8>>) -> Result<Self, Error> {
         let invalid = |file: &str, reason: String| Error::BundleInvalid {
             bundle: label.to_owned(),
             file: file.to_owned(),
