@@ -24,25 +24,40 @@
 //! more than the time between them all come too late but the first, which the element warns of. `GstVideoFilter` turns QoS on, under which a model slower than the frame rate would silently lose
 //! most frames: `blurdm` turns it off again (`qos=true` brings it back).
 
+#[path = "timing/adaptive.rs"]
 mod adaptive;
 #[cfg(feature = "cuda-memory")]
+#[path = "stream/cuda_memory.rs"]
 mod cuda_memory;
+#[path = "timing/deadline.rs"]
 mod deadline;
 mod errors;
+#[path = "stream/in_flight.rs"]
 mod flight;
+#[path = "stream/transform.rs"]
 mod flying;
+#[path = "stream/formats.rs"]
 mod formats;
 mod imp;
+#[path = "timing/latency.rs"]
 mod latency;
+#[path = "stream/lateness.rs"]
 mod lateness;
+#[path = "stream/loading.rs"]
 mod loading;
 mod messages;
+#[path = "stream/adaptation.rs"]
 mod pace;
+#[path = "stream/pool.rs"]
 mod pooling;
+#[path = "stream/restoring.rs"]
 mod restoring;
 mod settings;
+#[path = "timing/stats.rs"]
 mod stats;
+#[path = "timing/blocked_downstream.rs"]
 mod waiting;
+#[path = "stream/deblurrers.rs"]
 mod worker;
 
 use gst::{glib, prelude::*};
