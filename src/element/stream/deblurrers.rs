@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! One negotiated size: the loaded model at the scales that were asked for so far, and the scratch frames for layouts that are not a
-//! tensor as they lie.
+//! The loaded model for one frame size at each working scale that was needed so far, and the buffers in which frames are converted whose
+//! layout no graph takes.
 
 use std::{
     mem,
@@ -15,37 +15,38 @@ use crate::{
     frame::{Finish, Picture, PictureMut},
 };
 
-pub(super) struct Worker {
-    /// For frames reduced as the properties ask.
-    deblurrer: Deblurrer,
+/// One [`Deblurrer`] per working scale.
+pub struct Deblurrers {
+    /// At the scale that the properties ask for.
+    full: Deblurrer,
     reduction: usize,
-    /// For frames reduced further, by their reduction.
+    /// At smaller scales, by their reduction.
     reduced: Vec<(usize, Deblurrer)>,
-    /// Frames before the last one at which its prior was sampled.
     prior_age: u32,
     scratch: Scratch,
 }
 
-/// What is made of one frame.
+/// How one frame is restored.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Work {
+pub struct FrameOptions {
     pub sampling: Sampling,
     pub finish: Finish,
+    /// The divisor of the sides at the working scale.
     pub reduction: usize,
 }
 
-/// One frame as the model takes and gives it, where it does not lie so.
+/// The input and the output of the graphs, for frames that the graphs cannot read or write in place.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub struct Scratch {
     input: Vec<u8>,
     restored: Vec<u8>,
 }
 
-impl Worker {
-    /// A model for frames reduced by `reduction`.
-    pub fn new(deblurrer: Deblurrer, reduction: usize) -> Self {
+impl Deblurrers {
+    /// `full` is loaded for frames that are reduced by `reduction`.
+    pub fn new(full: Deblurrer, reduction: usize) -> Self {
         Self {
-            deblurrer,
+            full,
             reduction,
             reduced: Vec::new(),
             prior_age: 0,
@@ -53,60 +54,76 @@ impl Worker {
         }
     }
 
-    /// Restores `frame` into `out`, which has its layout and size, reduced as far as there is a model for that.
-    pub fn restore(&mut self, frame: &Picture<'_>, out: &mut PictureMut<'_>, work: Work) -> Result<Timing, Error> {
+    /// Restores `frame` into `out`, which has its layout and size.
+    ///
+    /// # Errors
+    /// Those of [`Deblurrer::restore`].
+    pub fn restore(
+        &mut self,
+        frame: &Picture<'_>,
+        out: &mut PictureMut<'_>,
+        options: FrameOptions,
+    ) -> Result<Timing, Error> {
         let mut scratch = mem::take(&mut self.scratch);
-        let begun = self.begin(frame, out, &mut scratch, work);
-        let ended = begun.and_then(|begun| end(begun, frame, out, &mut scratch, work.finish));
+        let restored = self
+            .submit(frame, out, &mut scratch, options)
+            .and_then(|submission| collect(submission, frame, out, &mut scratch, options.finish));
         self.scratch = scratch;
-        ended
+        restored
     }
 
-    /// Begins to do that. The end is [`end`], with the same frames and scratch.
-    pub fn begin(
+    /// Submits `frame` without waiting for it. It is in `out` after [`collect`] with the same arguments. Without a deblurrer for
+    /// `options.reduction` the frame is restored at the scale that the properties ask for.
+    ///
+    /// # Errors
+    /// Those of [`Deblurrer::begin`].
+    pub fn submit(
         &mut self,
         frame: &Picture<'_>,
         out: &mut PictureMut<'_>,
         scratch: &mut Scratch,
-        work: Work,
+        options: FrameOptions,
     ) -> Result<Begun, Error> {
-        let bytes = self.deblurrer.size().bytes();
-        let deblurrer = at(&mut self.deblurrer, &mut self.reduced, work.reduction);
+        let bytes = self.full.size().bytes();
+        let deblurrer = at_scale(&mut self.full, &mut self.reduced, options.reduction);
         let Scratch { input, restored } = scratch;
         if frame.as_tensor().is_none() {
             input.resize(bytes, 0);
             frame.to_rgbx(input);
         }
         let input = frame.as_tensor().unwrap_or(input);
-        let begun = match direct(out, work.finish) {
-            Some(out) => deblurrer.begin(input, out, work.sampling)?,
+        let submission = match in_place(out, options.finish) {
+            Some(out) => deblurrer.begin(input, out, options.sampling)?,
             None => {
                 restored.resize(bytes, 0);
-                deblurrer.begin(input, restored, work.sampling)?
+                deblurrer.begin(input, restored, options.sampling)?
             }
         };
         self.prior_age = deblurrer.prior_age();
-        Ok(begun)
+        Ok(submission)
     }
 
-    /// Begins to do that on the device where both frames lie; none where the model is elsewhere.
+    /// As [`Deblurrers::submit`], for frames in the GPU's memory. `None` if the model does not run there.
     #[cfg(feature = "cuda-memory")]
-    pub fn begin_on_device(
+    pub fn submit_on_device(
         &mut self,
         frame: DeviceFrame,
         out: DeviceFrame,
-        work: Work,
+        options: FrameOptions,
     ) -> Option<Result<Begun, Error>> {
-        let begun = self.deblurrer.begin_on_device(frame, out, work.sampling);
-        self.prior_age = self.deblurrer.prior_age();
-        begun
+        let submission = self.full.begin_on_device(frame, out, options.sampling);
+        self.prior_age = self.full.prior_age();
+        submission
     }
 
-    /// How long a frame takes at a reduction, its conversion aside.
-    pub fn rehearse(&mut self, reduction: usize) -> Result<Duration, Error> {
-        let frame = vec![0; self.deblurrer.size().bytes()];
+    /// Restores a black frame at a working scale. Returns how long that took, conversion aside.
+    ///
+    /// # Errors
+    /// Those of [`Deblurrer::restore`].
+    pub fn warm_up(&mut self, reduction: usize) -> Result<Duration, Error> {
+        let frame = vec![0; self.full.size().bytes()];
         let mut restored = frame.clone();
-        let deblurrer = at(&mut self.deblurrer, &mut self.reduced, reduction);
+        let deblurrer = at_scale(&mut self.full, &mut self.reduced, reduction);
         let started = Instant::now();
         deblurrer.restore(&frame, &mut restored, Sampling::default())?;
         let cost = started.elapsed();
@@ -114,54 +131,59 @@ impl Worker {
         Ok(cost)
     }
 
-    pub fn deblurrer(&self) -> &Deblurrer {
-        &self.deblurrer
+    /// Returns the deblurrer at the scale that the properties ask for.
+    pub fn full(&self) -> &Deblurrer {
+        &self.full
     }
 
-    /// Whether there is a model for frames of this reduction.
-    pub fn can_reduce(&self, reduction: usize) -> bool {
+    /// Returns whether frames can be reduced by `reduction`.
+    pub fn has(&self, reduction: usize) -> bool {
         reduction == self.reduction || self.reduced.iter().any(|(known, _)| *known == reduction)
     }
 
+    /// Adds a deblurrer for frames that are reduced by `reduction`.
     pub fn add(&mut self, reduction: usize, deblurrer: Deblurrer) {
         self.reduced.push((reduction, deblurrer));
     }
 
-    /// The next frame has nothing to do with the last one.
-    pub fn forget(&mut self) {
-        self.deblurrer.forget();
+    /// Forgets the frames so far: the next one does not follow them.
+    pub fn reset_history(&mut self) {
+        self.full.forget();
         self.reduced.iter_mut().for_each(|(_, deblurrer)| deblurrer.forget());
     }
 
-    /// How many frames before the last one its prior was sampled.
+    /// Returns how many frames before the last one its prior was sampled.
     pub fn prior_age(&self) -> u32 {
         self.prior_age
     }
 }
 
-/// Waits for a frame that has begun, and writes it into `out`.
-pub(super) fn end(
-    begun: Begun,
+/// Blocks until the frame of [`Deblurrers::submit`] is restored, and writes it into `out`.
+///
+/// # Errors
+/// Those of [`Begun::finish`].
+pub fn collect(
+    submission: Begun,
     frame: &Picture<'_>,
     out: &mut PictureMut<'_>,
     scratch: &mut Scratch,
     finish: Finish,
 ) -> Result<Timing, Error> {
-    if let Some(out) = direct(out, finish) {
-        return begun.finish(out);
+    if let Some(out) = in_place(out, finish) {
+        return submission.finish(out);
     }
     let Scratch { input, restored } = scratch;
-    let timing = begun.finish(restored)?;
+    let timing = submission.finish(restored)?;
     out.write_restored(frame, frame.as_tensor().unwrap_or(input), restored, finish);
     Ok(timing)
 }
 
-/// The frame that goes out itself, if the model may write it.
-fn direct<'a>(out: &'a mut PictureMut<'_>, finish: Finish) -> Option<&'a mut [u8]> {
+/// Returns the output frame as the graph's output tensor; `None` if it has another layout or if more than restoring is asked for.
+fn in_place<'a>(out: &'a mut PictureMut<'_>, finish: Finish) -> Option<&'a mut [u8]> {
     if finish.is_plain() { out.as_tensor_mut() } else { None }
 }
 
-fn at<'a>(full: &'a mut Deblurrer, reduced: &'a mut [(usize, Deblurrer)], reduction: usize) -> &'a mut Deblurrer {
+fn at_scale<'a>(full: &'a mut Deblurrer, reduced: &'a mut [(usize, Deblurrer)], reduction: usize) -> &'a mut Deblurrer {
     match reduced.iter_mut().find(|(known, _)| *known == reduction) {
         Some((_, deblurrer)) => deblurrer,
         None => full,

@@ -1,51 +1,71 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! GStreamer's formats as the frames that the engine's side knows.
+//! The caps of the pads, and buffers of them as the pictures that the engine's side knows. A new format is a line of [`FORMATS`].
 
-use gst_video::{VideoColorRange, VideoFormat, VideoFrameRef, VideoInfo, prelude::*};
+use gst_video::{VideoCapsBuilder, VideoColorRange, VideoFormat, VideoFrameRef, VideoInfo, prelude::*};
 
-use crate::frame::{
-    Coding, Layout, LayoutError, Picture, PictureMut, PlaneError, View, ViewMut, YuvLayout, YuvView, YuvViewMut,
+#[cfg(feature = "cuda-memory")]
+use super::cuda_memory;
+use crate::{
+    engine::{MAXIMUM_SIDE, MINIMUM_SIDE},
+    frame::{
+        Coding, Layout, LayoutError, Picture, PictureMut, PlaneError, View, ViewMut, YuvLayout, YuvView, YuvViewMut,
+    },
 };
 
-/// In the order in which they are offered: those that need the least work first.
-pub(super) const FORMATS: [VideoFormat; 12] = [
-    VideoFormat::Rgbx,
-    VideoFormat::Rgba,
-    VideoFormat::Bgrx,
-    VideoFormat::Bgra,
-    VideoFormat::Xrgb,
-    VideoFormat::Rgb,
-    VideoFormat::Bgr,
-    VideoFormat::Nv12,
-    VideoFormat::I420,
-    VideoFormat::P01010le,
-    VideoFormat::I42010le,
-    VideoFormat::Gray8,
+/// In the order in which the caps list them: formats that need the least conversion first.
+const FORMATS: [(VideoFormat, Family); 12] = [
+    (VideoFormat::Rgbx, Family::Packed(Layout::RGBX)),
+    (VideoFormat::Rgba, Family::Packed(Layout::RGBX)),
+    (VideoFormat::Bgrx, Family::Packed(Layout::BGRX)),
+    (VideoFormat::Bgra, Family::Packed(Layout::BGRX)),
+    (VideoFormat::Xrgb, Family::Packed(Layout::XRGB)),
+    (VideoFormat::Rgb, Family::Packed(Layout::RGB)),
+    (VideoFormat::Bgr, Family::Packed(Layout::BGR)),
+    (VideoFormat::Nv12, Family::Yuv(YuvLayout::NV12)),
+    (VideoFormat::I420, Family::Yuv(YuvLayout::I420)),
+    (VideoFormat::P01010le, Family::Yuv(YuvLayout::P010_10LE)),
+    (VideoFormat::I42010le, Family::Yuv(YuvLayout::I420_10LE)),
+    (VideoFormat::Gray8, Family::Yuv(YuvLayout::GRAY8)),
 ];
 
+#[derive(Clone, Copy)]
 enum Family {
     Packed(Layout),
     Yuv(YuvLayout),
 }
 
-/// Of one of [`FORMATS`]; the pad templates let no other one in.
-fn family(format: VideoFormat) -> Family {
-    match format {
-        VideoFormat::Bgrx | VideoFormat::Bgra => Family::Packed(Layout::BGRX),
-        VideoFormat::Xrgb => Family::Packed(Layout::XRGB),
-        VideoFormat::Rgb => Family::Packed(Layout::RGB),
-        VideoFormat::Bgr => Family::Packed(Layout::BGR),
-        VideoFormat::Nv12 => Family::Yuv(YuvLayout::NV12),
-        VideoFormat::I420 => Family::Yuv(YuvLayout::I420),
-        VideoFormat::P01010le => Family::Yuv(YuvLayout::P010_10LE),
-        VideoFormat::I42010le => Family::Yuv(YuvLayout::I420_10LE),
-        VideoFormat::Gray8 => Family::Yuv(YuvLayout::GRAY8),
-        _ => Family::Packed(Layout::RGBX),
-    }
+/// Returns the caps of both pad templates.
+pub fn caps() -> gst::Caps {
+    let sides = MINIMUM_SIDE as i32..=MAXIMUM_SIDE as i32;
+    let caps = VideoCapsBuilder::new()
+        .format_list(FORMATS.map(|(format, _)| format))
+        .width_range(sides.clone())
+        .height_range(sides.clone())
+        .build();
+    #[cfg(feature = "cuda-memory")]
+    let caps = {
+        let mut all = caps;
+        let on_device = VideoCapsBuilder::new()
+            .features([cuda_memory::FEATURE])
+            .format_list(cuda_memory::FORMATS)
+            .width_range(sides.clone())
+            .height_range(sides);
+        all.make_mut().append(on_device.build());
+        all
+    };
+    caps
 }
 
-/// What the caps say about the numbers of a YCbCr frame. A matrix that says nothing (grey has none) counts as BT.601.
+/// Returns the layout of a format. The pad templates admit only those of [`FORMATS`].
+fn family(format: VideoFormat) -> Family {
+    FORMATS
+        .iter()
+        .find(|(known, _)| *known == format)
+        .map_or(Family::Packed(Layout::RGBX), |(_, family)| *family)
+}
+
+/// Returns how caps code YCbCr. A matrix that is not known counts as BT.601: grey has none.
 fn coding(info: &VideoInfo) -> Coding {
     let colorimetry = info.colorimetry();
     let (kr, kb) = colorimetry
@@ -59,17 +79,20 @@ fn coding(info: &VideoInfo) -> Coding {
     }
 }
 
-/// Why a buffer does not hold the frame that its caps promise.
+/// Why a buffer does not hold the frame that its caps describe.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FrameError {
+pub enum FrameError {
     #[error(transparent)]
     Packed(#[from] LayoutError),
     #[error(transparent)]
     Planes(#[from] PlaneError),
 }
 
-/// Both frames, which are of the same caps.
-pub(super) fn pictures<'a>(
+/// Returns the original and the output frame, which have the same caps.
+///
+/// # Errors
+/// If a buffer is too small, or has strides that no frame of these caps has.
+pub fn pictures<'a>(
     inframe: &'a VideoFrameRef<&gst::BufferRef>,
     outframe: &'a mut VideoFrameRef<&mut gst::BufferRef>,
 ) -> Result<(Picture<'a>, PictureMut<'a>), FrameError> {

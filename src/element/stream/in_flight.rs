@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames on their way through the model while the stream goes on: restored on a thread of their own, given out in the order in which
-//! they came.
+//! Frames in flight: restored in a thread of their own while the stream goes on, and put out in the order in which they arrived.
 //!
-//! The worker travels with the frame: it is with the thread while a frame is begun, which on a GPU is sooner over than the frame is
-//! restored, and at home between frames. So nobody shares it, and what decides about the next frame finds it where it always is.
+//! The deblurrers go to the thread with each frame and come back when the frame is submitted, which on a GPU is before it is restored.
+//! So nobody shares them, and between frames the streaming thread has them for what it decides about the next one.
 
 use std::{
     collections::VecDeque,
@@ -14,323 +13,295 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gst_video::VideoFrame;
+use gst_video::VideoInfo;
 
 use super::{
-    formats::{FrameError, pictures},
-    worker::{Scratch, Work, Worker, end},
+    buffers::{FrameBuffers, FrameFailure},
+    deblurrers::{Deblurrers, FrameOptions, Scratch, collect},
 };
-use crate::{
-    engine::{Begun, Error, Timing},
-    frame::{Picture, PictureMut},
-};
+use crate::engine::{Begun, Timing};
 
-/// Frames that wait for others when one comes out.
-pub(super) const AHEAD: usize = 1;
+/// Frames that the element keeps back until the next one arrives.
+pub const HELD_FRAMES: usize = 1;
 
-/// A frame, and what the element makes of it.
-pub(super) struct Passenger {
-    /// None where they could not be mapped another way.
-    pub frames: Option<Frames>,
-    pub work: Work,
-    pub scratch: Scratch,
+/// A frame, and how it is restored.
+pub struct Frame {
+    buffers: FrameBuffers,
+    options: FrameOptions,
+    scratch: Scratch,
 }
 
-/// As it came, and as it goes out.
-pub(super) enum Frames {
-    /// Where the CPU can read and write them.
-    Mapped(Box<OnCpu>),
-    #[cfg(feature = "cuda-memory")]
-    OnDevice(Box<OnDevice>),
-}
-
-/// Both frames, mapped for the CPU.
-pub(super) struct OnCpu {
-    frame: VideoFrame<gst_video::video_frame::Readable>,
-    out: VideoFrame<gst_video::video_frame::Writable>,
-}
-
-/// Both frames, mapped to the device's addresses.
-#[cfg(feature = "cuda-memory")]
-pub(super) struct OnDevice {
-    pub frame: super::cuda_memory::Mapped,
-    pub out: super::cuda_memory::Mapped,
-    pub info: gst_video::VideoInfo,
-}
-
-/// A frame that was begun, or could not be.
-pub(super) struct Flown {
-    pub passenger: Passenger,
-    begun: Result<Begun, Failure>,
-    /// What it has cost the thread.
-    spent: Duration,
+/// A frame that the thread has submitted, or could not.
+pub struct SubmittedFrame {
+    frame: Frame,
+    submission: Result<Begun, FrameFailure>,
+    /// What the submission has cost the thread.
+    cpu_cost: Duration,
     pub prior_age: u32,
 }
 
-/// Why a frame was not restored.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error(transparent)]
-    Engine(#[from] Error),
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    #[error("a buffer does not hold the frame that its caps promise")]
-    Unmappable,
+/// A frame that is restored, or could not be.
+pub struct CollectedFrame {
+    pub frame: Frame,
+    pub reduction: usize,
+    pub prior_age: u32,
+    /// The stages' durations, and the cost of the frame: the longer of what the CPU did and what a device did at the same time.
+    pub result: Result<(Timing, Duration), FrameFailure>,
 }
 
-struct Departure {
-    worker: Worker,
-    /// None to rehearse: what a provider does once for every thread is then done.
-    passenger: Option<Passenger>,
+/// What the thread gets.
+struct Job {
+    deblurrers: Deblurrers,
+    /// `None` for a warm-up.
+    frame: Option<Frame>,
 }
 
-/// What goes out, in order.
-enum Entry {
-    /// The thread has it.
-    Away,
-    Flown(Box<Flown>),
+/// A frame that has not gone on yet.
+enum Pending {
+    /// The thread is submitting it.
+    Submitting,
+    Submitted(Box<SubmittedFrame>),
     /// It goes on as it is.
-    Passed(gst::Buffer),
+    Done(gst::Buffer),
 }
 
-/// What comes out.
-pub(super) enum Arrival {
-    Flown(Box<Flown>),
-    Passed(gst::Buffer),
+/// The next frame that goes on.
+pub enum NextFrame {
+    Submitted(Box<SubmittedFrame>),
+    /// It goes on as it is.
+    Done(gst::Buffer),
 }
 
-pub(super) struct Flight {
-    pub info: gst_video::VideoInfo,
-    /// None when nothing more will depart.
-    departures: Option<SyncSender<Departure>>,
-    landed: Receiver<(Worker, Option<Flown>)>,
+/// The frames in flight, in order, and their thread.
+pub struct InFlight {
+    pub info: VideoInfo,
+    /// `None` while the thread is being ended.
+    jobs: Option<SyncSender<Job>>,
+    submitted: Receiver<(Deblurrers, Option<SubmittedFrame>)>,
     thread: Option<JoinHandle<()>>,
-    entries: VecDeque<Entry>,
+    pending: VecDeque<Pending>,
     scratches: Vec<Scratch>,
-    /// A frame was left out before the next one.
-    pub gap: bool,
+    /// A frame was dropped before the next one.
+    pub dropped: bool,
 }
 
-impl Flight {
-    /// For frames as `info` has them.
+impl InFlight {
+    /// Starts the thread for frames of `info`.
     ///
     /// # Errors
-    /// Where no thread can be had.
-    pub fn new(info: gst_video::VideoInfo) -> io::Result<Self> {
-        let (departures, due) = mpsc::sync_channel::<Departure>(1);
-        let (land, landed) = mpsc::sync_channel(1);
+    /// If the system does not give a thread.
+    pub fn new(info: VideoInfo) -> io::Result<Self> {
+        let (jobs, received_jobs) = mpsc::sync_channel::<Job>(1);
+        let (sender, submitted) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("blurdm-frames".into()).spawn(move || {
-            while let Ok(departure) = due.recv() {
-                if land.send(departure.fly()).is_err() {
+            while let Ok(job) = received_jobs.recv() {
+                if sender.send(job.run()).is_err() {
                     return;
                 }
             }
         })?;
         Ok(Self {
             info,
-            departures: Some(departures),
-            landed,
+            jobs: Some(jobs),
+            submitted,
             thread: Some(thread),
-            entries: VecDeque::new(),
+            pending: VecDeque::new(),
             scratches: Vec::new(),
-            gap: false,
+            dropped: false,
         })
     }
 
-    /// Gives a frame to the thread, and the worker with it; gives the worker back where there is no thread any more.
-    pub fn depart(&mut self, worker: Worker, passenger: Passenger) -> Result<(), Box<Worker>> {
-        let passenger = Some(passenger);
-        let departure = Departure { worker, passenger };
-        let gone = match &self.departures {
-            Some(departures) => departures.send(departure).map_err(|error| error.0),
-            None => Err(departure),
+    /// Warms the deblurrers up in the thread, since providers do some work once per thread. Returns them, or `None` if the thread panicked.
+    /// An error is ignored: the first frame will meet it.
+    pub fn warm_up(&mut self, deblurrers: Deblurrers) -> Option<Deblurrers> {
+        let job = Job {
+            deblurrers,
+            frame: None,
         };
-        match gone {
+        self.jobs.as_ref()?.send(job).ok()?;
+        Some(self.submitted.recv().ok()?.0)
+    }
+
+    /// Makes a frame of two buffers, mapped to where the deblurrers can use them.
+    ///
+    /// # Errors
+    /// [`FrameFailure::Unmappable`].
+    pub fn frame(
+        &mut self,
+        original: gst::Buffer,
+        out: gst::Buffer,
+        options: FrameOptions,
+    ) -> Result<Frame, FrameFailure> {
+        Ok(Frame {
+            buffers: FrameBuffers::map(original, out, &self.info, options)?,
+            options,
+            scratch: self.scratches.pop().unwrap_or_default(),
+        })
+    }
+
+    /// Gives a frame to the thread, and the deblurrers with it; [`InFlight::wait`] returns them.
+    ///
+    /// # Errors
+    /// The deblurrers, if the thread has ended.
+    pub fn submit(&mut self, deblurrers: Deblurrers, frame: Frame) -> Result<(), Box<Deblurrers>> {
+        let job = Job {
+            deblurrers,
+            frame: Some(frame),
+        };
+        let sent = match &self.jobs {
+            Some(jobs) => jobs.send(job).map_err(|error| error.0),
+            None => Err(job),
+        };
+        match sent {
             Ok(()) => {
-                self.entries.push_back(Entry::Away);
+                self.pending.push_back(Pending::Submitting);
                 Ok(())
             }
-            Err(departure) => Err(Box::new(departure.worker)),
+            Err(job) => Err(Box::new(job.deblurrers)),
         }
     }
 
-    /// Has the thread restore a frame of nothing, and gives the worker back unless it went down with the thread. What is wrong will show
-    /// with the first frame of something.
-    pub fn rehearse(&mut self, worker: Worker) -> Option<Worker> {
-        let departure = Departure {
-            worker,
-            passenger: None,
-        };
-        self.departures.as_ref()?.send(departure).ok()?;
-        Some(self.landed.recv().ok()?.0)
+    /// Queues a buffer that goes on as it is, after the frames before it.
+    pub fn push_unchanged(&mut self, buffer: gst::Buffer) {
+        self.pending.push_back(Pending::Done(buffer));
     }
 
-    /// A frame goes out as it is, in its turn.
-    pub fn pass(&mut self, buffer: gst::Buffer) {
-        self.entries.push_back(Entry::Passed(buffer));
-    }
-
-    /// Waits for the worker; none if it is at home, or went down with the thread.
-    pub fn recall(&mut self) -> Option<Worker> {
-        let away = self.entries.iter_mut().find(|entry| matches!(entry, Entry::Away))?;
-        let (worker, flown) = self.landed.recv().ok()?;
-        if let Some(flown) = flown {
-            *away = Entry::Flown(Box::new(flown));
+    /// Blocks until the thread has submitted its frame. Returns the deblurrers; `None` if the thread did not have them, or panicked.
+    pub fn wait(&mut self) -> Option<Deblurrers> {
+        let submitting = self
+            .pending
+            .iter_mut()
+            .find(|frame| matches!(frame, Pending::Submitting))?;
+        let (deblurrers, submitted) = self.submitted.recv().ok()?;
+        if let Some(submitted) = submitted {
+            *submitting = Pending::Submitted(Box::new(submitted));
         }
-        Some(worker)
+        Some(deblurrers)
     }
 
-    /// Whether the oldest frame can go out: it waits for nothing, or others wait for it.
+    /// Returns whether the oldest frame goes on now: enough frames have arrived after it, or nothing has to be done to it.
     pub fn is_due(&self) -> bool {
-        matches!(self.entries.front(), Some(Entry::Passed(_))) || self.entries.len() > AHEAD
+        matches!(self.pending.front(), Some(Pending::Done(_))) || self.pending.len() > HELD_FRAMES
     }
 
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.pending.is_empty()
     }
 
-    /// The oldest frame; the worker must be at home, or this is none.
-    pub fn next(&mut self) -> Option<Arrival> {
-        match self.entries.pop_front()? {
-            Entry::Away => None,
-            Entry::Flown(flown) => Some(Arrival::Flown(flown)),
-            Entry::Passed(buffer) => Some(Arrival::Passed(buffer)),
+    /// Removes the oldest frame. Call [`InFlight::wait`] before: a frame that the thread still has is lost, and `None`.
+    pub fn next(&mut self) -> Option<NextFrame> {
+        match self.pending.pop_front()? {
+            Pending::Submitting => None,
+            Pending::Submitted(frame) => Some(NextFrame::Submitted(frame)),
+            Pending::Done(buffer) => Some(NextFrame::Done(buffer)),
         }
     }
 
-    /// Gives up what is on its way.
-    pub fn clear(&mut self) {
-        self.entries.clear();
-        self.gap = false;
+    /// Discards all frames. Call [`InFlight::wait`] before.
+    pub fn discard(&mut self) {
+        self.pending.clear();
+        self.dropped = false;
     }
 
-    pub fn scratch(&mut self) -> Scratch {
-        self.scratches.pop().unwrap_or_default()
-    }
-
+    /// Takes the scratch of a frame that has gone on, for another one.
     pub fn recycle(&mut self, scratch: Scratch) {
         self.scratches.push(scratch);
     }
 }
 
-impl Drop for Flight {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.departures = None;
+        self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // A panic there was a frame that never landed.
+            // If it panicked, its frame was missing, which is an error of its own.
             let _ = thread.join();
         }
     }
 }
 
-impl Departure {
-    fn fly(self) -> (Worker, Option<Flown>) {
-        let Self { mut worker, passenger } = self;
-        let Some(mut passenger) = passenger else {
-            let _ = worker.rehearse(1);
-            return (worker, None);
+impl Job {
+    fn run(self) -> (Deblurrers, Option<SubmittedFrame>) {
+        let Self { mut deblurrers, frame } = self;
+        let Some(mut frame) = frame else {
+            let _ = deblurrers.warm_up(1);
+            return (deblurrers, None);
         };
         let started = Instant::now();
-        let begun = passenger.begin(&mut worker);
-        let flown = Flown {
-            begun,
-            spent: started.elapsed(),
-            prior_age: worker.prior_age(),
-            passenger,
+        let submission = frame.submit(&mut deblurrers);
+        let submitted = SubmittedFrame {
+            submission,
+            cpu_cost: started.elapsed(),
+            prior_age: deblurrers.prior_age(),
+            frame,
         };
-        (worker, Some(flown))
+        (deblurrers, Some(submitted))
     }
 }
 
-impl Passenger {
-    fn begin(&mut self, worker: &mut Worker) -> Result<Begun, Failure> {
-        #[cfg(feature = "cuda-memory")]
-        if let Some(Frames::OnDevice(frames)) = &self.frames
-            && let Some(begun) = worker.begin_on_device(frames.frame.frame(), frames.out.frame(), self.work)
-        {
-            return Ok(begun?);
-        }
-        let work = self.work;
-        Ok(self.with(|original, out, scratch| worker.begin(original, out, scratch, work))??)
-    }
-
-    /// Does something with both frames, where the CPU can.
-    pub fn with<T>(
-        &mut self,
-        run: impl FnOnce(&Picture<'_>, &mut PictureMut<'_>, &mut Scratch) -> T,
-    ) -> Result<T, Failure> {
-        #[cfg(feature = "cuda-memory")]
-        self.map_to_cpu()?;
-        let Some(Frames::Mapped(frames)) = &mut self.frames else {
-            return Err(Failure::Unmappable);
-        };
-        let frame = frames.frame.as_video_frame_ref();
-        let mut out = frames.out.as_mut_video_frame_ref();
-        let (original, mut out) = pictures(&frame, &mut out)?;
-        Ok(run(&original, &mut out, &mut self.scratch))
-    }
-
-    #[cfg(feature = "cuda-memory")]
-    fn map_to_cpu(&mut self) -> Result<(), Failure> {
-        self.frames = match self.frames.take() {
-            Some(Frames::OnDevice(frames)) => {
-                let OnDevice { frame, out, info } = *frames;
-                Some(Frames::mapped(frame.into_buffer(), out.into_buffer(), &info)?)
-            }
-            frames => frames,
-        };
-        Ok(())
-    }
-
-    /// Whether the frame that goes out is ready as soon as the device is.
-    fn is_on_device(&self) -> bool {
-        !matches!(self.frames, Some(Frames::Mapped(..)))
-    }
-}
-
-impl Frames {
-    pub fn mapped(frame: gst::Buffer, out: gst::Buffer, info: &gst_video::VideoInfo) -> Result<Self, Failure> {
-        let frame = VideoFrame::from_buffer_readable(frame, info).map_err(|_| Failure::Unmappable)?;
-        let out = VideoFrame::from_buffer_writable(out, info).map_err(|_| Failure::Unmappable)?;
-        Ok(Self::Mapped(Box::new(OnCpu { frame, out })))
-    }
-
-    /// The buffer that goes out.
-    pub fn into_out(self) -> gst::Buffer {
-        match self {
-            Self::Mapped(frames) => frames.out.into_buffer(),
-            #[cfg(feature = "cuda-memory")]
-            Self::OnDevice(frames) => frames.out.into_buffer(),
-        }
-    }
-}
-
-impl Flown {
-    /// Waits for the frame, and writes it to where it goes out. Returns, besides what the stages took, what the frame has cost: the longer
-    /// of what the CPU and what a device beside it did.
-    pub fn end(self) -> (Passenger, Result<(Timing, Duration), Failure>) {
+impl Frame {
+    fn submit(&mut self, deblurrers: &mut Deblurrers) -> Result<Begun, FrameFailure> {
         let Self {
-            mut passenger,
-            begun,
-            spent,
-            ..
+            buffers,
+            options,
+            scratch,
         } = self;
-        let ended = begun.and_then(|begun| {
-            let beside = begun.is_pending();
+        #[cfg(feature = "cuda-memory")]
+        if let Some((original, out)) = buffers.device_frames()
+            && let Some(submission) = deblurrers.submit_on_device(original, out, *options)
+        {
+            return Ok(submission?);
+        }
+        Ok(buffers.with_pictures(|original, out| deblurrers.submit(original, out, scratch, *options))??)
+    }
+
+    /// Copies the original into the output frame.
+    ///
+    /// # Errors
+    /// Those of [`FrameBuffers::with_pictures`].
+    pub fn copy_original(&mut self) -> Result<(), FrameFailure> {
+        self.buffers.with_pictures(|original, out| out.copy(original))
+    }
+
+    /// Returns the output buffer, and the scratch for another frame.
+    pub fn into_output(self) -> (Result<gst::Buffer, FrameFailure>, Scratch) {
+        (self.buffers.into_output(), self.scratch)
+    }
+}
+
+impl SubmittedFrame {
+    /// Blocks until the frame is restored and written to its output buffer.
+    pub fn collect(self) -> CollectedFrame {
+        let Self {
+            mut frame,
+            submission,
+            cpu_cost,
+            prior_age,
+        } = self;
+        let result = submission.and_then(|submission| {
+            let on_device = submission.is_pending();
             let started = Instant::now();
-            let finish = passenger.work.finish;
-            let timing = if passenger.is_on_device() {
-                begun.finish(&mut [])?
+            let Frame {
+                buffers,
+                options,
+                scratch,
+            } = &mut frame;
+            let timing = if buffers.is_on_device() {
+                submission.finish(&mut [])?
             } else {
-                passenger.with(|original, out, scratch| end(begun, original, out, scratch, finish))??
+                buffers.with_pictures(|original, out| collect(submission, original, out, scratch, options.finish))??
             };
-            let cost = if beside {
-                spent.max(timing.backbone)
+            let cost = if on_device {
+                cpu_cost.max(timing.backbone)
             } else {
-                spent + started.elapsed()
+                cpu_cost + started.elapsed()
             };
             Ok((timing, cost))
         });
-        (passenger, ended)
+        CollectedFrame {
+            reduction: frame.options.reduction,
+            frame,
+            prior_age,
+            result,
+        }
     }
 }

@@ -1,75 +1,86 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Whether a frame is worth restoring still, by the element's clock and its neighbours.
+//! Whether a frame is still worth restoring, by the clock and by what downstream reports.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use gst::{prelude::*, subclass::prelude::*};
-use gst_base::prelude::*;
+use gst::prelude::*;
 
-use super::{
-    deadline::{Arrival, Fate},
-    imp::{BlurDm, CAT, lock},
+use super::context::{Context, Liveness};
+use crate::element::{
+    messages::{CAT, Qos, late_quality, post_qos},
+    timing::{
+        blocked_downstream::BlockedDownstream,
+        deadline::{Decision, FrameTimes},
+    },
 };
 
-/// Of a frame that was passed on as it came, in parts of a million, as QOS messages have it: it is seen, though blurred.
-pub(super) const UNRESTORED_QUALITY: i32 = 500_000;
-
-impl BlurDm {
-    /// What becomes of a frame that is to be restored, if it is not too late for that.
-    pub(super) fn fate(&self, inbuf: &gst::BufferRef) -> Fate {
-        let obj = self.obj();
-        let segment = obj.segment();
-        let Some(segment) = segment.downcast_ref::<gst::ClockTime>() else {
-            return Fate::Restored;
-        };
-        let Some(due) = inbuf.pts().and_then(|pts| segment.to_running_time(pts)) else {
-            return Fate::Restored;
-        };
-        let live = self.is_live();
-        let arrival = Arrival {
-            due,
-            // Where the source is not live the clock is not asked, and neither is what it would be compared with.
-            now: live.then(|| obj.current_running_time()).flatten(),
+/// Decides what becomes of a frame, and posts it unless the frame is to be restored. A frame without a running time is never late.
+pub fn decide(
+    context: Context<'_>,
+    liveness: &mut Liveness,
+    blocked_downstream: &mut BlockedDownstream,
+    frame: &gst::BufferRef,
+) -> Decision {
+    let running_time = context
+        .segment()
+        .and_then(|segment| segment.to_running_time(frame.pts()?));
+    let Some(running_time) = running_time else {
+        return Decision::Restore;
+    };
+    let live = liveness.get(context);
+    let now = live.then(|| context.element.current_running_time()).flatten();
+    let (lateness, proportion) = {
+        let shared = context.shared();
+        let times = FrameTimes {
+            running_time,
+            now,
+            // Without a live source the cost is not compared with anything, and the median takes a sort.
             cost: if live {
-                lock(&self.stats).usual_cost() + lock(&self.latency).held()
+                shared.stats.median_cost() + shared.latency.wait()
             } else {
                 Duration::ZERO
             },
         };
-        let (lateness, proportion) = {
-            let deadline = lock(&self.deadline);
-            (deadline.lateness(arrival), deadline.proportion())
-        };
-        self.watch_waiting(lateness.is_some());
-        let Some(lateness) = lateness else {
-            return Fate::Restored;
-        };
-        let fate = lock(&self.settings).deadline.fate(live);
-        if fate == Fate::Restored {
-            return fate;
+        (shared.deadline.lateness(times), shared.deadline.proportion())
+    };
+    if blocked_downstream.frame(Instant::now(), lateness.is_some()) {
+        warn_of_blocked_thread(context);
+    }
+    let Some(lateness) = lateness else {
+        return Decision::Restore;
+    };
+    let decision = context.frame_settings().deadline.decision(live);
+    let (processed, dropped) = {
+        let stats = &mut context.shared().stats;
+        match decision {
+            Decision::Restore => return decision,
+            Decision::PassThrough => stats.passed_through_late(),
+            Decision::Drop => stats.dropped_late(),
         }
-        lock(&self.stats).late(fate == Fate::Dropped);
-        gst::debug!(CAT, imp = self, "a frame of {due} is {lateness} too late: {fate:?}");
-        let quality = if fate == Fate::Dropped { 0 } else { UNRESTORED_QUALITY };
-        let jitter = i64::try_from(lateness.nseconds()).unwrap_or(i64::MAX);
-        self.post_qos(inbuf, (jitter, proportion, quality));
-        fate
-    }
+        (stats.passed_on(), stats.dropped)
+    };
+    gst::debug!(
+        CAT,
+        obj = context.element,
+        "the frame of {running_time} is late by {lateness}: {decision:?}"
+    );
+    let qos = Qos {
+        live,
+        jitter: i64::try_from(lateness.nseconds()).unwrap_or(i64::MAX),
+        proportion,
+        quality: late_quality(decision),
+        processed,
+        dropped,
+    };
+    post_qos(context.element, frame, qos);
+    decision
+}
 
-    /// Upstream is asked once.
-    pub(super) fn is_live(&self) -> bool {
-        if let Some(live) = *lock(&self.live) {
-            return live;
-        }
-        let live = self.upstream_is_live();
-        *lock(&self.live) = Some(live);
-        live
-    }
-
-    /// As upstream has it now, which before the first frame may not be its last word.
-    pub(super) fn upstream_is_live(&self) -> bool {
-        let mut query = gst::query::Latency::new();
-        self.obj().sink_pad().peer_query(&mut query) && query.result().0
-    }
+fn warn_of_blocked_thread(context: Context<'_>) {
+    gst::element_warning!(
+        context.element,
+        gst::CoreError::Clock,
+        ("every frame is late, since the streaming thread is blocked downstream until the previous one is shown; put 'queue max-size-bytes=0' after blurdm, so that another thread waits for the sink")
+    );
 }

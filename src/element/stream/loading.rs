@@ -1,193 +1,201 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! From the properties to a model that runs, or to the error that says why not.
+//! From the properties to a model that runs, or to the error that says why it does not.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::atomic::Ordering,
+use std::path::{Path, PathBuf};
+
+use gst::prelude::*;
+
+use super::{context::Context, deblurrers::Deblurrers};
+use crate::{
+    element::{
+        messages::{CAT, post_progress, post_provider},
+        settings::Settings,
+    },
+    engine::{self, Bundle, Canceler, Choice, Deblurrer, Error, FrameSize, Options, Provider, Search},
 };
 
-use gst::{prelude::*, subclass::prelude::*};
-
-use super::{
-    imp::{BlurDm, CAT, lock},
-    settings::Settings,
-    worker::Worker,
-};
-use crate::engine::{self, Bundle, Choice, Deblurrer, FrameSize, Options, Provider, Search};
-
-/// Graphs are tried out on a frame of this size before caps are known, so that a model or a provider that cannot be used is
-/// an error of the state change.
+/// The graphs are tried on a frame of this size before caps are known, so that a model or a provider that cannot be used is an error of
+/// the state change.
 const TRIAL: FrameSize = FrameSize { width: 64, height: 64 };
 
-/// What start() has found out: everything but the size.
-pub(super) struct Loaded {
-    pub bundle: Bundle,
-    /// They name the provider that ran.
-    pub options: Options,
-    pub search: Search,
-    asked: Asked,
+/// What is known of the model before caps are.
+pub struct LoadedModel {
+    bundle: Bundle,
+    /// With the provider and the precision that passed the trial.
+    options: Options,
+    search: Search,
+    request: Request,
 }
 
-/// What decides which sessions are made.
+/// What determines the sessions of a model.
 #[derive(Clone, PartialEq)]
-struct Asked {
-    model: String,
+struct Request {
+    bundle_hash: String,
     options: Options,
     library: Option<PathBuf>,
     cache: Option<PathBuf>,
 }
 
-/// Sessions that outlive PAUSED: the next start that asks for the same needs no loading.
-pub(super) struct Kept {
-    asked: Asked,
+/// The sessions of the last start. A start with the same request uses them again.
+pub struct Reusable {
+    request: Request,
     options: Options,
-    worker: Worker,
+    deblurrers: Deblurrers,
 }
 
-impl BlurDm {
-    /// Loads the bundle and tries it out on a small frame, or takes up what was kept of it; then the worker is in its place.
-    pub(super) fn load(&self, settings: &Settings) -> Result<Loaded, engine::Error> {
-        let kept = lock(&self.kept).take();
+impl LoadedModel {
+    /// Loads the bundle and tries it on a small frame, unless `reusable` is what the properties ask for. Posts the progress.
+    ///
+    /// # Errors
+    /// Those of [`Bundle::open`] and [`Deblurrer::new`], and [`Error::Steps`].
+    pub fn load(
+        context: Context<'_>,
+        settings: &Settings,
+        reusable: Option<Reusable>,
+    ) -> Result<(Self, Deblurrers), Error> {
         let bundle = match settings.model.as_str() {
             "" => Bundle::builtin()?,
             folder => Bundle::open(Path::new(folder))?,
         };
         let search = Search {
             library: settings.library(),
-            beside: self.plugin_folder().into_iter().collect(),
+            beside: plugin_folder(context.element).into_iter().collect(),
             cache: settings.cache(),
         };
-        let asked = Asked {
-            model: bundle.hash().to_owned(),
+        let request = Request {
+            bundle_hash: bundle.hash().to_owned(),
             options: settings.options(),
             library: search.library.clone(),
             cache: search.cache.clone(),
         };
-        let (options, trial) = match kept {
-            Some(kept) if kept.asked == asked => (kept.options, kept.worker),
+        let (options, deblurrers) = match reusable {
+            Some(reusable) if reusable.request == request => (reusable.options, reusable.deblurrers),
             _ => {
-                let trial = self.try_out(&bundle, &asked.options, &search)?;
-                let (provider, precision) = (trial.deblurrer().provider(), trial.deblurrer().precision());
-                (
-                    Options {
-                        provider: Choice::Only(provider),
-                        precision: Some(precision),
-                        ..asked.options
-                    },
-                    trial,
-                )
+                let trial = try_model(context, &bundle, &request.options, &search)?;
+                let options = Options {
+                    provider: Choice::Only(trial.full().provider()),
+                    precision: Some(trial.full().precision()),
+                    ..request.options
+                };
+                (options, trial)
             }
         };
-        let (steps, max) = (settings.steps as usize, trial.deblurrer().max_steps());
+        let (steps, max) = (settings.frame.steps as usize, deblurrers.full().max_steps());
         if steps > max {
-            return Err(engine::Error::Steps { steps, max });
+            return Err(Error::Steps { steps, max });
         }
-        *lock(&self.worker) = Some(trial);
-        Ok(Loaded {
+        let loaded = Self {
             bundle,
             options,
             search,
-            asked,
-        })
+            request,
+        };
+        Ok((loaded, deblurrers))
     }
 
-    fn try_out(&self, bundle: &Bundle, options: &Options, search: &Search) -> Result<Worker, engine::Error> {
-        let runtime = engine::runtime(search)?;
+    /// Makes the sessions for the frames of new caps. Posts that this begins; see [`post_loaded`].
+    ///
+    /// # Errors
+    /// Those of [`Deblurrer::new`].
+    pub fn for_size(&self, context: Context<'_>, size: FrameSize) -> Result<Deblurrers, Error> {
+        let options = Options {
+            settings: engine::Settings {
+                // A file can wait for the fastest kernels to be found, a camera cannot.
+                thorough: !context.upstream_is_live(),
+                ..self.options.settings
+            },
+            ..self.options
+        };
+        make_sessions(context, &self.bundle, &options, &self.search, size)
+    }
+
+    /// Makes the sessions for frames that are reduced by `reduction`, on the same provider.
+    ///
+    /// # Errors
+    /// Those of [`Deblurrer::with_canceler`].
+    pub fn reduced(&self, reduction: usize, size: FrameSize, canceler: Canceler) -> Result<Deblurrer, Error> {
+        let options = Options {
+            reduction,
+            ..self.options
+        };
+        Deblurrer::with_canceler(&self.bundle, &options, &self.search, size, canceler)
+    }
+
+    /// Returns the divisor of the sides that the properties ask for.
+    pub fn reduction(&self) -> usize {
+        self.options.reduction
+    }
+
+    /// Returns the model's own smoothing of priors.
+    pub fn prior_smoothing(&self) -> f64 {
+        self.bundle.manifest().prior.smoothing
+    }
+
+    /// Returns what the next start can use again.
+    pub fn reusable(&self, deblurrers: Deblurrers) -> Reusable {
+        Reusable {
+            request: self.request.clone(),
+            options: self.options,
+            deblurrers,
+        }
+    }
+
+    /// Tells applications what runs, and why nothing better does.
+    pub fn announce(&self, context: Context<'_>, deblurrers: &Deblurrers) {
+        let (provider, precision) = (deblurrers.full().provider(), deblurrers.full().precision());
+        let (name, label) = (&self.bundle.manifest().name, self.bundle.label());
         gst::info!(
             CAT,
-            imp = self,
-            "ONNX Runtime {} from {:?}",
-            runtime.version(),
-            runtime.path()
+            obj = context.element,
+            "model {name} ({label}) on {provider} in {precision}"
         );
-        let trial = self.sessions(bundle, options, search, TRIAL)?;
-        self.ready();
-        Ok(trial)
+        context.shared().provider = Some(provider);
+        post_provider(context.element, deblurrers.full());
+        context.element.notify("active-provider");
     }
+}
 
-    /// Makes the sessions for frames of a size, which takes seconds, and says that it begins; whoever asked says when all is ready.
-    pub(super) fn sessions(
-        &self,
-        bundle: &Bundle,
-        options: &Options,
-        search: &Search,
-        size: FrameSize,
-    ) -> Result<Worker, engine::Error> {
-        // Whoever waits is told how long it may be.
-        let text = if options.provider == Choice::Only(Provider::TensorRt) {
-            "Loading the model; where TensorRT has no engine for it yet, building one takes minutes"
-        } else {
-            "Loading the model"
-        };
-        self.post_progress(gst::ProgressType::Start, text);
-        let deblurrer = Deblurrer::new(bundle, options, search, size);
-        deblurrer
-            .inspect_err(|_| self.post_progress(gst::ProgressType::Error, "The model cannot be used"))
-            .map(|deblurrer| Worker::new(deblurrer, options.reduction))
-    }
+/// Posts that the sessions are made and that frames may come.
+pub fn post_loaded(context: Context<'_>) {
+    post_progress(context.element, gst::ProgressType::Complete, "The model is loaded");
+}
 
-    /// With the time that providers may take before the first frame.
-    pub(super) fn for_this_stream(&self, options: Options) -> Options {
-        Options {
-            settings: engine::Settings {
-                thorough: !self.upstream_is_live(),
-                ..options.settings
-            },
-            ..options
-        }
-    }
+fn try_model(context: Context<'_>, bundle: &Bundle, options: &Options, search: &Search) -> Result<Deblurrers, Error> {
+    let runtime = engine::runtime(search)?;
+    gst::info!(
+        CAT,
+        obj = context.element,
+        "ONNX Runtime {} from {:?}",
+        runtime.version(),
+        runtime.path()
+    );
+    let trial = make_sessions(context, bundle, options, search, TRIAL)?;
+    post_loaded(context);
+    Ok(trial)
+}
 
-    /// Sessions are made, and frames may come.
-    pub(super) fn ready(&self) {
-        self.post_progress(gst::ProgressType::Complete, "The model is loaded");
-    }
+/// Makes sessions, which takes seconds. Posts that this begins, and if it fails; the caller posts that all is ready.
+fn make_sessions(
+    context: Context<'_>,
+    bundle: &Bundle,
+    options: &Options,
+    search: &Search,
+    size: FrameSize,
+) -> Result<Deblurrers, Error> {
+    let text = if options.provider == Choice::Only(Provider::TensorRt) {
+        "Loading the model; building an engine for TensorRT takes minutes if none is cached"
+    } else {
+        "Loading the model"
+    };
+    post_progress(context.element, gst::ProgressType::Start, text);
+    Deblurrer::new(bundle, options, search, size)
+        .inspect_err(|_| post_progress(context.element, gst::ProgressType::Error, "The model cannot be used"))
+        .map(|deblurrer| Deblurrers::new(deblurrer, options.reduction))
+}
 
-    /// Keeps the sessions for the next start, if they are good for one.
-    pub(super) fn keep(&self) {
-        let (worker, loaded) = (lock(&self.worker).take(), lock(&self.loaded).take());
-        if self.spoiled.swap(false, Ordering::Relaxed) {
-            return;
-        }
-        *lock(&self.kept) = worker.zip(loaded).map(|(worker, loaded)| Kept {
-            asked: loaded.asked.clone(),
-            options: loaded.options,
-            worker,
-        });
-    }
-
-    fn plugin_folder(&self) -> Option<PathBuf> {
-        let plugin = self.obj().factory()?.plugin()?;
-        plugin.filename()?.parent().map(Path::to_owned)
-    }
-
-    /// Says on the bus and in the log what runs, and why nothing better does.
-    pub(super) fn announce(&self, loaded: &Loaded) {
-        let (provider, precision, refused) = match &*lock(&self.worker) {
-            Some(worker) => {
-                let deblurrer = worker.deblurrer();
-                (
-                    deblurrer.provider(),
-                    deblurrer.precision(),
-                    deblurrer.refused().to_vec(),
-                )
-            }
-            None => return,
-        };
-        let (name, label) = (&loaded.bundle.manifest().name, loaded.bundle.label());
-        gst::info!(CAT, imp = self, "model {name} ({label}) on {provider} in {precision}");
-        let mut structure = gst::Structure::builder("blurdm-provider")
-            .field("provider", provider.nick())
-            .field("precision", precision.nick());
-        for (provider, reason) in refused {
-            gst::info!(CAT, imp = self, "{provider} cannot be used: {reason}");
-            structure = structure.field(format!("refused-{}", provider.nick()), reason);
-        }
-        *lock(&self.provider) = Some(provider);
-        let message = gst::message::Element::builder(structure.build())
-            .src(&*self.obj())
-            .build();
-        self.post_message(message);
-        self.obj().notify("active-provider");
-    }
+/// Returns the folder of the plugin's file; `None` if the plugin is linked statically.
+fn plugin_folder(element: &gst_base::BaseTransform) -> Option<PathBuf> {
+    let plugin = element.factory()?.plugin()?;
+    plugin.filename()?.parent().map(Path::to_owned)
 }

@@ -1,243 +1,345 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames that are restored beside the stream: what departs, what arrives, and when all must have arrived.
+//! The way of one frame: what becomes of it, its restoration in the streaming thread or in flight, and what is done if that fails.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{mem, time::Instant};
 
-#[cfg(feature = "cuda-memory")]
-use super::{cuda_memory, flight::OnDevice};
-use super::{
-    flight::{AHEAD, Arrival, Failure, Flight, Flown, Frames, Passenger},
-    imp::{BlurDm, CAT, CUT, lock},
-    worker::{Work, Worker},
-};
-use gst::{prelude::*, subclass::prelude::*};
+use gst::prelude::*;
 use gst_base::{
     prelude::*,
-    subclass::{
-        base_transform::{GenerateOutputSuccess, InputBuffer, PrepareOutputBufferSuccess},
-        prelude::*,
+    subclass::base_transform::{GenerateOutputSuccess, PrepareOutputBufferSuccess},
+};
+use gst_video::{VideoFrameRef, prelude::*};
+
+use super::{
+    adaptation::Adaptation,
+    buffers::FrameFailure,
+    context::Context,
+    deblurrers::FrameOptions,
+    formats::pictures,
+    in_flight::{CollectedFrame, Frame, NextFrame, SubmittedFrame},
+    lateness,
+    loading::LoadedModel,
+    state::State,
+};
+use crate::{
+    element::{
+        enums::OnError,
+        errors::{text, to_message},
+        messages::CAT,
+        timing::{deadline::Decision, stats::RestoredFrame},
     },
+    engine::Error,
+    frame::{Picture, PictureMut},
 };
 
-impl BlurDm {
-    /// New caps: from now on frames are restored beside the stream, or not. Gives the worker back, rehearsed where it will work.
-    pub(super) fn begin_flight(&self, worker: Worker, info: &gst_video::VideoInfo) -> Option<Worker> {
-        let asked = lock(&self.settings).frames_in_flight as usize;
-        let on_gpu = worker.deblurrer().provider().on_gpu();
-        let beside = if asked == 0 { on_gpu } else { asked > AHEAD };
-        let mut flight = beside.then(|| Flight::new(info.clone())).and_then(|flight| {
-            flight
-                .inspect_err(|error| {
-                    gst::warning!(CAT, imp = self, "frames are restored in the stream's thread: {error}")
-                })
-                .ok()
-        });
-        let worker = match &mut flight {
-            Some(flight) if on_gpu => flight.rehearse(worker),
-            _ => Some(worker),
-        };
-        let fps = info.fps();
-        let interval = if fps.numer() > 0 {
-            Duration::from_secs_f64(f64::from(fps.denom()) / f64::from(fps.numer()))
-        } else {
-            Duration::ZERO
-        };
-        self.hold(if flight.is_some() { interval } else { Duration::ZERO });
-        let last = std::mem::replace(&mut *lock(&self.flight), flight);
-        // Its thread is waited for without the lock.
-        drop(last);
-        worker
-    }
+/// Flags of a frame that does not follow the one before it.
+const DISCONTINUITY: gst::BufferFlags = gst::BufferFlags::DISCONT.union(gst::BufferFlags::RESYNC);
 
-    /// Frames of one pool that the element keeps from others meanwhile.
-    pub(super) fn kept_frames(&self) -> u32 {
-        if lock(&self.flight).is_some() { AHEAD as u32 } else { 0 }
-    }
-
-    /// How long a frame that is restored waits for the next one; part of the latency.
-    fn hold(&self, time: Duration) {
-        let changed = lock(&self.latency).hold(time);
-        if changed {
-            self.post_message(gst::message::Latency::builder().src(&*self.obj()).build());
-        }
-    }
-
-    /// Takes the frame that came, if one did, and gives the one that is due, if one is.
-    pub(super) fn fly(&self, flight: &mut Flight) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        if let Some(buffer) = self.take_queued_buffer() {
-            if self.obj().is_passthrough() {
-                flight.pass(buffer);
-            } else if self.drop.swap(false, Ordering::Relaxed) {
-                flight.gap = true;
-            } else {
-                self.depart(flight, buffer)?;
-            }
-        }
-        if !flight.is_due() {
-            return Ok(GenerateOutputSuccess::NoOutput);
-        }
-        Ok(match self.arrive(flight)? {
-            Some(buffer) => GenerateOutputSuccess::Buffer(buffer),
-            None => GenerateOutputSuccess::NoOutput,
-        })
-    }
-
-    fn depart(&self, flight: &mut Flight, buffer: gst::Buffer) -> Result<(), gst::FlowError> {
-        let prepared = self.prepare_output_buffer(InputBuffer::Readable(&buffer))?;
-        let PrepareOutputBufferSuccess::Buffer(mut out) = prepared else {
-            flight.pass(buffer);
-            return Ok(());
-        };
-        let flags = buffer.flags();
-        if std::mem::take(&mut flight.gap) {
-            out.make_mut().set_flags(gst::BufferFlags::DISCONT);
-        }
-        if flight.info.fps().numer() == 0
-            && let Some(duration) = buffer.duration()
+/// Decides what becomes of a frame before the base class handles it. Changes controlled properties and the level.
+pub fn decide(state: &mut State, context: Context<'_>, frame: &gst::BufferRef) -> Decision {
+    state.reclaim_deblurrers();
+    context.sync_controlled_properties(frame);
+    let settings = context.frame_settings();
+    let decision = if settings.is_passthrough() {
+        context.shared().stats.passed_through();
+        Decision::PassThrough
+    } else {
+        if settings.adaptive
+            && let Some(deblurrers) = &mut state.deblurrers
         {
-            self.hold(duration.into());
+            let live = state.liveness.get(context);
+            state
+                .adaptation
+                .before_frame(context, &state.loaded, deblurrers, frame, live);
         }
-        let Some(mut worker) = lock(&self.worker).take() else {
-            return Err(self.no_worker());
+        lateness::decide(context, &mut state.liveness, &mut state.blocked_downstream, frame)
+    };
+    state.discontinuity |= decision != Decision::Restore;
+    state.drop_frame = decision == Decision::Drop;
+    decision
+}
+
+/// Restores a frame in the streaming thread.
+///
+/// # Errors
+/// [`gst::FlowError::Flushing`] if it was cancelled, and errors that are also posted.
+pub fn restore(
+    state: &mut State,
+    context: Context<'_>,
+    inframe: &VideoFrameRef<&gst::BufferRef>,
+    outframe: &mut VideoFrameRef<&mut gst::BufferRef>,
+) -> Result<gst::FlowSuccess, gst::FlowError> {
+    if mem::take(&mut state.drop_frame) {
+        return Ok(gst_base::BASE_TRANSFORM_FLOW_DROPPED);
+    }
+    let (original, mut out) = pictures(inframe, outframe).map_err(|error| post_unusable(context, &error))?;
+    let flags = inframe.buffer().flags();
+    if flags.contains(gst::BufferFlags::GAP) {
+        pass_gap(state, context);
+        out.copy(&original);
+    } else {
+        restore_pictures(state, context, &original, &mut out, flags)?;
+    }
+    Ok(gst::FlowSuccess::Ok)
+}
+
+fn restore_pictures(
+    state: &mut State,
+    context: Context<'_>,
+    original: &Picture<'_>,
+    out: &mut PictureMut<'_>,
+    flags: gst::BufferFlags,
+) -> Result<(), gst::FlowError> {
+    let started = Instant::now();
+    let options = frame_options(context, &state.loaded, &state.adaptation);
+    let Some(deblurrers) = &mut state.deblurrers else {
+        return Err(post_no_caps(context));
+    };
+    if mem::take(&mut state.discontinuity) || flags.intersects(DISCONTINUITY) {
+        deblurrers.reset_history();
+    }
+    match deblurrers.restore(original, out, options) {
+        Ok(timing) => {
+            let frame = RestoredFrame {
+                timing,
+                reduction: options.reduction,
+                prior_age: deblurrers.prior_age(),
+                cost: started.elapsed(),
+            };
+            record(state, context, frame);
+        }
+        Err(error) => {
+            handle_failure(state, context, &error)?;
+            out.copy(original);
+        }
+    }
+    Ok(())
+}
+
+/// Submits `buffer`, if a frame has arrived, and returns the frame that goes on, if one is due. `prepare_out` returns the output buffer.
+///
+/// # Errors
+/// As [`restore`].
+pub fn generate(
+    state: &mut State,
+    context: Context<'_>,
+    buffer: Option<gst::Buffer>,
+    prepare_out: impl FnOnce(&gst::Buffer) -> Result<PrepareOutputBufferSuccess, gst::FlowError>,
+) -> Result<GenerateOutputSuccess, gst::FlowError> {
+    if let Some(buffer) = buffer {
+        submit(state, context, buffer, prepare_out)?;
+    }
+    let due = state.in_flight.as_ref().is_some_and(|in_flight| in_flight.is_due());
+    let next = if due { next_output(state, context)? } else { None };
+    Ok(next.map_or(GenerateOutputSuccess::NoOutput, GenerateOutputSuccess::Buffer))
+}
+
+fn submit(
+    state: &mut State,
+    context: Context<'_>,
+    buffer: gst::Buffer,
+    prepare_out: impl FnOnce(&gst::Buffer) -> Result<PrepareOutputBufferSuccess, gst::FlowError>,
+) -> Result<(), gst::FlowError> {
+    let Some(in_flight) = &mut state.in_flight else {
+        return Ok(());
+    };
+    if context.element.is_passthrough() {
+        in_flight.push_unchanged(buffer);
+        return Ok(());
+    }
+    if mem::take(&mut state.drop_frame) {
+        in_flight.dropped = true;
+        return Ok(());
+    }
+    let PrepareOutputBufferSuccess::Buffer(mut out) = prepare_out(&buffer)? else {
+        in_flight.push_unchanged(buffer);
+        return Ok(());
+    };
+    let flags = buffer.flags();
+    if mem::take(&mut in_flight.dropped) {
+        out.make_mut().set_flags(gst::BufferFlags::DISCONT);
+    }
+    if in_flight.info.fps().numer() == 0
+        && let Some(duration) = buffer.duration()
+    {
+        context.set_latency_wait(duration.into());
+    }
+    let options = frame_options(context, &state.loaded, &state.adaptation);
+    let mut frame = in_flight
+        .frame(buffer, out, options)
+        .map_err(|failure| post_unusable(context, &failure))?;
+    if flags.contains(gst::BufferFlags::GAP) {
+        frame
+            .copy_original()
+            .map_err(|failure| post_unusable(context, &failure))?;
+        pass_gap(state, context);
+        let out = output(state, context, frame)?;
+        if let Some(in_flight) = &mut state.in_flight {
+            in_flight.push_unchanged(out);
+        }
+        return Ok(());
+    }
+    let Some(mut deblurrers) = state.deblurrers.take() else {
+        return Err(post_no_caps(context));
+    };
+    if mem::take(&mut state.discontinuity) || flags.intersects(DISCONTINUITY) {
+        deblurrers.reset_history();
+    }
+    in_flight.submit(deblurrers, frame).map_err(|deblurrers| {
+        state.deblurrers = Some(*deblurrers);
+        gst::element_error!(
+            context.element,
+            gst::CoreError::Thread,
+            ("the thread that restores frames has ended")
+        );
+        gst::FlowError::Error
+    })
+}
+
+/// Pushes all frames in flight, before what follows them in the stream. Discards them if one cannot be pushed.
+pub fn drain(state: &mut State, context: Context<'_>) {
+    state.reclaim_deblurrers();
+    while state.in_flight.as_ref().is_some_and(|in_flight| !in_flight.is_empty()) {
+        let pushed = match next_output(state, context) {
+            Ok(Some(buffer)) => context.element.src_pad().push(buffer).map(|_| ()),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
         };
-        if self.cut.swap(false, Ordering::Relaxed) || flags.intersects(CUT) {
-            worker.forget();
+        if let Err(error) = pushed {
+            gst::debug!(CAT, obj = context.element, "frames in flight are discarded: {error}");
+            state.discard_in_flight();
         }
-        let passenger = match self.passenger(flight, buffer, out) {
-            Ok(passenger) => passenger,
-            Err(error) => {
-                *lock(&self.worker) = Some(worker);
-                return Err(error);
-            }
-        };
-        // A gap has nothing in it to restore.
-        if flags.contains(gst::BufferFlags::GAP) {
-            *lock(&self.worker) = Some(worker);
-            return self.pass_gap(flight, passenger);
-        }
-        flight.depart(worker, passenger).map_err(|worker| {
-            *lock(&self.worker) = Some(*worker);
-            gst::element_imp_error!(
-                self,
-                gst::CoreError::Thread,
-                ("the thread that restores frames has ended")
-            );
-            gst::FlowError::Error
-        })
-    }
-
-    fn passenger(
-        &self,
-        flight: &mut Flight,
-        buffer: gst::Buffer,
-        out: gst::Buffer,
-    ) -> Result<Passenger, gst::FlowError> {
-        let (sampling, finish) = self.asked();
-        let level = self.level();
-        let work = Work {
-            sampling: level.sampling(sampling),
-            finish,
-            reduction: level.reduction,
-        };
-        let frames = frames(buffer, out, &flight.info, work).map_err(|failure| self.not_a_frame(&failure))?;
-        Ok(Passenger {
-            frames: Some(frames),
-            work,
-            scratch: flight.scratch(),
-        })
-    }
-
-    fn pass_gap(&self, flight: &mut Flight, mut passenger: Passenger) -> Result<(), gst::FlowError> {
-        passenger
-            .with(|original, out, _| out.copy(original))
-            .map_err(|failure| self.not_a_frame(&failure))?;
-        lock(&self.stats).passed();
-        self.cut.store(true, Ordering::Relaxed);
-        let out = self.out_of(flight, passenger)?;
-        flight.pass(out);
-        Ok(())
-    }
-
-    /// Waits for the oldest frame.
-    fn arrive(&self, flight: &mut Flight) -> Result<Option<gst::Buffer>, gst::FlowError> {
-        match flight.next() {
-            None => Ok(None),
-            Some(Arrival::Passed(buffer)) => Ok(Some(buffer)),
-            Some(Arrival::Flown(flown)) => self.land(flight, *flown).map(Some),
-        }
-    }
-
-    fn land(&self, flight: &mut Flight, flown: Flown) -> Result<gst::Buffer, gst::FlowError> {
-        let prior_age = flown.prior_age;
-        let (mut passenger, ended) = flown.end();
-        let reduction = passenger.work.reduction;
-        match ended {
-            Ok((timing, cost)) => self.restored(timing, reduction, prior_age, cost),
-            Err(Failure::Engine(error)) => passenger
-                .with(|original, out, _| self.not_restored(&error, original, out))
-                .map_err(|failure| self.not_a_frame(&failure))??,
-            Err(failure) => return Err(self.not_a_frame(&failure)),
-        }
-        self.out_of(flight, passenger)
-    }
-
-    fn out_of(&self, flight: &mut Flight, passenger: Passenger) -> Result<gst::Buffer, gst::FlowError> {
-        flight.recycle(passenger.scratch);
-        let out = passenger.frames.map(Frames::into_out);
-        out.ok_or_else(|| self.not_a_frame(&Failure::Unmappable))
-    }
-
-    /// Waits until no frame is with the thread, and takes the worker back.
-    pub(super) fn bring_home(&self) {
-        self.with_flight(|_| {});
-    }
-
-    /// Does something with the frames on their way, the worker being at home.
-    fn with_flight(&self, run: impl FnOnce(&mut Flight)) {
-        let Some(mut flight) = lock(&self.flight).take() else {
-            return;
-        };
-        if let Some(worker) = flight.recall() {
-            *lock(&self.worker) = Some(worker);
-        }
-        run(&mut flight);
-        *lock(&self.flight) = Some(flight);
-    }
-
-    /// Has all frames on their way go out, before what follows them in the stream.
-    pub(super) fn drain(&self) {
-        self.with_flight(|flight| {
-            while !flight.is_empty() {
-                let pushed = match self.arrive(flight) {
-                    Ok(Some(buffer)) => self.obj().src_pad().push(buffer).map(|_| ()),
-                    Ok(None) => Ok(()),
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = pushed {
-                    gst::debug!(CAT, imp = self, "frames on their way are given up: {error}");
-                    flight.clear();
-                }
-            }
-        });
-    }
-
-    /// Gives up the frames on their way; with the run cancelled before, that is soon done.
-    pub(super) fn abandon(&self) {
-        self.with_flight(Flight::clear);
     }
 }
 
-/// Both frames, mapped to where the model is to find them.
-fn frames(buffer: gst::Buffer, out: gst::Buffer, info: &gst_video::VideoInfo, work: Work) -> Result<Frames, Failure> {
-    #[cfg(feature = "cuda-memory")]
-    if work.finish.is_plain() && work.reduction == 1 && cuda_memory::holds(&buffer) && cuda_memory::holds(&out) {
-        let frame = cuda_memory::Mapped::readable(buffer, info).map_err(|_| Failure::Unmappable)?;
-        let out = cuda_memory::Mapped::writable(out, info).map_err(|_| Failure::Unmappable)?;
-        let info = info.clone();
-        return Ok(Frames::OnDevice(Box::new(OnDevice { frame, out, info })));
+/// Handles the end of a flush: discards the frames in flight and what downstream said about time, and lets frames run again.
+pub fn flush(state: &mut State, context: Context<'_>) {
+    state.discard_in_flight();
+    state.discontinuity = true;
+    let canceler = {
+        let mut shared = context.shared();
+        shared.deadline.flush();
+        shared.canceler.clone()
+    };
+    if let Some(canceler) = canceler {
+        canceler.resume();
     }
-    #[cfg(not(feature = "cuda-memory"))]
-    let _ = work;
-    Frames::mapped(buffer, out, info)
+}
+
+/// Removes the oldest frame in flight, and blocks until it is restored.
+fn next_output(state: &mut State, context: Context<'_>) -> Result<Option<gst::Buffer>, gst::FlowError> {
+    match state.in_flight.as_mut().and_then(|in_flight| in_flight.next()) {
+        None => Ok(None),
+        Some(NextFrame::Done(buffer)) => Ok(Some(buffer)),
+        Some(NextFrame::Submitted(frame)) => collect(state, context, *frame).map(Some),
+    }
+}
+
+fn collect(state: &mut State, context: Context<'_>, submitted: SubmittedFrame) -> Result<gst::Buffer, gst::FlowError> {
+    let CollectedFrame {
+        mut frame,
+        reduction,
+        prior_age,
+        result,
+    } = submitted.collect();
+    match result {
+        Ok((timing, cost)) => {
+            let frame = RestoredFrame {
+                timing,
+                reduction,
+                prior_age,
+                cost,
+            };
+            record(state, context, frame);
+        }
+        Err(FrameFailure::Engine(error)) => {
+            handle_failure(state, context, &error)?;
+            frame
+                .copy_original()
+                .map_err(|failure| post_unusable(context, &failure))?;
+        }
+        Err(failure) => return Err(post_unusable(context, &failure)),
+    }
+    output(state, context, frame)
+}
+
+/// Returns the output buffer of a frame that goes on.
+fn output(state: &mut State, context: Context<'_>, frame: Frame) -> Result<gst::Buffer, gst::FlowError> {
+    let (out, scratch) = frame.into_output();
+    if let Some(in_flight) = &mut state.in_flight {
+        in_flight.recycle(scratch);
+    }
+    out.map_err(|failure| post_unusable(context, &failure))
+}
+
+/// Returns how the next frame is restored.
+fn frame_options(context: Context<'_>, loaded: &LoadedModel, adaptation: &Adaptation) -> FrameOptions {
+    let settings = context.frame_settings();
+    let level = adaptation.level(settings.adaptive);
+    FrameOptions {
+        sampling: level.sampling(settings.sampling(loaded.prior_smoothing())),
+        finish: settings.finish(),
+        reduction: level.reduction,
+    }
+}
+
+/// Takes note of a gap, in which there is nothing to restore: the original goes on.
+fn pass_gap(state: &mut State, context: Context<'_>) {
+    context.shared().stats.passed_through();
+    state.discontinuity = true;
+}
+
+/// Takes note of a frame that was restored.
+fn record(state: &mut State, context: Context<'_>, frame: RestoredFrame) {
+    state.failing = false;
+    context.shared().stats.restored(frame);
+    context.update_latency();
+}
+
+/// Does what `on-error` says about a frame that could not be restored. If it returns `Ok`, the original goes on.
+fn handle_failure(state: &mut State, context: Context<'_>, error: &Error) -> Result<(), gst::FlowError> {
+    state.discontinuity = true;
+    // Whoever flushes or stops the element knows.
+    if matches!(error, Error::Cancelled) {
+        return Err(gst::FlowError::Flushing);
+    }
+    state.graph_failed |= matches!(error, Error::Inference { .. });
+    match context.frame_settings().on_error {
+        OnError::Fail => {
+            context.element.post_error_message(to_message(error));
+            Err(gst::FlowError::Error)
+        }
+        OnError::Passthrough => {
+            // One warning for consecutive frames that fail.
+            if mem::replace(&mut state.failing, true) {
+                gst::debug!(CAT, obj = context.element, "{error}");
+            } else {
+                let text = text(error);
+                gst::element_warning!(
+                    context.element,
+                    gst::StreamError::Failed,
+                    ("{text}; frames are passed through unchanged")
+                );
+            }
+            context.shared().stats.passed_through();
+            Ok(())
+        }
+    }
+}
+
+/// Posts that a buffer does not hold a frame.
+fn post_unusable(context: Context<'_>, error: &impl std::error::Error) -> gst::FlowError {
+    gst::element_error!(context.element, gst::StreamError::Format, ("{error}"));
+    gst::FlowError::Error
+}
+
+/// Posts that a frame arrived before caps.
+fn post_no_caps(context: Context<'_>) -> gst::FlowError {
+    gst::element_error!(
+        context.element,
+        gst::CoreError::Negotiation,
+        ("a frame arrived before its caps")
+    );
+    gst::FlowError::NotNegotiated
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! How much of the work a frame gets when there is not enough time for all of it.
+//! How much of the work a frame gets where there is not enough time for all of it.
 
 use std::time::Duration;
 
@@ -9,100 +9,103 @@ use crate::{
     frame::reduced_side,
 };
 
-/// A way to restore frames that costs less than the one before it.
+/// How much of the work a frame gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Level {
-    /// See [`crate::engine::Options::reduction`].
+pub struct Level {
+    /// The divisor of a frame's sides at the working scale, as in [`crate::engine::Options::reduction`].
     pub reduction: usize,
-    /// The least number of frames that one prior serves.
-    interval: u32,
-    /// What a frame costs, relative to the first level.
+    /// The least number of frames that share one prior.
+    prior_interval: u32,
+    /// The expected cost relative to the first level.
     cost: f64,
 }
 
-/// What frames of a reduction cost, relative to whole ones, as far as can be said of any model and machine: the share of pixels, and a bit
-/// for what is done in full size.
+/// Reductions, and the cost of a frame relative to one that is not reduced. Without knowledge of the model and the machine this is the
+/// share of the pixels, and a little for the work that remains in full size.
 const COSTS: [(usize, f64); 4] = [(1, 1.0), (2, 0.27), (3, 0.14), (4, 0.09)];
 
-/// Frames that one prior serves where not every frame has its own.
-const SHARED: u32 = 4;
+/// Frames that share one prior at every level but the first.
+const SHARED_PRIOR: u32 = 4;
 
-/// What is left of the cost then.
-const OF_SHARED: f64 = 0.95;
+/// The cost relative to the first level if only the prior is shared.
+const COST_WITH_SHARED_PRIOR: f64 = 0.95;
+
+/// The least shorter side of a reduced frame, in pixels. Smaller ones show too little to find the blur: at 213x120, long exposures lost
+/// 0.9 dB on average and up to 10 dB; at 320x180 they gained 0.7 to 0.8 dB (BENCHMARKS.md).
+const LEAST_SIDE: usize = 180;
+
+/// The share of the interval that restoring may take. The rest is for the other elements.
+const HEADROOM: f64 = 0.9;
+
+/// A dearer level is tried when it is expected to take no more than this share of the interval.
+const ROOM_TO_RISE: f64 = 0.7;
+
+/// Frames at a level before its cost counts as known.
+const SETTLING_FRAMES: u32 = 8;
+
+/// By how many the frames that cost too much must outnumber the others before the level falls.
+const OVERLOADED_FRAMES: u32 = 5;
+
+/// Cheap frames before a dearer level is tried, at first and at most. The number doubles with each attempt that failed.
+const PATIENCE: u32 = 60;
+const MOST_PATIENCE: u32 = 3840;
 
 impl Level {
-    /// All that is asked for: frames reduced by `reduction`.
-    const fn asked(reduction: usize) -> Self {
+    /// The level at which a frame gets everything that the properties ask for.
+    const fn whole(reduction: usize) -> Self {
         Self::new(reduction, 1, 1.0)
     }
 
-    /// What is asked for, and what costs less, for frames whose shorter side is `side`.
+    /// Returns all levels for frames whose shorter side is `side`, the cheapest last.
     fn all(reduction: usize, side: usize) -> Vec<Self> {
-        let whole = COSTS
+        let whole_cost = COSTS
             .iter()
             .find(|(known, _)| *known == reduction)
             .map_or(1.0, |(_, cost)| *cost);
-        let smaller = COSTS
+        let smaller_scales = COSTS
             .iter()
             .filter(|(further, _)| *further > reduction && reduced_side(side, *further) >= LEAST_SIDE)
-            .map(|&(further, cost)| Self::new(further, SHARED, cost / whole));
-        [Self::asked(reduction), Self::new(reduction, SHARED, OF_SHARED)]
-            .into_iter()
-            .chain(smaller)
-            .collect()
+            .map(|&(further, cost)| Self::new(further, SHARED_PRIOR, cost / whole_cost));
+        [
+            Self::whole(reduction),
+            Self::new(reduction, SHARED_PRIOR, COST_WITH_SHARED_PRIOR),
+        ]
+        .into_iter()
+        .chain(smaller_scales)
+        .collect()
     }
 
-    const fn new(reduction: usize, interval: u32, cost: f64) -> Self {
+    const fn new(reduction: usize, prior_interval: u32, cost: f64) -> Self {
         Self {
             reduction,
-            interval,
+            prior_interval,
             cost,
         }
     }
 
-    /// What is asked for, less what this level saves.
-    pub fn sampling(&self, mut asked: Sampling) -> Sampling {
-        asked.temporal.interval = asked.temporal.interval.max(self.interval);
-        if self.interval > 1 {
-            asked.steps = 1;
+    /// Returns the sampling of this level where the properties ask for `requested`.
+    pub fn sampling(&self, mut requested: Sampling) -> Sampling {
+        requested.temporal.interval = requested.temporal.interval.max(self.prior_interval);
+        if self.prior_interval > 1 {
+            requested.steps = 1;
         }
-        asked
+        requested
     }
 }
 
-/// Of a reduced frame, the shorter side in pixels: in smaller ones there is too little to find the blur by. At 213x120 exposures lost 0.9 dB on
-/// average and up to 10 dB, at 320x180 they gained 0.7 to 0.8 dB (BENCHMARKS.md).
-const LEAST_SIDE: usize = 180;
-
-/// The part of the time between frames that restoring may take: the rest is for whatever else there is to do.
-const HEADROOM: f64 = 0.9;
-
-/// A dearer level must be expected to take no more than this part of the time between frames before it is tried.
-const ROOM_TO_RISE: f64 = 0.7;
-
-/// Frames at a level before its cost is known.
-const SETTLING: u32 = 8;
-
-/// By how many the frames that cost too much must outnumber the others.
-const TOO_MANY: u32 = 5;
-
-/// Frames that must have cost little before a dearer level is tried, at first and at most. It doubles each time that was in vain.
-const PATIENCE: u32 = 60;
-const MOST_PATIENCE: u32 = 3840;
-
-/// What is known after a frame.
+/// What is known about time when a frame arrives.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Load {
-    /// What a frame takes, as a rule, at this level.
+pub struct Load {
+    /// The median cost at the present level.
     pub cost: Duration,
-    /// From one frame to the next; none if nobody says.
+    /// The time from one frame to the next; `None` if nothing states it.
     pub interval: Option<Duration>,
-    /// By how much everything before the sink is too slow, in total, if frames come late there.
+    /// How much too slow everything before the sink is, if frames are late there: the proportion of QOS events.
     pub proportion: Option<f64>,
 }
 
 impl Load {
-    /// Above 1 when frames take longer than they may.
+    /// Returns the load as one number, which is above 1 when frames cost more than they may.
     fn share(self) -> f64 {
         let own = self.interval.map_or(0.0, |interval| {
             self.cost.as_secs_f64() / (HEADROOM * interval.as_secs_f64())
@@ -111,29 +114,31 @@ impl Load {
     }
 }
 
-/// Chooses the level by the load.
+/// Chooses the level from the load.
 #[derive(Debug)]
-pub(super) struct Adaptive {
-    /// Those that can be had, each cheaper than the one before.
+pub struct Adaptive {
+    /// The levels that are available, each cheaper than the one before it.
     levels: Vec<Level>,
     level: usize,
     /// Frames at this level.
     settled: u32,
-    too_much: u32,
-    little: u32,
+    /// By how many the frames that cost too much outnumber the others.
+    overloaded: u32,
+    /// Consecutive frames that leave room for a dearer level.
+    cheap: u32,
     patience: u32,
-    /// This level was tried for want of load, and has not proved itself yet.
-    rose: bool,
+    /// The last change was to this dearer level, which has not proved itself yet.
+    on_trial: bool,
 }
 
 impl Default for Adaptive {
     fn default() -> Self {
-        Self::new(vec![Level::asked(1)])
+        Self::new(vec![Level::whole(1)])
     }
 }
 
 impl Adaptive {
-    /// For frames of this size, which are to be reduced by `reduction` at least.
+    /// Starts at the first level, for frames of `size` that the properties reduce by `reduction`.
     pub fn for_frames(size: FrameSize, reduction: usize) -> Self {
         Self::new(Level::all(reduction, size.width.min(size.height)))
     }
@@ -143,88 +148,89 @@ impl Adaptive {
             levels,
             level: 0,
             settled: 0,
-            too_much: 0,
-            little: 0,
+            overloaded: 0,
+            cheap: 0,
             patience: PATIENCE,
-            rose: false,
+            on_trial: false,
         }
     }
 
+    /// Returns the present level.
     pub fn level(&self) -> Level {
         self.levels[self.level]
     }
 
-    /// The level at which a frame gets all that is asked for.
-    pub fn whole(&self) -> Level {
+    /// Returns the level at which a frame gets everything that the properties ask for.
+    pub fn whole_level(&self) -> Level {
         self.levels[0]
     }
 
-    /// Whether a frame gets all that is asked for.
+    /// Returns whether the present level is the first.
     pub fn is_whole(&self) -> bool {
         self.level == 0
     }
 
-    /// By how much frames are reduced at a level that was just wanted.
+    /// Returns the reduction of a level that [`Adaptive::observe`] or [`Adaptive::cheaper_level`] has just returned.
     pub fn reduction(&self, level: usize) -> usize {
         self.levels[level].reduction
     }
 
-    /// Takes note of a frame, and tells the level that would suit better, if there is one.
+    /// Takes the load when a frame arrives. Returns the level to change to, if there is a better one.
     pub fn observe(&mut self, load: Load) -> Option<usize> {
         self.settled = self.settled.saturating_add(1);
-        if self.settled < SETTLING {
+        if self.settled < SETTLING_FRAMES {
             return None;
         }
         if load.share() > 1.0 {
-            self.little = 0;
-            self.too_much += 1;
-            return self.too_dear(load).filter(|_| self.too_much >= TOO_MANY);
+            self.cheap = 0;
+            self.overloaded += 1;
+            return self
+                .cheaper_level(load)
+                .filter(|_| self.overloaded >= OVERLOADED_FRAMES);
         }
-        self.too_much = self.too_much.saturating_sub(1);
+        self.overloaded = self.overloaded.saturating_sub(1);
         let dearer = self.level.checked_sub(1)?;
         let rise = self.levels[dearer].cost / self.level().cost;
-        self.little = if load.share() * rise * HEADROOM < ROOM_TO_RISE {
-            self.little + 1
+        self.cheap = if load.share() * rise * HEADROOM < ROOM_TO_RISE {
+            self.cheap + 1
         } else {
             0
         };
-        if self.little >= self.patience && self.rose {
-            self.rose = false;
+        if self.cheap >= self.patience && self.on_trial {
+            self.on_trial = false;
             self.patience = PATIENCE;
         }
-        (self.little >= self.patience).then_some(dearer)
+        (self.cheap >= self.patience).then_some(dearer)
     }
 
-    /// The level to go to at once, if this one costs too much and there is a cheaper one.
-    pub fn too_dear(&self, load: Load) -> Option<usize> {
-        (load.share() > 1.0 && self.level + 1 < self.levels.len()).then(|| self.cheaper(load))
-    }
-
-    /// The dearest level that ought to be cheap enough.
-    fn cheaper(&self, load: Load) -> usize {
-        let fits = |level: &usize| self.levels[*level].cost / self.level().cost * load.share() <= 1.0;
+    /// Returns the dearest level that is expected to suffice, or the last one; `None` if this level suffices or is the last one.
+    pub fn cheaper_level(&self, load: Load) -> Option<usize> {
         let last = self.levels.len() - 1;
-        (self.level + 1..=last).find(fits).unwrap_or(last)
+        if load.share() <= 1.0 || self.level >= last {
+            return None;
+        }
+        let suffices = |level: &usize| self.levels[*level].cost / self.level().cost * load.share() <= 1.0;
+        Some((self.level + 1..=last).find(suffices).unwrap_or(last))
     }
 
-    /// From now on frames are restored at this level.
+    /// Changes to a level.
     pub fn set(&mut self, level: usize) {
         let rises = level < self.level;
-        if !rises && self.rose {
+        if !rises && self.on_trial {
             self.patience = (self.patience * 2).min(MOST_PATIENCE);
         }
         *self = Self {
             level,
-            rose: rises,
+            on_trial: rises,
             patience: self.patience,
             ..Self::new(std::mem::take(&mut self.levels))
         };
     }
 
-    /// A level that is not the present one cannot be had, nor any that is cheaper.
+    /// Removes a level that is not available, and all cheaper ones. The present level stays.
     pub fn rule_out(&mut self, level: usize) {
         self.levels.truncate(level.max(self.level + 1));
-        self.too_much = 0;
+        self.overloaded = 0;
     }
 }
 
@@ -234,7 +240,6 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_millis(100);
 
-    /// For frames that may be reduced as far as any.
     fn adaptive() -> Adaptive {
         Adaptive::for_frames(
             FrameSize {
@@ -245,7 +250,7 @@ mod tests {
         )
     }
 
-    /// A machine on which a frame takes this many times the interval at the first level.
+    /// Runs on a machine on which a frame costs `demand` intervals at the first level. Returns the changes of level.
     fn run(adaptive: &mut Adaptive, demand: f64, frames: u32) -> Vec<usize> {
         let mut levels = Vec::new();
         for _ in 0..frames {
@@ -263,31 +268,35 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_is_fast_enough_does_all_the_work() {
+    fn a_fast_machine_does_all_the_work() {
         assert!(run(&mut adaptive(), 0.85, 10_000).is_empty());
     }
 
     #[test]
-    fn a_machine_that_is_too_slow_does_what_it_can_and_stays_there() {
+    fn a_slow_machine_falls_to_the_level_that_it_can_carry_and_stays_there() {
         for (demand, level) in [(0.92, 1), (2.0, 2), (4.0, 3), (8.0, 4), (100.0, 4)] {
             let mut adaptive = adaptive();
-            assert_eq!(run(&mut adaptive, demand, SETTLING + TOO_MANY), [level], "{demand}");
+            assert_eq!(
+                run(&mut adaptive, demand, SETTLING_FRAMES + OVERLOADED_FRAMES),
+                [level],
+                "{demand}"
+            );
             assert!(run(&mut adaptive, demand, 10_000).is_empty(), "{demand}");
         }
     }
 
     #[test]
-    fn when_load_falls_all_the_work_is_done_again() {
+    fn when_the_load_falls_the_level_rises_step_by_step() {
         let mut adaptive = adaptive();
         run(&mut adaptive, 8.0, 100);
         assert_eq!(run(&mut adaptive, 0.5, 1000), [3, 2, 1, 0]);
     }
 
     #[test]
-    fn a_rise_that_was_in_vain_is_tried_again_later_and_later() {
+    fn a_rise_that_failed_is_tried_again_later_and_later() {
         let mut adaptive = adaptive();
         adaptive.set(2);
-        // Less than expected at level 2, more at level 1.
+        // Level 2 costs less than expected, level 1 more.
         let mut tries = Vec::new();
         for frame in 0..20_000 {
             let cost = if adaptive.level().reduction == 1 { 1.2 } else { 0.1 };
@@ -308,18 +317,18 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_are_to_be_reduced_anyway_are_not_restored_at_a_larger_scale_for_want_of_load() {
+    fn frames_that_the_properties_reduce_are_never_restored_at_a_larger_scale() {
         let size = FrameSize {
             width: 1920,
             height: 1080,
         };
         let mut adaptive = Adaptive::for_frames(size, 2);
-        assert_eq!(adaptive.level(), Level::asked(2));
+        assert_eq!(adaptive.level(), Level::whole(2));
         assert!(run(&mut adaptive, 0.1, 1000).is_empty());
         run(&mut adaptive, 100.0, 100);
         assert_eq!(adaptive.level().reduction, 4);
         run(&mut adaptive, 0.1, 10_000);
-        assert_eq!(adaptive.level(), Level::asked(2));
+        assert_eq!(adaptive.level(), Level::whole(2));
     }
 
     #[test]
@@ -337,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_else_the_pipeline_does_counts_when_the_sink_says_that_it_is_too_much() {
+    fn a_sink_that_reports_overload_lowers_the_level_whatever_a_frame_costs() {
         let mut adaptive = adaptive();
         let load = Load {
             cost: INTERVAL / 2,
@@ -349,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_had_is_not_asked_for_again() {
+    fn a_level_that_was_ruled_out_is_not_chosen_again() {
         let mut adaptive = adaptive();
         adaptive.rule_out(2);
         assert_eq!(run(&mut adaptive, 8.0, 1000), [1]);

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the element has done so far, and how long it took.
+//! What the element has done since it started, and how long that took.
 
 use std::time::Duration;
 
 use crate::engine::Timing;
 
-/// Percentiles are those of this many frames.
+/// Frames over which the percentiles of the statistics are taken.
 const WINDOW: usize = 256;
 
-/// What a frame costs now is what this many took.
+/// Frames over which the present cost of a frame is taken.
 const RECENT: usize = 32;
 
-/// The times of the last frames, in a ring.
+/// The durations of one stage for the last `N` frames.
 #[derive(Debug)]
-struct Stage<const N: usize = WINDOW> {
-    times: [Duration; N],
-    /// Of all frames, kept or not.
+pub struct Stage<const N: usize = WINDOW> {
+    /// A ring.
+    durations: [Duration; N],
+    /// Frames so far, including those that the ring no longer holds.
     count: usize,
 }
 
 impl<const N: usize> Default for Stage<N> {
     fn default() -> Self {
         Self {
-            times: [Duration::ZERO; N],
+            durations: [Duration::ZERO; N],
             count: 0,
         }
     }
@@ -31,13 +32,14 @@ impl<const N: usize> Default for Stage<N> {
 
 impl<const LENGTH: usize> Stage<LENGTH> {
     fn record(&mut self, duration: Duration) {
-        self.times[self.count % LENGTH] = duration;
+        self.durations[self.count % LENGTH] = duration;
         self.count += 1;
     }
 
-    /// Nearest-rank percentiles; zero before the first frame. Sorts a copy on the stack: this runs for every frame.
-    fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [Duration; N] {
-        let mut sorted = self.times;
+    /// Returns nearest-rank percentiles, zero before the first frame. Sorts a copy on the stack, since this runs for every frame and
+    /// must not allocate.
+    pub fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [Duration; N] {
+        let mut sorted = self.durations;
         let sorted = &mut sorted[..self.count.min(LENGTH)];
         sorted.sort_unstable();
         shares.map(|share| {
@@ -47,97 +49,91 @@ impl<const LENGTH: usize> Stage<LENGTH> {
     }
 }
 
+/// Counts and durations since the element started.
 #[derive(Debug, Default)]
-pub(super) struct Stats {
-    frames: u64,
-    passed: u64,
-    late: u64,
-    dropped: u64,
-    reduced: u64,
-    /// What frames are reduced by now; 0 until one was restored.
-    reduction: usize,
-    prior_age: u32,
-    /// At the present level.
+pub struct Stats {
+    /// Frames that were restored.
+    pub restored: u64,
+    /// Frames that went on unchanged, `late` ones included.
+    pub passed_through: u64,
+    /// Frames that went on unchanged because they were late.
+    pub late: u64,
+    /// Frames that were dropped because they were late.
+    pub dropped: u64,
+    /// Restored frames whose working scale was smaller than 1.
+    pub reduced: u64,
+    /// The divisor of the last restored frame's sides; 0 before the first one.
+    pub reduction: usize,
+    /// How many frames before the last restored one its prior was sampled.
+    pub prior_age: u32,
+    /// The costs of frames at the present level.
     recent: Stage<RECENT>,
-    prior: Stage,
-    backbone: Stage,
-    total: Stage,
+    pub prior: Stage,
+    pub backbone: Stage,
+    pub total: Stage,
+}
+
+/// One restored frame.
+#[derive(Debug, Clone, Copy)]
+pub struct RestoredFrame {
+    pub timing: Timing,
+    /// The divisor of its sides at the working scale.
+    pub reduction: usize,
+    /// How many frames before it its prior was sampled.
+    pub prior_age: u32,
+    /// Everything that the element did for it.
+    pub cost: Duration,
 }
 
 impl Stats {
-    /// A frame reduced by `reduction` was restored with a prior sampled `prior_age` frames before; `total` includes what the element
-    /// itself does.
-    pub fn restored(&mut self, timing: Timing, reduction: usize, prior_age: u32, total: Duration) {
-        self.frames += 1;
-        self.reduced += u64::from(reduction > 1);
-        self.reduction = reduction;
-        self.recent.record(total);
-        self.prior_age = prior_age;
-        self.prior.record(timing.prior);
-        self.backbone.record(timing.backbone);
-        self.total.record(total);
+    pub fn restored(&mut self, frame: RestoredFrame) {
+        self.restored += 1;
+        self.reduced += u64::from(frame.reduction > 1);
+        self.reduction = frame.reduction;
+        self.prior_age = frame.prior_age;
+        self.recent.record(frame.cost);
+        self.prior.record(frame.timing.prior);
+        self.backbone.record(frame.timing.backbone);
+        self.total.record(frame.cost);
     }
 
-    /// What a frame will take was found out without one.
-    pub fn rehearsed(&mut self, cost: Duration) {
+    /// Takes note of a frame that went on unchanged for another reason than being late.
+    pub fn passed_through(&mut self) {
+        self.passed_through += 1;
+    }
+
+    pub fn passed_through_late(&mut self) {
+        self.late += 1;
+        self.passed_through += 1;
+    }
+
+    pub fn dropped_late(&mut self) {
+        self.dropped += 1;
+    }
+
+    /// Starts a level whose cost is not known.
+    pub fn start_level(&mut self) {
         self.recent = Stage::default();
+    }
+
+    /// Starts a level whose cost was measured in a warm-up.
+    pub fn start_level_at(&mut self, cost: Duration) {
+        self.start_level();
         self.recent.record(cost);
     }
 
-    /// What was known about costs is of no use any more.
-    pub fn begin_level(&mut self) {
-        self.recent = Stage::default();
+    /// Returns how many frames went on, restored or unchanged.
+    pub fn passed_on(&self) -> u64 {
+        self.restored + self.passed_through
     }
 
-    /// A frame went through as it was.
-    pub fn passed(&mut self) {
-        self.passed += 1;
-    }
-
-    /// A frame came too late, and passed or was dropped.
-    pub fn late(&mut self, dropped: bool) {
-        if dropped {
-            self.dropped += 1;
-        } else {
-            self.late += 1;
-            self.passed += 1;
-        }
-    }
-
-    /// Frames that went on, restored or not, and frames that did not.
-    pub fn outcome(&self) -> (u64, u64) {
-        (self.frames + self.passed, self.dropped)
-    }
-
-    /// What a frame takes, as a rule.
-    pub fn usual_cost(&self) -> Duration {
+    /// Returns the median cost at the present level.
+    pub fn median_cost(&self) -> Duration {
         self.recent.percentiles([0.5])[0]
     }
 
-    /// The cost that nearly every one of the last frames stayed under.
-    pub fn cost(&self) -> Duration {
+    /// Returns the cost that 95 % of the frames at the present level do not exceed.
+    pub fn high_cost(&self) -> Duration {
         self.recent.percentiles([0.95])[0]
-    }
-
-    pub fn to_structure(&self) -> gst::Structure {
-        let mut structure = gst::Structure::builder("blurdm-stats")
-            .field("frames", self.frames)
-            .field("passed", self.passed)
-            .field("late", self.late)
-            .field("dropped", self.dropped)
-            .field("reduced", self.reduced)
-            .field("working-scale", 1.0 / self.reduction.max(1) as f64)
-            .field("prior-age", self.prior_age);
-        for (name, stage) in [
-            ("prior", &self.prior),
-            ("backbone", &self.backbone),
-            ("total", &self.total),
-        ] {
-            let shares = [0.50, 0.95, 0.99];
-            for (share, value) in ["p50", "p95", "p99"].iter().zip(stage.percentiles(shares)) {
-                structure = structure.field(format!("{name}-ms-{share}"), value.as_secs_f64() * 1e3);
-            }
-        }
-        structure.build()
     }
 }
