@@ -75,7 +75,7 @@ fn at(reduction: usize, bundle: &Bundle, pairs: &[Pair]) -> Result<(Vec<f64>, f6
             other => other.insert(Deblurrer::new(bundle, &options, &Search::default(), size)?),
         };
         // The pictures are no video.
-        deblurrer.forget();
+        deblurrer.reset_history();
         let mut restored = vec![0; blurred.pixels.len()];
         let started = Instant::now();
         deblurrer.restore(&blurred.pixels, &mut restored, Sampling::default())?;

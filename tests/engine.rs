@@ -169,7 +169,7 @@ fn openvino_runs_where_its_library_lies_beside_the_runtime_and_is_refused_by_nam
     if has_library(Provider::OpenVino) {
         let mut deblurrer = deblurrer(Provider::OpenVino, size(width, height));
         assert_eq!(deblurrer.provider(), Provider::OpenVino);
-        assert!(deblurrer.refused().is_empty());
+        assert!(deblurrer.rejected_providers().is_empty());
         let frame = picture(width, height, 1);
         assert_ne!(restore(&mut deblurrer, &frame, 0), frame);
     } else {
@@ -208,13 +208,17 @@ fn auto_takes_the_best_that_runs_and_gives_reasons_for_what_it_passed_over() {
     the_runtime();
     let bundle = Bundle::builtin().unwrap();
     let mut deblurrer = Deblurrer::new(&bundle, &Options::default(), &Search::default(), size(32, 32)).unwrap();
-    let passed: Vec<Provider> = deblurrer.refused().iter().map(|(provider, _)| *provider).collect();
+    let passed: Vec<Provider> = deblurrer
+        .rejected_providers()
+        .iter()
+        .map(|(provider, _)| *provider)
+        .collect();
     let place = Provider::BEST_FIRST
         .iter()
         .position(|p| *p == deblurrer.provider())
         .unwrap();
     assert_eq!(passed, Provider::BEST_FIRST[..place]);
-    for (provider, reason) in deblurrer.refused() {
+    for (provider, reason) in deblurrer.rejected_providers() {
         assert!(!reason.trim().is_empty(), "{provider} was passed over without a reason");
         assert!(matches!(
             refusal(&options(*provider), size(32, 32)),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use common::{HANG, init, options, picture, size, the_runtime};
 use gst::prelude::*;
 use gst_check::Harness;
-use gstblurdm::engine::{Bundle, Deblurrer, Error, Options, Precision, Provider, Search, Settings, lacking};
+use gstblurdm::engine::{Bundle, Deblurrer, Error, Options, Precision, Provider, Search, Settings, missing_libraries};
 
 const FRAME: (usize, usize) = (640, 360);
 
@@ -83,7 +83,7 @@ fn cuda_restores_as_the_cpu_does() {
 
 #[test]
 fn tensorrt_restores_as_the_cpu_does_where_it_is_installed() {
-    let lacks = lacking(Provider::TensorRt, the_runtime());
+    let lacks = missing_libraries(Provider::TensorRt, the_runtime());
     if lacks.is_empty() {
         assert_parity(Provider::TensorRt, &[Precision::Fp16]);
     } else {

@@ -62,7 +62,7 @@ fn smoothing_leaves_a_share_of_the_prior_before() {
         priors.renew(Array1::from(sampled.to_vec()).view(), policy(1, 0.75));
         assert_eq!(priors.current().to_vec(), expected);
     }
-    priors.forget();
+    priors.reset();
     priors.renew(array![8.0, 8.0].view(), policy(1, 0.75));
     assert_eq!(priors.current().to_vec(), [8.0, 8.0]);
 }
@@ -76,7 +76,7 @@ fn a_repeated_frame_holds_the_prior_and_a_cut_ends_it() {
     assert_eq!(priors.due(policy(1, 0.5), false), Due::WarmStart);
     priors.hold();
     assert_eq!(priors.age(), 1);
-    priors.forget();
+    priors.reset();
     assert_eq!((priors.due(policy(9, 0.5), true), priors.age()), (Due::Sample, 0));
 }
 

@@ -44,7 +44,7 @@ pub enum Due {
 #[derive(Debug, Clone)]
 pub struct TemporalPrior {
     prior: Array1<f32>,
-    /// Frames that the prior has served; none before the first and after [`TemporalPrior::forget`].
+    /// Frames that the prior has served; none before the first and after [`TemporalPrior::reset`].
     served: u32,
 }
 
@@ -95,7 +95,7 @@ impl TemporalPrior {
     }
 
     /// What comes next has nothing to do with what came before.
-    pub fn forget(&mut self) {
+    pub fn reset(&mut self) {
         self.served = 0;
     }
 }

@@ -18,6 +18,7 @@ use gst_base::{
 use gst_video::subclass::prelude::*;
 
 use super::{
+    builtin_model,
     errors::to_message,
     messages::{CAT, log_runtime},
     settings::{PROPERTIES, Settings},
@@ -139,6 +140,10 @@ impl ElementImpl for BlurDm {
             drop(reusable);
         }
         changed
+    }
+
+    fn query(&self, query: &mut gst::QueryRef) -> bool {
+        builtin_model::answer(query) || ElementImplExt::parent_query(self, query)
     }
 }
 

@@ -51,7 +51,7 @@ pub fn post_provider(element: &gst_base::BaseTransform, deblurrer: &Deblurrer) {
     let mut structure = gst::Structure::builder("blurdm-provider")
         .field("provider", deblurrer.provider().nick())
         .field("precision", deblurrer.precision().nick());
-    for (provider, reason) in deblurrer.refused() {
+    for (provider, reason) in deblurrer.rejected_providers() {
         gst::info!(CAT, obj = element, "{provider} is not available: {reason}");
         structure = structure.field(format!("refused-{}", provider.nick()), reason);
     }

@@ -32,6 +32,7 @@
 //! `GstVideoFilter` turns QoS on, with which a model slower than the frame rate silently loses most frames. `blurdm` turns it off;
 //! `qos=true` turns it on again.
 
+pub mod builtin_model;
 mod enums;
 mod errors;
 mod imp;

@@ -15,9 +15,11 @@ pub enum Error {
         "no usable ONNX Runtime (1.{min} or later) was found; run `make install`, `pip install onnxruntime`, or set library-path or ORT_DYLIB_PATH to libonnxruntime.so (looked in: {}{})",
         list(.folders),
         refused_text(.refused),
-        min = super::runtime::MINIMUM_MINOR
+        min = .minimum_minor
     )]
     RuntimeMissing {
+        /// The oldest version that can be used, as in `1.minor`.
+        minimum_minor: u32,
         folders: Vec<PathBuf>,
         /// Libraries that were found and why they will not do.
         refused: Vec<String>,

@@ -11,7 +11,7 @@ use std::{
 #[cfg(feature = "cuda-memory")]
 use crate::engine::DeviceFrame;
 use crate::{
-    engine::{Begun, Deblurrer, Error, Sampling, Timing},
+    engine::{Deblurrer, Error, Sampling, Submission, Timing},
     frame::{Finish, Picture, PictureMut},
 };
 
@@ -76,14 +76,14 @@ impl Deblurrers {
     /// `options.reduction` the frame is restored at the scale that the properties ask for.
     ///
     /// # Errors
-    /// Those of [`Deblurrer::begin`].
+    /// Those of [`Deblurrer::submit`].
     pub fn submit(
         &mut self,
         frame: &Picture<'_>,
         out: &mut PictureMut<'_>,
         scratch: &mut Scratch,
         options: FrameOptions,
-    ) -> Result<Begun, Error> {
+    ) -> Result<Submission, Error> {
         let bytes = self.full.size().bytes();
         let deblurrer = at_scale(&mut self.full, &mut self.reduced, options.reduction);
         let Scratch { input, restored } = scratch;
@@ -93,10 +93,10 @@ impl Deblurrers {
         }
         let input = frame.as_tensor().unwrap_or(input);
         let submission = match in_place(out, options.finish) {
-            Some(out) => deblurrer.begin(input, out, options.sampling)?,
+            Some(out) => deblurrer.submit(input, out, options.sampling)?,
             None => {
                 restored.resize(bytes, 0);
-                deblurrer.begin(input, restored, options.sampling)?
+                deblurrer.submit(input, restored, options.sampling)?
             }
         };
         self.prior_age = deblurrer.prior_age();
@@ -110,8 +110,8 @@ impl Deblurrers {
         frame: DeviceFrame,
         out: DeviceFrame,
         options: FrameOptions,
-    ) -> Option<Result<Begun, Error>> {
-        let submission = self.full.begin_on_device(frame, out, options.sampling);
+    ) -> Option<Result<Submission, Error>> {
+        let submission = self.full.submit_on_device(frame, out, options.sampling);
         self.prior_age = self.full.prior_age();
         submission
     }
@@ -127,7 +127,7 @@ impl Deblurrers {
         let started = Instant::now();
         deblurrer.restore(&frame, &mut restored, Sampling::default())?;
         let cost = started.elapsed();
-        deblurrer.forget();
+        deblurrer.reset_history();
         Ok(cost)
     }
 
@@ -148,8 +148,10 @@ impl Deblurrers {
 
     /// Forgets the frames so far: the next one does not follow them.
     pub fn reset_history(&mut self) {
-        self.full.forget();
-        self.reduced.iter_mut().for_each(|(_, deblurrer)| deblurrer.forget());
+        self.full.reset_history();
+        self.reduced
+            .iter_mut()
+            .for_each(|(_, deblurrer)| deblurrer.reset_history());
     }
 
     /// Returns how many frames before the last one its prior was sampled.
@@ -161,19 +163,19 @@ impl Deblurrers {
 /// Blocks until the frame of [`Deblurrers::submit`] is restored, and writes it into `out`.
 ///
 /// # Errors
-/// Those of [`Begun::finish`].
+/// Those of [`Submission::collect`].
 pub fn collect(
-    submission: Begun,
+    submission: Submission,
     frame: &Picture<'_>,
     out: &mut PictureMut<'_>,
     scratch: &mut Scratch,
     finish: Finish,
 ) -> Result<Timing, Error> {
     if let Some(out) = in_place(out, finish) {
-        return submission.finish(out);
+        return submission.collect(out);
     }
     let Scratch { input, restored } = scratch;
-    let timing = submission.finish(restored)?;
+    let timing = submission.collect(restored)?;
     out.write_restored(frame, frame.as_tensor().unwrap_or(input), restored, finish);
     Ok(timing)
 }

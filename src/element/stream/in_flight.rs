@@ -19,7 +19,7 @@ use super::{
     buffers::{FrameBuffers, FrameFailure},
     deblurrers::{Deblurrers, FrameOptions, Scratch, collect},
 };
-use crate::engine::{Begun, Timing};
+use crate::engine::{Submission, Timing};
 
 /// Frames that the element keeps back until the next one arrives.
 pub const HELD_FRAMES: usize = 1;
@@ -34,7 +34,7 @@ pub struct Frame {
 /// A frame that the thread has submitted, or could not.
 pub struct SubmittedFrame {
     frame: Frame,
-    submission: Result<Begun, FrameFailure>,
+    submission: Result<Submission, FrameFailure>,
     /// What the submission has cost the thread.
     cpu_cost: Duration,
     pub prior_age: u32,
@@ -239,7 +239,7 @@ impl Job {
 }
 
 impl Frame {
-    fn submit(&mut self, deblurrers: &mut Deblurrers) -> Result<Begun, FrameFailure> {
+    fn submit(&mut self, deblurrers: &mut Deblurrers) -> Result<Submission, FrameFailure> {
         let Self {
             buffers,
             options,
@@ -286,7 +286,7 @@ impl SubmittedFrame {
                 scratch,
             } = &mut frame;
             let timing = if buffers.is_on_device() {
-                submission.finish(&mut [])?
+                submission.collect(&mut [])?
             } else {
                 buffers.with_pictures(|original, out| collect(submission, original, out, scratch, options.finish))??
             };

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The files of the model that is compiled in.
+
+pub(crate) const NAME: &str = "blurdm-nano (built in)";
+
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/blurdm-nano/", $name)))),+]
+    };
+}
+
+static FILES: &[(&str, &[u8])] = files!(
+    "manifest.toml",
+    "prior_encoder.onnx",
+    "residuals.onnx",
+    "backbone.onnx",
+    "backbone.fp16.onnx",
+    "backbone.int8.onnx",
+);
+
+pub(crate) fn file(name: &str) -> Option<&'static [u8]> {
+    FILES.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+}
