@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `memory:CUDAMemory`: frames that nvcodec's elements keep on the GPU, taken and given there.
+//! `memory:CUDAMemory`: frames in the GPU's memory, as the elements of GStreamer's nvcodec plugin have them.
 //!
-//! GStreamer's library for it is not linked with: a buffer is mapped to the device's address by a flag that its memory understands, and the one
-//! function that is needed beside is looked up where the library is loaded. Its contexts are not ONNX Runtime's, so that a frame is copied within the GPU
-//! on its way in and out. Where the model is not on the GPU, or more is to be done to a frame than to restore it, the memory maps itself to the
-//! CPU, as it does for every element.
+//! The element does not link GStreamer's CUDA library. A buffer is mapped to an address of the GPU by a flag that its memory understands, and
+//! the only function that is needed besides is looked up where the library is already loaded. The library's CUDA contexts are not those of
+//! ONNX Runtime, so a frame is copied within the GPU before and after the graphs run. Where the model does not run on the GPU, or where more
+//! is asked for than restoring, the buffer is mapped to the CPU, as for any other element.
 
 use std::mem::MaybeUninit;
 
@@ -14,45 +14,52 @@ use gst_video::{VideoFormat, VideoInfo, VideoMeta};
 
 use crate::engine::DeviceFrame;
 
-/// Of caps.
-pub(super) const FEATURE: &str = "memory:CUDAMemory";
+/// The caps feature.
+pub const FEATURE: &str = "memory:CUDAMemory";
 
-/// What the graphs take as it lies.
-pub(super) const FORMATS: [VideoFormat; 2] = [VideoFormat::Rgbx, VideoFormat::Rgba];
+/// The formats that graphs read and write in place.
+pub const FORMATS: [VideoFormat; 2] = [VideoFormat::Rgbx, VideoFormat::Rgba];
 
-/// As `GstCudaMemory` calls itself.
+/// `GST_CUDA_MEMORY_TYPE_NAME`.
 const MEMORY: &str = "gst.cuda.memory";
 
-/// `GST_MAP_CUDA`: map to the device's address.
+/// `GST_MAP_CUDA`: maps to an address of the GPU.
 const MAP_CUDA: ffi::GstMapFlags = ffi::GST_MAP_FLAG_LAST << 1;
 
-pub(super) fn is_in(caps: &gst::CapsRef) -> bool {
+/// Returns whether frames of `caps` are in the GPU's memory.
+pub fn is_in(caps: &gst::CapsRef) -> bool {
     caps.features(0).is_some_and(|features| features.contains(FEATURE))
 }
 
-/// Whether a buffer is one memory of this kind.
-pub(super) fn holds(buffer: &gst::BufferRef) -> bool {
+/// Returns whether a buffer consists of one CUDA memory.
+pub fn holds(buffer: &gst::BufferRef) -> bool {
     buffer.n_memory() == 1 && buffer.peek_memory(0).is_type(MEMORY)
 }
 
-/// A buffer that is mapped to the device's address.
-pub(super) struct Mapped {
-    /// Owned, and unmapped when dropped.
+/// A buffer that is mapped to an address of the GPU.
+pub struct Mapped {
+    /// Owned; null after [`Mapped::into_buffer`].
     buffer: *mut ffi::GstBuffer,
     map: ffi::GstMapInfo,
     stride: usize,
 }
 
-// SAFETY: a buffer and its mapping may go from one thread to another; this one has them to itself.
+// SAFETY: GStreamer's buffers and mappings may be used from any thread, by one at a time; this value owns both.
 unsafe impl Send for Mapped {}
 
 impl Mapped {
-    /// To be read.
+    /// Maps `buffer` to be read.
+    ///
+    /// # Errors
+    /// The buffer, if it cannot be mapped.
     pub fn readable(buffer: gst::Buffer, info: &VideoInfo) -> Result<Self, gst::Buffer> {
         Self::new(buffer, info, ffi::GST_MAP_READ)
     }
 
-    /// To be written; the buffer must be writable.
+    /// Maps `buffer` to be written.
+    ///
+    /// # Errors
+    /// The buffer, if it cannot be mapped or is not writable.
     pub fn writable(buffer: gst::Buffer, info: &VideoInfo) -> Result<Self, gst::Buffer> {
         if !buffer.is_writable() {
             return Err(buffer);
@@ -71,7 +78,7 @@ impl Mapped {
         sync::memory(buffer.peek_memory(0));
         let buffer: *mut ffi::GstBuffer = buffer.into_glib_ptr();
         let mut map = MaybeUninit::zeroed();
-        // SAFETY: the buffer is owned here, writable if it is to be written, and stays until it is unmapped.
+        // SAFETY: this function owns the buffer, which is writable if it is mapped for writing. `Self` owns it until it is unmapped.
         unsafe {
             if ffi::gst_buffer_map(buffer, map.as_mut_ptr(), access | MAP_CUDA) == gst::glib::ffi::GFALSE {
                 return Err(gst::glib::translate::from_glib_full(buffer));
@@ -84,15 +91,16 @@ impl Mapped {
         }
     }
 
-    /// The frame, as long as this lives.
+    /// Returns the frame, which is valid as long as `self` is.
     pub fn frame(&self) -> DeviceFrame {
-        // SAFETY: the memory is mapped, for reading or alone for writing, and has the rows that its meta tells.
+        // SAFETY: the memory is mapped, exclusively if for writing, and its rows have the stride of its meta or of its caps.
         unsafe { DeviceFrame::new(self.map.data as usize, self.stride) }
     }
 
+    /// Unmaps the buffer and returns it.
     pub fn into_buffer(mut self) -> gst::Buffer {
         let buffer = std::mem::replace(&mut self.buffer, std::ptr::null_mut());
-        // SAFETY: it was mapped, and was owned here.
+        // SAFETY: the buffer is mapped and owned by `self`, which no longer unmaps it when it is dropped.
         unsafe {
             ffi::gst_buffer_unmap(buffer, &mut self.map);
             gst::glib::translate::from_glib_full(buffer)
@@ -103,7 +111,7 @@ impl Mapped {
 impl Drop for Mapped {
     fn drop(&mut self) {
         if !self.buffer.is_null() {
-            // SAFETY: it was mapped, is owned here, and goes away.
+            // SAFETY: the buffer is mapped and owned by `self`, which is dropped.
             unsafe {
                 ffi::gst_buffer_unmap(self.buffer, &mut self.map);
                 ffi::gst_mini_object_unref(self.buffer.cast());
@@ -112,7 +120,7 @@ impl Drop for Mapped {
     }
 }
 
-/// From 1.24 on GStreamer's elements hand frames on before the GPU has written them.
+/// From GStreamer 1.24 on, elements push frames before the GPU has written them.
 mod sync {
     use std::sync::LazyLock;
 
@@ -121,11 +129,12 @@ mod sync {
 
     type Sync = unsafe extern "C" fn(*mut GstMemory);
 
-    /// `RTLD_NOLOAD`: who made the memory has loaded it.
+    /// `RTLD_NOLOAD`: the element that allocated the memory has loaded the library.
     const NOLOAD: std::ffi::c_int = 4;
 
     static SYNC: LazyLock<Option<Sync>> = LazyLock::new(|| {
-        // SAFETY: nothing is loaded by this; the library stays, since its types do.
+        // SAFETY: this loads nothing, so no initialiser runs, and the library is never unloaded, since it has registered types. The function
+        // has this signature since it exists.
         unsafe {
             let library = Library::open(Some("libgstcuda-1.0.so.0"), RTLD_NOW | NOLOAD).ok()?;
             let function = *library.get::<Sync>(b"gst_cuda_memory_sync\0").ok()?;
@@ -134,12 +143,12 @@ mod sync {
         }
     });
 
-    /// Waits until what was begun on it is done.
+    /// Blocks until the GPU has done what it was asked to do with `memory`.
     pub fn memory(memory: &gst::MemoryRef) {
         if memory.is_type(super::MEMORY)
             && let Some(sync) = *SYNC
         {
-            // SAFETY: it is the kind of memory that the function takes, and borrowed.
+            // SAFETY: `memory` is of the type that the function takes, and is borrowed for the call.
             unsafe { sync(memory.as_ptr().cast_mut()) };
         }
     }
@@ -157,23 +166,23 @@ mod tests {
     }
 
     #[test]
-    fn a_mapped_buffer_comes_back_with_what_was_written_and_can_be_mapped_again() {
+    fn a_mapped_buffer_can_be_unmapped_and_mapped_again() {
         let info = info();
         let mut data = vec![7; info.size()];
         let address = data.as_mut_ptr() as usize;
         let buffer = gst::Buffer::from_mut_slice(data);
-        // The CPU's memory does not know the flag, and maps to its own address.
+        // Memory of the CPU ignores the flag and maps to its own address.
         let mapped = Mapped::writable(buffer, &info).unwrap();
         assert_eq!((mapped.map.data as usize, mapped.stride), (address, 32 * 4));
         let buffer = mapped.into_buffer();
         assert!(buffer.is_writable());
         let read = Mapped::readable(buffer.clone(), &info).unwrap();
-        assert!(Mapped::writable(buffer, &info).is_err(), "it is read meanwhile");
+        assert!(Mapped::writable(buffer, &info).is_err(), "it is mapped for reading");
         drop(read);
     }
 
     #[test]
-    fn rows_are_where_the_meta_says() {
+    fn the_stride_is_that_of_the_meta() {
         let info = info();
         let mut buffer = gst::Buffer::with_size(160 * 16).unwrap();
         VideoMeta::add_full(
@@ -190,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn only_its_own_kind_of_memory_and_caps_are_taken_for_it() {
+    fn only_cuda_memory_and_its_caps_are_recognised() {
         let info = info();
         assert!(!holds(&gst::Buffer::with_size(info.size()).unwrap()));
         let mut caps = info.to_caps().unwrap();
