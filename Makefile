@@ -4,11 +4,12 @@ PLUGIN_DIR := $(or $(CARGO_TARGET_DIR),target)/release
 PLUGIN := $(PLUGIN_DIR)/libgstblurdm.so
 EXAMPLES := $(PLUGIN_DIR)/examples
 BUILT := $(PLUGIN_DIR)/.blurdm-built
-SOURCES := build.rs Cargo.toml Cargo.lock $(shell find src examples models/blurdm-nano -type f)
+SOURCES := build.rs Cargo.toml Cargo.lock $(shell find src crates examples models/blurdm-nano -type f)
 RUNTIME := build/runtime
 OLDEST_RUNTIME := build/oldest-runtime
 CLIP := build/clip/bikes.mp4
 LPIPS := build/lpips/alexnet.ckpt
+LINT := build/lint
 TRAINING_VENV := build/training-venv
 AARCH64 := build/aarch64
 AARCH64_BUILT := $(or $(CARGO_TARGET_DIR),target)/aarch64-unknown-linux-gnu/release
@@ -19,7 +20,7 @@ OR_SKIPPED := || [ $$? -eq 77 ]
 export GST_REGISTRY := $(CURDIR)/build/registry.bin
 export INPUT
 
-.PHONY: help packages demo demo-clip demo-own input test test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
+.PHONY: help packages demo demo-clip demo-own input lint test test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,7 +28,8 @@ help:
 	@echo 'make demo INPUT=FILE    restore your own video into demo/'
 	@echo 'make install            install the plugin, the command blurdm, ONNX Runtime and the model for this user'
 	@echo 'make uninstall          remove them'
-	@echo 'make test               format, lints and tests of the plugin'
+	@echo 'make lint               format, lints, documentation, licences, spelling and links'
+	@echo 'make test               that, and the tests of the plugin and the command'
 	@echo 'make test-training      tests of the training package, and of restoring on Ray'
 	@echo 'make test-gpu           parity and speed on an NVIDIA GPU, with an ONNX Runtime for it'
 	@echo 'make pack-gpu           what that runs, to be run elsewhere, into build/gpu/pack/'
@@ -52,8 +54,8 @@ $(OLDEST_RUNTIME): build-aux/fetch.sh build-aux/oldest-runtime-$(shell uname -m)
 
 # A stamp, since cargo leaves files alone that it need not build again, and the plugin is not the only one.
 $(BUILT): $(SOURCES) | packages
-	@echo 'Building the plugin'
-	@cargo build --release --locked --lib --bins --examples
+	@echo 'Building the plugin and the command'
+	@cargo build --release --locked --workspace --lib --bins --examples
 	@touch $@
 
 # --- make demo ---------------------------------------------------------------------------------------------------------
@@ -98,15 +100,16 @@ input:
 demo-own: $(BUILT) $(RUNTIME)
 	@build-aux/restore-own.sh run "$$INPUT" $(PLUGIN) $(EXAMPLES)/stills
 
-# --- Tests ---------------------------------------------------------------------------------------------------------------
+# --- Lints and tests -----------------------------------------------------------------------------------------------------
 
 test test-training bench: export ORT_DYLIB_PATH ?= $(CURDIR)/$(RUNTIME)
 
+lint: | packages
+	@build-aux/lint.sh $(LINT)
+
 test: export BLURDM_OLDEST_RUNTIME = $(CURDIR)/$(OLDEST_RUNTIME)
-test: | packages $(RUNTIME) $(OLDEST_RUNTIME)
-	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
-	cargo test --locked
+test: lint | packages $(RUNTIME) $(OLDEST_RUNTIME)
+	cargo test --workspace --locked
 
 bench: | packages $(RUNTIME)
 	cargo bench --locked

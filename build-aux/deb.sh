@@ -41,7 +41,7 @@ maintainer=${maintainer:-${said#* }}
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 released=$version
 # Before a version is released its packages are older than it.
-[ "$(git tag --points-at HEAD --list "v$version")" ] ||
+[ -n "$(git tag --points-at HEAD --list "v$version")" ] ||
     version=$version~git$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d.%H%M%S).${said%% *}
 for package in libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 libglib2.0-0; do
     # Of libglib2.0-0t64 as well.

@@ -13,6 +13,7 @@ sizes=${SIZES:-1280x720,1920x1080} python=${PYTHON:-python3} frames=${FRAMES:-10
 mkdir -p "$results"
 export BLURDM_MODELS=$here/models
 export PYTHONPATH=$here/models
+export GST_PLUGIN_PATH=$here/plugin
 failed=0
 
 step() { # NAME COMMAND…
@@ -31,7 +32,7 @@ step() { # NAME COMMAND…
 pytorch() { # NAME NETWORK [OPTION…]
   local name=$1
   shift
-  # shellcheck disable=SC2086
+  # shellcheck disable=SC2086 # the sizes are words of their own
   step "pytorch-$name" "$python" "$here/pytorch.py" "$@" --device "$device" --sizes ${sizes//,/ } --frames "$frames" ${COMPILE:+"$COMPILE"}
 }
 
@@ -51,4 +52,4 @@ pytorch mimo-unet mimo-unet
 element blurdm-nano
 pytorch blurdm-nano "$here/models/training/configs/nano.toml" --bundle "$here/models/blurdm-nano"
 "$python" "$here/table.py" "$results" | tee "$results/table.md"
-exit $failed
+exit "$failed"

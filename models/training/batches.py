@@ -50,7 +50,7 @@ class Batches:
             self._look()
         examples = [self._example(stage) for _ in range(stage.batch)]
         pictures = [torch.from_numpy(np.stack(side)).to(device).permute(0, 3, 1, 2).float().div(255).contiguous(memory_format=torch.channels_last)
-                    for side in zip(*(pictures for pictures, _ in examples))]
+                    for side in zip(*(pictures for pictures, _ in examples), strict=True)]
         blurred, sharp = (F.avg_pool2d(side, self.reduction) if self.reduction > 1 else side for side in pictures[:2])
         return Example(blurred, sharp, pictures[2] if self._whole_patch else blurred, torch.from_numpy(np.stack([spread for _, spread in examples])).to(device))
 

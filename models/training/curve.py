@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (the backend must be chosen first)
+from matplotlib import pyplot as plt
 
 
 def draw_curve(log: Path, picture: Path) -> None:
@@ -22,7 +22,8 @@ def draw_curve(log: Path, picture: Path) -> None:
         upper.plot([r["seconds"] / 60 for r in mine], [r["loss"] for r in mine], label=f"stage {stage}")
         scored = [r for r in mine if "gain" in r]
         if scored:
-            lower.plot([r["seconds"] / 60 for r in scored], [r["gain"] for r in scored], "o-", label=f"stage {stage}" + (" (oracle prior)" if stage == 1 else ""))
+            label = f"stage {stage}" + (" (oracle prior)" if stage == 1 else "")
+            lower.plot([r["seconds"] / 60 for r in scored], [r["gain"] for r in scored], "o-", label=label)
     upper.set_ylabel("training loss")
     upper.legend()
     lower.set_ylabel("validation PSNR gain, dB")

@@ -26,7 +26,7 @@ def check_element(bundle: Path | None) -> None:
         raise EvaluationError("gst-launch-1.0 and gst-inspect-1.0 are not on PATH: install GStreamer's tools (gstreamer1.0-tools)")
     for name, remedy in ELEMENTS.items():
         # Not --exists: that asks for the version of GStreamer itself, which plugins from elsewhere do not have.
-        if subprocess.run(["gst-inspect-1.0", name], capture_output=True).returncode:
+        if subprocess.run(["gst-inspect-1.0", name], check=False, capture_output=True).returncode:
             raise EvaluationError(f"GStreamer has no element {name}: {remedy}")
     if bundle and not (bundle / "manifest.toml").is_file():
         raise EvaluationError(f"{bundle} holds no manifest.toml: give the folder that training.export wrote")
@@ -48,7 +48,7 @@ def _run(folder: Path, count: int, bundle: Path | None, steps: int, precision: s
     command = ["gst-launch-1.0", "-q", "multifilesrc", _numbered(folder / "in"), "caps=image/png,framerate=(fraction)25/1", "!", "pngdec",
                "!", "videoconvert", "!", "video/x-raw,format=RGBx", "!", "blurdm", f"steps={steps}", f"precision={precision}", *model,
                "!", "videoconvert", "!", "pngenc", "!", "multifilesink", _numbered(folder)]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
     files = [folder / f"{index:05d}.png" for index in range(count)]
     missing = [f for f in files if not f.is_file()]
     if run.returncode or missing:
@@ -72,7 +72,7 @@ def restore_through_element(pairs: list[Pair], bundle: Path | None, steps: int, 
         (work / "in").mkdir(parents=True)
         for number, index in enumerate(indices):
             (work / "in" / f"{number:05d}.png").symlink_to(pairs[index].blurred.resolve())
-        for index, restored in zip(indices, _run(work, len(indices), bundle, steps, precision)):
+        for index, restored in zip(indices, _run(work, len(indices), bundle, steps, precision), strict=True):
             restored.rename(files[index])
         shutil.rmtree(work)
     return files

@@ -106,7 +106,7 @@ def main() -> None:
         result = evaluate(args.layout, args.images, args.bundle, args.out, args.steps, weights, args.workers)
     except (EvaluationError, ConfigError) as error:
         raise SystemExit(f"error: {error}") from error
-    pictures = {method: {pair.name: scores for pair, scores in zip(result.pairs, every)} for method, every in result.methods.items()}
+    pictures = {method: {pair.name: scores for pair, scores in zip(result.pairs, every, strict=True)} for method, every in result.methods.items()}
     (args.out / "pictures.json").write_text(json.dumps(pictures, indent=1))
     (args.out / "scores.json").write_text(json.dumps(summary(result), indent=1))
     (args.out / "scores.md").write_text(table(result) + "\n")

@@ -10,7 +10,6 @@ from .model import BlurDm
 from .networks import NanoBackbone
 from .networks.nano_bytes import NanoBytes
 
-
 SMALLEST_SIDE = 16
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
 
 from .config import ConfigError, Model
 from .diffusion import Schedule, sample
-from .networks.regions import count
 from .networks import BACKBONES, ENCODERS, ESTIMATORS, ORACLES, Modulation, PlainMapping, PublishedBlurEncoder, begin_at_one
+from .networks.regions import count
 
 
 @dataclass
@@ -38,7 +39,8 @@ SCHEDULES = {"released": Schedule.released, "printed": Schedule.printed}
 class BlurDm(nn.Module):
     """The stages share this module; each trains the parts it names in `STAGE_PARTS`."""
 
-    STAGE_PARTS = {0: ("oracle", "backbone"), 1: ("backbone", "oracle"), 2: ("encoder", "mapping"), 3: ("backbone", "encoder", "mapping")}
+    STAGE_PARTS: ClassVar[dict[int, tuple[str, ...]]] = {
+        0: ("oracle", "backbone"), 1: ("backbone", "oracle"), 2: ("encoder", "mapping"), 3: ("backbone", "encoder", "mapping")}
 
     def __init__(self, config: Model):
         super().__init__()
@@ -55,7 +57,8 @@ class BlurDm(nn.Module):
                 begin_at_one(self.oracle)
         if self.kind in ("mlp", "blurdm"):
             self.encoder = _network(ENCODERS, config.encoder, latent=config.latent, **by_region)
-            self.mapping = PlainMapping(config.latent) if self.kind == "mlp" else _network(ESTIMATORS, config.estimators, latent=config.latent, steps=self.schedule.steps)
+            self.mapping = (PlainMapping(config.latent) if self.kind == "mlp" else
+                            _network(ESTIMATORS, config.estimators, latent=config.latent, steps=self.schedule.steps))
             self.encoder_shift = self.backbone.SHIFT if isinstance(self.encoder, PublishedBlurEncoder) else 0.0
 
     def stage_parameters(self, stage: int) -> list[nn.Parameter]:

@@ -3,8 +3,8 @@
     python -m training.patches --data ../shared/data --photos PHOTOS --out PATCHES --count 20000
 
 Writes PATCHES/blurred.npy and sharp.npy (uint8 [count, size, size, 3]), length.npy (float32 [count], px), motion.npy (float32
-[count, 71], see pack_motion), error.npy (float32 [count], mean squared difference of the sides in grey levels) and patches.json. Interrupted, it goes on where it was: patch i is drawn from seed (seed, i) alone.
-Training may begin on a growing store: patches not made yet have no length.
+[count, 71], see pack_motion), error.npy (float32 [count], mean squared difference of the sides in grey levels) and patches.json.
+Interrupted, it goes on where it was: patch i is drawn from seed (seed, i) alone. Training may begin on a growing store: patches not made yet have no length.
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ class SpreadPool:
     """Batches of random point spreads out of a pool, turned and mirrored: making them anew would take longer than training on them."""
 
     def __init__(self, rng: np.random.Generator, patch: int, count: int):
-        length = lambda: 0.0 if rng.random() < STILL_SHARE else rng.uniform(0.5, LONGEST)
+        def length():
+            return 0.0 if rng.random() < STILL_SHARE else rng.uniform(0.5, LONGEST)
+
         self._pool = np.stack([random_spread(rng, patch, length()) for _ in range(count)])
 
     def next(self, batch: int, rng: np.random.Generator) -> torch.Tensor:

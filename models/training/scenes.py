@@ -34,7 +34,7 @@ class Conditions:
     slope: float = 0.0
 
     @staticmethod
-    def random(rng: np.random.Generator) -> "Conditions":
+    def random(rng: np.random.Generator) -> Conditions:
         return Conditions(
             light=float(rng.uniform(0.06, 0.4)) if rng.random() < 0.15 else 1.0,
             lamps=int(rng.integers(2, 16)) if rng.random() < 0.2 else 0,
@@ -185,7 +185,8 @@ class SceneMaker:
             own = random_motion(rng, length * rng.uniform(0, FASTEST_LAYER), size, n)
             layers.append(Layer(_linear(texture, self._device) * conditions.light, own, self._opacity(outer, rng)))
         if length == 0:
-            picture = develop(sub_frames([Layer(l.picture, random_motion(rng, 0, size, 1), l.opacity) for l in layers], size)[0], camera, rng, noisy=False)
+            still = [Layer(layer.picture, random_motion(rng, 0, size, 1), layer.opacity) for layer in layers]
+            picture = develop(sub_frames(still, size)[0], camera, rng, noisy=False)
             return Exposure(picture, picture, 0.0, len(layers), Motion(np.zeros((1, 2))))
         blurred, sharp = expose(sub_frames(layers, size))
         return Exposure(develop(blurred, camera, rng), develop(sharp, camera, rng, noisy=False), path.length, len(layers), path)

@@ -2,9 +2,9 @@
 
     python -m training.train --config models/training/configs/nano.toml --patches PATCHES --validation VALIDATION --out RUN
 
-RUN gets checkpoint.pt, log.jsonl, curve.png. CPU and CUDA run the same code; bfloat16 autocast of the backbone where there are units for its matrix products, on CUDA
-and on CPUs with AMX (a step of blurdm-nano took 113 ms instead of 172, of blurdm-small 208 instead of 444): with AVX-512 alone it made a step of
-blurdm-nano slower (218 against 135 ms for 8 crops of 160 px on one core).
+RUN gets checkpoint.pt, log.jsonl, curve.png. CPU and CUDA run the same code; bfloat16 autocast of the backbone where there are units for
+its matrix products, on CUDA and on CPUs with AMX (a step of blurdm-nano took 113 ms instead of 172, of blurdm-small 208 instead of 444): with
+AVX-512 alone it made a step of blurdm-nano slower (218 against 135 ms for 8 crops of 160 px on one core).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def begun(own: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
     new outputs are random, as drawn, and count nothing in the layer that they are inputs of (Chen, Goodfellow and Shlens, "Net2Net", ICLR 2016)."""
     if own.shape == start.shape:
         return start
-    if own.dim() not in (1, 2) or own.dim() != start.dim() or any(a < b for a, b in zip(own.shape, start.shape)):
+    if own.dim() not in (1, 2) or own.dim() != start.dim() or any(a < b for a, b in zip(own.shape, start.shape, strict=True)):
         return own
     wider = own.clone()
     if own.dim() == 2:
@@ -150,9 +150,10 @@ class Trainer:
     def _save(self) -> None:
         path = self.out / "checkpoint.pt"
         torch.save({"model": self.model.state_dict(), "ema": self.ema.state_dict(), "position": list(self.position), "seconds": self.seconds,
-                    "optimiser": self.optimiser.state_dict() if self.optimiser else None, "rng": json.dumps([self.batches.rng.bit_generator.state, self.objective.rng.bit_generator.state])},
+                    "optimiser": self.optimiser.state_dict() if self.optimiser else None,
+                    "rng": json.dumps([self.batches.rng.bit_generator.state, self.objective.rng.bit_generator.state])},
                    path.with_suffix(".new"))
-        os.replace(path.with_suffix(".new"), path)
+        path.with_suffix(".new").replace(path)
 
     def run(self) -> None:
         for index, stage in enumerate(self.config.stage):
@@ -225,9 +226,9 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self, keep: float) -> None:
-        for mean, value in zip(self.ema.parameters(), self.model.parameters()):
+        for mean, value in zip(self.ema.parameters(), self.model.parameters(), strict=True):
             mean.lerp_(value, 1 - keep)
-        for mean, value in zip(self.ema.buffers(), self.model.buffers()):
+        for mean, value in zip(self.ema.buffers(), self.model.buffers(), strict=True):
             mean.copy_(value)
 
     def _restorer(self, stage: Stage):

@@ -35,6 +35,7 @@ use ndarray::Array1;
 
 pub use crate::{diffusion::TemporalPolicy, frame::REDUCTIONS};
 
+pub(crate) use bundle::builtin;
 pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
 pub use error::Error;
 pub use frame_size::{FrameSize, MAXIMUM_SIDE, MINIMUM_SIDE, PIXEL_BYTES, TILE_SIDES};

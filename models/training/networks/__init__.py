@@ -17,5 +17,6 @@ ENCODERS = {"strided": BlurEncoder, "spectral": SpectralEncoder, "published": Pu
 ESTIMATORS = {"jumps": ResidualEstimators, "published": PublishedEstimators}
 ORACLES = {"exposure": ExposureOracle, "strided": BlurEncoder, "published": PublishedBlurEncoder}
 
-__all__ = ["BACKBONES", "ENCODERS", "ESTIMATORS", "ORACLES", "BlurEncoder", "ExposureOracle", "FFTformer", "LoFormer", "MimoUNet", "Modulation", "NanoBackbone", "PlainMapping",
-           "PublishedBlurEncoder", "PublishedEstimators", "ResidualEstimators", "SpectralEncoder", "Stripformer", "begin_at_one"]
+__all__ = ["BACKBONES", "ENCODERS", "ESTIMATORS", "ORACLES", "BlurEncoder", "ExposureOracle", "FFTformer", "LoFormer", "MimoUNet", "Modulation",
+           "NanoBackbone", "PlainMapping", "PublishedBlurEncoder", "PublishedEstimators", "ResidualEstimators", "SpectralEncoder", "Stripformer",
+           "begin_at_one"]

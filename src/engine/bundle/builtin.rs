@@ -3,7 +3,7 @@
 //! The files of the bundle that is compiled into the library.
 
 /// The label of the built-in bundle.
-pub(super) const NAME: &str = "blurdm-nano (built in)";
+pub(crate) const NAME: &str = "blurdm-nano (built in)";
 
 macro_rules! files {
     ($($name:literal),+ $(,)?) => {
@@ -21,6 +21,6 @@ static FILES: &[(&str, &[u8])] = files!(
 );
 
 /// Returns the contents of a file of the bundle, or `None` if it has no such file.
-pub(super) fn file(name: &str) -> Option<&'static [u8]> {
+pub(crate) fn file(name: &str) -> Option<&'static [u8]> {
     FILES.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
 }

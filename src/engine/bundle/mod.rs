@@ -3,7 +3,7 @@
 //! A model bundle: a folder, or the one compiled in, with `manifest.toml` and the graphs that it lists with their
 //! hashes.
 
-mod builtin;
+pub(crate) mod builtin;
 mod contract;
 mod manifest;
 
@@ -68,7 +68,8 @@ impl Bundle {
         Self::read(&label, |name| read_inside(&root, name))
     }
 
-    fn read(label: &str, file: impl Fn(&str) -> io::Result<Vec<u8>>) -> Result<Self, Error> {
+    /// Reads a bundle whose files `file` returns by name. Errors name it by `label`.
+    pub(crate) fn read(label: &str, file: impl Fn(&str) -> io::Result<Vec<u8>>) -> Result<Self, Error> {
         let invalid = |file: &str, reason: String| Error::BundleInvalid {
             bundle: label.to_owned(),
             file: file.to_owned(),

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MPL-2.0
+"""Checks that relative links in the Markdown files lead to a file and to a heading in it, and that the files of this
+repository which are named in backticks are there."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+FENCE = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n+)+")
+CODE = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
+REFERENCE = re.compile(r"^ {0,3}\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
+HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
+# A word in capitals stands for a name that the reader chooses.
+PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b(?![._])|[*{…]")
+
+
+def main() -> int:
+    tracked = [Path(name) for name in _git("ls-files", "-z").split("\0") if name]
+    folders = {path.parts[0] for path in tracked if len(path.parts) > 1}
+    wrong = 0
+    for path in tracked:
+        if path.suffix != ".md" or not path.is_file():
+            continue
+        text = path.read_text()
+        prose = INDENTED.sub("\n", FENCE.sub("", text))
+        for target in (*LINK.findall(CODE.sub("", prose)), *REFERENCE.findall(prose)):
+            if why := _broken(path, target):
+                wrong += 1
+                print(f"{path}:{_line(text, target)}: {target}: {why}")
+        for name in CODE.findall(prose):
+            named = Path(name)
+            if len(named.parts) < 2 or named.parts[0] not in folders or " " in name or PLACEHOLDER.search(name):
+                continue
+            if not (named.exists() or (path.parent / named).exists()):
+                wrong += 1
+                print(f"{path}:{_line(text, name)}: `{name}`: there is no such file")
+    return min(wrong, 1)
+
+
+def _broken(path: Path, target: str) -> str | None:
+    """Why a link leads nowhere; none where it leads somewhere, or to another site."""
+    if re.match(r"[a-z][a-z0-9+.-]*:", target):
+        return None
+    name, _, heading = target.partition("#")
+    file = path.parent / unquote(name) if name else path
+    if not file.exists():
+        return "there is no such file"
+    if heading and file.suffix == ".md" and heading not in _headings(file):
+        return f"{file} has no such heading"
+    return None
+
+
+@cache
+def _headings(path: Path) -> set[str]:
+    """As GitHub names them: in lower case, without punctuation, hyphens for spaces, and a number from the second of a name on."""
+    seen: Counter[str] = Counter()
+    names = set()
+    for title in HEADING.findall(FENCE.sub("", path.read_text())):
+        shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).replace("`", "")
+        name = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
+        names.add(f"{name}-{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return names
+
+
+def _line(text: str, what: str) -> int:
+    return text.count("\n", 0, text.find(what)) + 1
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
