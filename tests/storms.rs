@@ -182,3 +182,30 @@ fn caps_that_change_with_every_frame_give_every_frame_as_it_should_be() {
     assert_eq!((frames(&element), passed(&element)), (60, 0));
     assert!(errors_of(&bus, &element).is_empty());
 }
+
+#[test]
+fn events_that_are_not_serialized_with_frames_disturb_none() {
+    const EVENTS: u32 = 20_000;
+    let element = element();
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let mut harness = harness(&element, W, H);
+    let sink = element.static_pad("sink").unwrap();
+    let count = thread::scope(|scope| {
+        let events = scope.spawn(|| {
+            for _ in 0..EVENTS {
+                let structure = gst::Structure::new_empty("out-of-band");
+                sink.send_event(gst::event::CustomDownstreamOob::new(structure));
+            }
+        });
+        let mut count = 0;
+        while !events.is_finished() {
+            let frame = buffer(&picture(W, H, count), VideoFormat::Rgbx, W, H);
+            harness.push_and_pull(frame).expect("every frame goes out");
+            count += 1;
+        }
+        count
+    });
+    assert_eq!((frames(&element), passed(&element)), (u64::from(count), 0));
+    assert!(errors_of(&bus, &element).is_empty());
+}

@@ -232,14 +232,14 @@ impl BaseTransformImpl for BlurDm {
             gst::EventType::FlushStop => {
                 self.with_state(transform::flush);
             }
-            other => {
+            other if other.is_serialized() => {
                 self.with_state(|state, context| {
-                    if other.is_serialized() {
-                        transform::drain(state, context);
-                    }
+                    transform::drain(state, context);
                     state.discontinuity |= matches!(other, gst::EventType::Segment | gst::EventType::StreamStart);
                 });
             }
+            // Comes from another thread, at any time: the state is the streaming thread's.
+            _ => {}
         }
         self.parent_sink_event(event)
     }
