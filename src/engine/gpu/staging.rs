@@ -136,8 +136,8 @@ impl Staging {
         })
     }
 
-    /// Fills `z_blur` [D] from the uploaded frame with `run`, which runs the prior encoder. Blocks until the device is
-    /// done.
+    /// Fills `z_blur` (D values) from the uploaded frame with `run`, which runs the prior encoder. Blocks until the
+    /// device is done.
     ///
     /// # Errors
     /// Those of `run`, and what the driver says.
@@ -158,7 +158,7 @@ impl Staging {
             .map_err(failed("prior_encoder"))
     }
 
-    /// Submits the uploaded frame with its prior [D]; `run` runs the backbone. Does not wait for the device.
+    /// Submits the uploaded frame with its prior (D values); `run` runs the backbone. Does not wait for the device.
     ///
     /// # Errors
     /// Those of `run`, and what the driver says.

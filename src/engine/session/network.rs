@@ -96,8 +96,8 @@ impl Network {
         staging.map_or(Ok(()), |staging| staging.copy_from_device(frame))
     }
 
-    /// Samples the sharp prior z_0 [D] of the frame that was set: from the frame alone, or with a warm start from the
-    /// `last` prior. `frame` is the same frame, which is read here unless frames are staged.
+    /// Samples the sharp prior z_0 (D values) of the frame that was set: from the frame alone, or with a warm start
+    /// from the `last` prior. `frame` is the same frame, which is read here unless frames are staged.
     pub fn prior(
         &mut self,
         frame: &[u8],
@@ -141,8 +141,8 @@ impl Network {
         }
     }
 
-    /// Restores the frame that was set with its prior [D]. Returns `None` if it is restored when this returns, or the
-    /// frame that is pending on a device. `frame` and `restored` have no row padding; the errors are those of
+    /// Restores the frame that was set with its prior (D values). Returns `None` if it is restored when this returns,
+    /// or the frame that is pending on a device. `frame` and `restored` have no row padding; the errors are those of
     /// [`Deblurrer::restore`](crate::engine::Deblurrer::restore).
     pub fn submit(
         &mut self,
