@@ -15,14 +15,15 @@ pub struct Options {
     pub settings: Settings,
     /// The precision of the backbone. `None` chooses the fastest one that loses next to nothing on this machine.
     pub precision: Option<Precision>,
-    /// The side of the tiles in which larger frames are restored, in pixels: one of [`TILE_SIDES`](super::TILE_SIDES) and a
-    /// multiple of the bundle's `multiple`. 0 means the side to which the bundle's graphs are fixed, or whole frames.
+    /// The side of the tiles in which larger frames are restored, in pixels: one of [`TILE_SIDES`](super::TILE_SIDES)
+    /// and a multiple of the bundle's `multiple`. 0 means the side to which the bundle's graphs are fixed, or whole
+    /// frames.
     pub tile_size: usize,
     /// The least number of pixels by which neighbouring tiles overlap. Must be smaller than the side of a tile.
     pub tile_overlap: usize,
     /// The factor by which both sides of a frame are divided before it is restored: 1, or one of
-    /// [`REDUCTIONS`](super::REDUCTIONS). The change is enlarged and added to the frame. A reduced frame costs less, and less
-    /// fine detail is restored.
+    /// [`REDUCTIONS`](super::REDUCTIONS). The change is enlarged and added to the frame. A reduced frame costs less,
+    /// and less fine detail is restored.
     pub reduction: usize,
 }
 
@@ -46,8 +47,8 @@ pub struct Settings {
     pub device_id: i32,
     /// The number of CPU threads of a graph; 0 means one per core.
     pub threads: usize,
-    /// Whether a GPU provider may search long for the fastest algorithms. Suits files; with live video somebody waits for the
-    /// first picture.
+    /// Whether a GPU provider may search long for the fastest algorithms. Suits files; with live video somebody waits
+    /// for the first picture.
     pub thorough: bool,
     /// The device memory that a GPU provider may allocate, in MiB; 0 means no limit.
     pub memory_limit_mib: u32,

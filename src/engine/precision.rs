@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! In which numbers the backbone computes: the exact ones, or ones that cost less and lose little.
-
 use std::fmt;
 
-/// The numbers of the backbone. The prior is always computed in fp32.
+/// The precision of the backbone. The prior is always computed in fp32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
     Fp32,
-    /// The fp32 graph, computed in bfloat16 by OpenVINO on CPUs that have units for it.
+    /// The fp32 graph, computed in bfloat16 by OpenVINO on CPUs that have instructions for it.
     Bf16,
     /// A variant of the bundle.
     Fp16,
@@ -19,7 +17,7 @@ pub enum Precision {
 impl Precision {
     pub const ALL: [Self; 4] = [Self::Fp32, Self::Bf16, Self::Fp16, Self::Int8];
 
-    /// As in the property `precision` and in manifests.
+    /// Returns the name that the property `precision` and manifests use.
     pub fn nick(self) -> &'static str {
         match self {
             Self::Fp32 => "fp32",
@@ -29,7 +27,7 @@ impl Precision {
         }
     }
 
-    /// The variant of a bundle that it runs.
+    /// Returns the variant of a bundle that it runs.
     pub(super) fn variant(self) -> &'static str {
         match self {
             Self::Bf16 => Self::Fp32.nick(),

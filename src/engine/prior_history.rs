@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! One window of a video over time: its priors, and whether it stands still.
+//! The priors of one window over time, and whether its picture stands still.
 
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,17 @@ use super::gpu::DeviceFrame;
 use super::{error::Error, options::Sampling, session::Network, submission::Submission};
 use crate::diffusion::{Due, TemporalPrior};
 
+/// What is known of the frames of one window so far: a whole frame, or one tile.
 #[derive(Clone)]
 pub(super) struct PriorHistory {
     priors: TemporalPrior,
-    /// The hash of the last frame (a copy of it would cost its size in memory and writing), and the steps that were asked for.
+    /// The hash of the last frame, and the number of steps that was asked for. A copy of the frame would cost its size
+    /// in memory and in writing.
     last: Option<(u64, usize)>,
 }
 
 impl PriorHistory {
-    /// For priors of `dim` values.
+    /// Creates an empty history for priors of `dim` values.
     pub fn new(dim: usize) -> Self {
         Self {
             priors: TemporalPrior::new(dim),
@@ -27,7 +29,7 @@ impl PriorHistory {
         }
     }
 
-    /// Begins to restore the next frame of this window; the errors are those of [`super::Deblurrer::submit`].
+    /// Submits the next frame of this window. The errors are those of [`Deblurrer::submit`](super::Deblurrer::submit).
     pub fn submit(
         &mut self,
         network: &mut Network,
@@ -38,17 +40,17 @@ impl PriorHistory {
         let started = Instant::now();
         network.set_frame(frame)?;
         self.next_prior(network, Some(frame), sampling)?;
-        let between = Instant::now();
+        let sampled = Instant::now();
         let pending = network.submit(frame, self.priors.current(), restored)?;
         let backbone = match &pending {
-            // Known when the device has done it.
+            // The device measures it.
             Some(_) => Duration::ZERO,
-            None => between.elapsed(),
+            None => sampled.elapsed(),
         };
-        Ok(Submission::new(between - started, backbone, pending))
+        Ok(Submission::new(sampled - started, backbone, pending))
     }
 
-    /// As [`PriorHistory::submit`], of a frame that lies on the device to one that does.
+    /// As [`PriorHistory::submit`], from and to frames in device memory.
     #[cfg(feature = "cuda-memory")]
     pub fn submit_on_device(
         &mut self,
@@ -65,7 +67,8 @@ impl PriorHistory {
         Ok(Submission::new(prior, Duration::ZERO, pending))
     }
 
-    /// `frame`: none where its bytes are elsewhere, so that it cannot be told whether it is the last one once more.
+    /// Makes the prior of the next frame current. `frame` is `None` where the CPU cannot read it; a repeated frame is
+    /// then not recognised.
     fn next_prior(&mut self, network: &mut Network, frame: Option<&[u8]>, sampling: Sampling) -> Result<(), Error> {
         let this = frame.map(|frame| (xxh3_64(frame), sampling.steps));
         let repeated = this.is_some() && self.last == this;
@@ -78,6 +81,7 @@ impl PriorHistory {
             Due::Sample => None,
             Due::WarmStart => Some(self.priors.current()),
         };
+        // Stays `None` if sampling fails: the current prior is then not this frame's.
         self.last = None;
         let sampled = network.prior(frame.unwrap_or_default(), last, sampling.steps)?;
         self.priors.renew(sampled, sampling.temporal);
@@ -85,11 +89,13 @@ impl PriorHistory {
         Ok(())
     }
 
+    /// Forgets the frames so far.
     pub fn reset(&mut self) {
         self.priors.reset();
         self.last = None;
     }
 
+    /// Returns how many frames before the last one its prior was sampled.
     pub fn prior_age(&self) -> u32 {
         self.priors.age()
     }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A frame between [`super::Deblurrer::submit`] and its end.
+//! A frame between [`Deblurrer::submit`](super::Deblurrer::submit) and [`Submission::collect`].
 
 use std::time::Duration;
 
 use super::{error::Error, gpu::Pending, timing::Timing};
 
-/// A frame that is being restored. Dropped, it is given up.
+/// A submitted frame. Dropping it discards the frame.
 pub struct Submission {
     timing: Timing,
-    /// None for a frame that was restored at once.
+    /// `None` for a frame that is restored already.
     pending: Option<Pending>,
 }
 
@@ -19,19 +19,21 @@ impl Submission {
         Self { timing, pending }
     }
 
-    pub(super) fn done(timing: Timing) -> Self {
+    /// Returns the submission of a frame that is restored already.
+    pub(super) fn restored(timing: Timing) -> Self {
         Self { timing, pending: None }
     }
 
-    /// Whether a device works on the frame still, or has done so beside what this thread did.
+    /// Returns whether a device restores the frame, which may be done by now, while this thread does something else.
     pub fn is_pending(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// Waits for the frame. `restored` is what was given to [`super::Deblurrer::submit`].
+    /// Blocks until the frame is restored. `restored` is the slice that was given to
+    /// [`Deblurrer::submit`](super::Deblurrer::submit).
     ///
     /// # Errors
-    /// [`Error::Inference`] when the device has failed meanwhile.
+    /// [`Error::Inference`] when the device has failed.
     pub fn collect(self, restored: &mut [u8]) -> Result<Timing, Error> {
         let Self { mut timing, pending } = self;
         if let Some(pending) = pending {

@@ -1,33 +1,34 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A frame as overlapping tiles: where they lie, how they are cut out, and how they are put together again without a seam.
-//! Arithmetic on tight RGBx rows; what restores a tile is the caller's.
+//! A frame as overlapping tiles: where they lie, how they are cut out, and how they are blended into a frame without
+//! seams. Arithmetic on RGBx rows without padding; the caller restores the tiles.
 
 use std::ops::Range;
 
 use super::frame_size::{FrameSize, PIXEL_BYTES};
 
-/// Bytes of a pixel that are blended: all but the fourth.
+/// The bytes of a pixel that are blended: all but the fourth.
 const COLOURS: usize = 3;
 
-/// What the weights of a pixel sum to along each axis. So its sum of weighted bytes is at most 255 ONE², which with the half
-/// for rounding fits 32 bits.
+/// The sum of a pixel's weights along each axis. Its sum of weighted bytes is thus at most 255 ONE², which fits 32 bits
+/// together with the half that rounds it.
 const ONE: u32 = 1 << 12;
 
 /// The tiles along one axis.
 struct Axis {
-    /// Pixels of the frame.
+    /// The number of pixels of the frame.
     length: usize,
-    /// Pixels of a tile.
+    /// The number of pixels of a tile.
     tile: usize,
-    /// Where the tiles begin.
+    /// The first pixel of each tile.
     origins: Vec<usize>,
-    /// For each tile the weights of its pixels that lie in the frame.
+    /// For each tile, the weights of its pixels that lie in the frame.
     weights: Vec<Vec<u32>>,
 }
 
 impl Axis {
-    /// As few evenly spaced tiles as overlap by `overlap` or more, which is less than `tile`; one on a shorter axis.
+    /// Lays out the least number of evenly spaced tiles that overlap by `overlap` pixels or more. `overlap` is less
+    /// than `tile`. An axis that is shorter than a tile has one.
     fn new(length: usize, tile: usize, overlap: usize) -> Self {
         let free = length.saturating_sub(tile);
         let gaps = free.div_ceil(tile - overlap);
@@ -41,19 +42,19 @@ impl Axis {
         }
     }
 
-    /// Pixels of a tile that lie in the frame.
+    /// Returns the number of pixels of a tile that lie in the frame.
     fn inside(&self) -> usize {
         self.tile.min(self.length)
     }
 
-    /// The pixels in which no later tile has a part.
+    /// Returns the pixels of a tile that no later tile overlaps.
     fn finished_by(&self, number: usize) -> Range<usize> {
         let end = self.origins.get(number + 1).copied().unwrap_or(self.length);
         self.origins[number]..end
     }
 
-    /// The pixel of the frame that stands at `at`: itself, or beyond the end the one that the frame's edges reflect there, as
-    /// often as it takes.
+    /// Returns the pixel of the frame that is shown at `at`. Beyond the frame it is the one that the frame's edges
+    /// reflect, repeatedly if needed.
     fn source(&self, at: usize) -> usize {
         let last = self.length - 1;
         let around = at % (2 * last);
@@ -61,11 +62,13 @@ impl Axis {
     }
 }
 
-/// The weight of each pixel of each tile, in units of 1/ONE; those of a pixel of the frame sum to ONE exactly.
+/// Returns the weight of each pixel of each tile, in units of 1/ONE. The weights of a pixel of the frame sum to exactly
+/// ONE.
 ///
-/// A tile's share of a pixel is the distance to the nearer of its edges at which it has a neighbour. Where two tiles meet, the
-/// shares add up to the same everywhere, and the weights are linear ramps over the whole overlap. Where even spacing brings three
-/// together, no weight changes faster than over the least overlap, if that is a third of the tile or less.
+/// A tile's share of a pixel is the pixel's distance to the nearer of those edges of the tile that have a neighbour.
+/// Where two tiles overlap, the sum of the shares is the same everywhere, and the weights are linear ramps over the
+/// whole overlap. Where even spacing makes three tiles overlap, no weight changes faster than over the least overlap,
+/// if that is a third of the tile or less.
 fn weights(origins: &[usize], length: usize, tile: usize) -> Vec<Vec<u32>> {
     let share = |number: usize, at: usize| {
         let after_start = if number == 0 { tile } else { at - origins[number] + 1 };
@@ -81,7 +84,7 @@ fn weights(origins: &[usize], length: usize, tile: usize) -> Vec<Vec<u32>> {
         let first = origins.partition_point(|origin| origin + tile <= at);
         let end = origins.partition_point(|&origin| origin <= at);
         let total: usize = (first..end).map(|number| share(number, at)).sum();
-        // Differences of a rounded running sum lose nothing.
+        // Differences of a rounded running sum add up to ONE exactly.
         let rounded = |sum: usize| ((ONE as usize * sum + total / 2) / total) as u32;
         let mut sum = 0;
         for (number, weights) in (first..end).zip(&mut weights[first..end]) {
@@ -93,17 +96,17 @@ fn weights(origins: &[usize], length: usize, tile: usize) -> Vec<Vec<u32>> {
     weights
 }
 
-/// Where the tiles of a frame lie: the first begins and the last ends at the frame's edge on each axis. A frame that is
-/// smaller than a tile fills it with its reflection.
+/// Where the tiles of a frame lie. On each axis the first tile begins and the last one ends at the frame's edge. A tile
+/// that is larger than the frame is filled with the frame's reflection.
 pub(super) struct Tiling {
     across: Axis,
     down: Axis,
 }
 
 impl Tiling {
-    /// Tiles as [`window`](super::window::window) gives them, of a frame whose sides have two pixels or more.
+    /// Lays out tiles of the size of the window over a frame whose sides have two pixels or more.
     pub fn new(frame: FrameSize, tile: FrameSize, overlap: usize) -> Self {
-        // On an axis with a single tile the overlap means nothing, and the tile may be shorter than it.
+        // On an axis with a single tile the overlap has no meaning, and may be larger than the tile.
         let axis = |length: usize, tile: usize| Axis::new(length, tile, overlap.min(tile - 1));
         Self {
             across: axis(frame.width, tile.width),
@@ -128,10 +131,10 @@ impl Tiling {
 /// The buffers in which frames of one size are restored tile by tile.
 pub(super) struct Tiles {
     tiling: Tiling,
-    /// One tile, before and after.
+    /// One tile before and after it is restored.
     input: Vec<u8>,
     restored: Vec<u8>,
-    /// Weighted colours of the rows that the tiles of one row of tiles cover, for the whole width of the frame.
+    /// The sums of the weighted colours, for the rows of the frame that one row of tiles covers.
     sums: Vec<u32>,
 }
 
@@ -147,23 +150,24 @@ impl Tiles {
         }
     }
 
-    /// How many tiles a frame has.
+    /// Returns the number of tiles of a frame.
     pub fn count(&self) -> usize {
         self.tiling.across.origins.len() * self.tiling.down.origins.len()
     }
 
-    /// Restores a tight frame with `restore_tile`, which is called for one tile after the other, row by row, with its number from
-    /// 0, the tile and the room for its restored pixels. The fourth byte is the frame's, whatever the tiles' is.
+    /// Restores a frame without row padding. `restore_tile` is called for each tile, row by row, with the number of the
+    /// tile from 0 on, the tile, and the slice for its restored pixels. The fourth bytes are the frame's, whatever
+    /// those of the tiles are.
     ///
     /// # Errors
-    /// The first one of `restore_tile`.
+    /// The first error of `restore_tile`.
     pub fn restore<E>(
         &mut self,
         frame: &[u8],
         restored: &mut [u8],
         mut restore_tile: impl FnMut(usize, &[u8], &mut [u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        // A frame that failed half-way leaves its sums behind.
+        // A frame that failed has left its sums.
         self.sums.fill(0);
         let columns = self.tiling.across.origins.len();
         for row in 0..self.tiling.down.origins.len() {
@@ -172,12 +176,12 @@ impl Tiles {
                 restore_tile(row * columns + column, &self.input, &mut self.restored)?;
                 self.add(row, column);
             }
-            self.give_out(row, frame, restored);
+            self.write_finished(row, frame, restored);
         }
         Ok(())
     }
 
-    /// Adds a restored tile to the sums, which begin where its row of tiles does.
+    /// Adds the restored tile to the sums, whose first row is that of its row of tiles.
     fn add(&mut self, row: usize, column: usize) {
         let Tiling { across, down } = &self.tiling;
         let left = across.origins[column] * COLOURS;
@@ -195,8 +199,8 @@ impl Tiles {
         }
     }
 
-    /// Rounds the rows that are finished with this row of tiles, and moves the sums on to the next one.
-    fn give_out(&mut self, row: usize, frame: &[u8], restored: &mut [u8]) {
+    /// Writes the rows of the frame that no later tile overlaps, and moves the sums on to the next row of tiles.
+    fn write_finished(&mut self, row: usize, frame: &[u8], restored: &mut [u8]) {
         const SQUARE: u32 = ONE * ONE;
         let finished = self.tiling.down.finished_by(row);
         let width = self.tiling.across.length;
@@ -217,12 +221,12 @@ impl Tiles {
 
 #[cfg(test)]
 mod tests {
-    // A test may panic: that is how it fails.
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
 
-    /// Frames shorter than the tile, as long, a pixel longer, and long ones, with every kind of overlap.
+    /// Returns axes shorter than a tile, as long as one, a pixel longer, and much longer, each with every kind of
+    /// overlap.
     fn axes() -> impl Iterator<Item = (Axis, usize)> {
         const TILE: usize = 64;
         let lengths = [16, 63, 64, 65, 96, 97, 113, 128, 200, 641, 1920];
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn tiles_run_from_edge_to_edge_evenly_and_overlap_by_what_was_asked_for_or_more() {
+    fn tiles_are_spaced_evenly_from_edge_to_edge_and_overlap_by_what_was_asked_for_or_more() {
         for (axis, overlap) in axes() {
             let Axis {
                 length, tile, origins, ..
@@ -248,7 +252,7 @@ mod tests {
             let (least, most) = (steps.iter().min().unwrap(), steps.iter().max().unwrap());
             assert!(*least > 0 && most - least <= 1, "{length}, {overlap}: {steps:?}");
             assert!(tile - most >= overlap, "{length}, {overlap}: {steps:?}");
-            // One tile fewer would not reach.
+            // One tile fewer would not cover the axis.
             assert!(
                 (origins.len() - 2) * (tile - overlap) + tile < *length,
                 "{length}, {overlap}"
@@ -279,7 +283,7 @@ mod tests {
         let narrow = axes().filter(|(axis, overlap)| 3 * overlap <= axis.tile);
         for (axis, overlap) in narrow {
             for weights in &axis.weights {
-                // The ramp has overlap + 1 steps, both ends of which are rounded.
+                // The ramp has overlap + 1 steps, and both of its ends are rounded.
                 let steepest = ONE / (overlap as u32 + 1) + 2;
                 let largest = weights.windows(2).map(|pair| pair[0].abs_diff(pair[1])).max().unwrap();
                 assert!(largest <= steepest, "{}, {overlap}: {largest}", axis.length);
@@ -288,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_failed_half_way_leaves_nothing_behind() {
+    fn a_frame_that_failed_does_not_affect_the_next_one() {
         let (frame, tile) = (
             FrameSize { width: 100, height: 80 },
             FrameSize { width: 64, height: 64 },

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames restored at a smaller working scale: what the network changed in a reduced frame is enlarged and added to the full one, which
-//! keeps its fine detail.
+//! Frames restored at a smaller working scale. What the network changed in the reduced frame is enlarged and added to
+//! the full frame, which keeps its fine detail.
 
-use super::frame_size::{FrameSize, MINIMUM_SIDE};
+use super::{
+    error::Error,
+    frame_size::{FrameSize, MINIMUM_SIDE},
+};
 use crate::frame::{REDUCTIONS, add_change, reduce, reduced_side};
 
 /// The buffers for frames of one size, reduced by one factor.
 pub(super) struct WorkingScale {
     factor: usize,
     width: usize,
-    before: Vec<u8>,
-    after: Vec<u8>,
+    reduced: Vec<u8>,
+    restored: Vec<u8>,
 }
 
 impl WorkingScale {
@@ -20,12 +23,13 @@ impl WorkingScale {
         Self {
             factor,
             width: frame.width,
-            before: vec![0; bytes],
-            after: vec![0; bytes],
+            reduced: vec![0; bytes],
+            restored: vec![0; bytes],
         }
     }
 
-    /// Restores a tight frame with `restore_reduced`, which is given the reduced frame and the room for its restored pixels.
+    /// Restores a frame without row padding. `restore_reduced` is called with the reduced frame and the slice for its
+    /// restored pixels.
     ///
     /// # Errors
     /// Those of `restore_reduced`.
@@ -35,14 +39,14 @@ impl WorkingScale {
         restored: &mut [u8],
         restore_reduced: impl FnOnce(&[u8], &mut [u8]) -> Result<T, E>,
     ) -> Result<T, E> {
-        reduce(frame, self.width, self.factor, &mut self.before);
-        let result = restore_reduced(&self.before, &mut self.after)?;
-        add_change(frame, self.width, self.factor, &self.before, &self.after, restored);
+        reduce(frame, self.width, self.factor, &mut self.reduced);
+        let result = restore_reduced(&self.reduced, &mut self.restored)?;
+        add_change(frame, self.width, self.factor, &self.reduced, &self.restored, restored);
         Ok(result)
     }
 }
 
-/// The size of frames of `frame` reduced by `factor`.
+/// Returns the size of frames of `frame` reduced by `factor`.
 pub(super) fn size(frame: FrameSize, factor: usize) -> FrameSize {
     FrameSize {
         width: reduced_side(frame.width, factor),
@@ -50,15 +54,29 @@ pub(super) fn size(frame: FrameSize, factor: usize) -> FrameSize {
     }
 }
 
-/// Why frames cannot be reduced so; none if they can.
-pub(super) fn refusal(frame: FrameSize, factor: usize) -> Option<String> {
-    let reduced = size(frame, factor.max(1));
+/// Checks that frames of this size can be reduced by `factor`.
+///
+/// # Errors
+/// [`Error::Size`] for a factor that is neither 1 nor one of [`REDUCTIONS`], and for a reduced frame that is too small.
+pub(super) fn check(frame: FrameSize, factor: usize) -> Result<(), Error> {
+    let refuse = |reason| {
+        Err(Error::Size {
+            width: frame.width,
+            height: frame.height,
+            reason,
+        })
+    };
     if factor != 1 && !REDUCTIONS.contains(&factor) {
         let (least, most) = (REDUCTIONS.start(), REDUCTIONS.end());
-        return Some(format!(
+        return refuse(format!(
             "they cannot be reduced by {factor}, only by {least} to {most}, or 1 for not at all"
         ));
     }
-    (reduced.width.min(reduced.height) < MINIMUM_SIDE)
-        .then(|| format!("reduced by {factor}, a side has less than {MINIMUM_SIDE} pixels"))
+    let reduced = size(frame, factor);
+    if reduced.width.min(reduced.height) < MINIMUM_SIDE {
+        return refuse(format!(
+            "reduced by {factor}, a side has less than {MINIMUM_SIDE} pixels"
+        ));
+    }
+    Ok(())
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Stands in for NVIDIA's driver in tests of what goes through it: a device whose memory is the CPU's and whose streams have done everything at once.
-// INIT: what cuInit answers. MEMORY: bytes there are. LOST_AFTER: copies after which the device is gone.
+// A fake NVIDIA driver for tests: device memory is host memory, and streams complete everything at once.
+// INIT: the result of cuInit. MEMORY: the bytes of device memory. LOST_AFTER: the number of copies after which the device is lost.
+// WITHOUT_STREAMS: leave out cuStreamCreate, as a driver that is too old.
 
 #include <stddef.h>
 #include <stdint.h>

@@ -81,7 +81,8 @@ impl Contract {
         ))
     }
 
-    /// Checks that the frames of a graph have `size`, where their sides are fixed in the graph. `tile` is the manifest's.
+    /// Checks that the frames of a graph have `size`, where their sides are fixed in the graph. `tile` is the
+    /// manifest's.
     ///
     /// # Errors
     /// [`Error::BundleInvalid`] when a side is fixed to another number of pixels.
@@ -114,7 +115,8 @@ impl Contract {
         Err(self.invalid(
             bundle,
             format!(
-                "its '{}' is fixed to height {height} and width {width}, and [backbone] of the manifest {tile}; set tile to the graph's side, or export the bundle again",
+                "its '{}' is fixed to height {height} and width {width}, and [backbone] of the manifest {tile}; \
+                 set tile to the graph's side, or export the bundle again",
                 outlet.name()
             ),
         ))

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_machine_without_a_driver_says_so() {
-        with_driver(module_path!(), "a_machine_without_a_driver_says_so", None, || {
+        with_driver(None, || {
             // A driver that the system has cannot be hidden.
             if let Err(reason) = Device::open(0) {
                 assert!(reason.contains("driver"), "{reason}");
@@ -97,42 +97,24 @@ mod tests {
     #[test]
     fn a_driver_that_does_not_work_says_why() {
         // CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
-        let defines: &[&str] = &["INIT=803"];
-        with_driver(
-            module_path!(),
-            "a_driver_that_does_not_work_says_why",
-            Some(defines),
-            || {
-                assert!(reason().contains("DRIVER_MISMATCH"), "{}", reason());
-            },
-        );
+        with_driver(Some(&["INIT=803"]), || {
+            assert!(reason().contains("DRIVER_MISMATCH"), "{}", reason());
+        });
     }
 
     #[test]
     fn a_driver_that_lacks_a_function_is_too_old() {
-        let defines: &[&str] = &["WITHOUT_STREAMS"];
-        with_driver(
-            module_path!(),
-            "a_driver_that_lacks_a_function_is_too_old",
-            Some(defines),
-            || {
-                assert!(reason().contains("too old"), "{}", reason());
-            },
-        );
+        with_driver(Some(&["WITHOUT_STREAMS"]), || {
+            assert!(reason().contains("too old"), "{}", reason());
+        });
     }
 
     #[test]
     fn a_driver_that_works_has_a_stream_for_each_stage() {
-        with_driver(
-            module_path!(),
-            "a_driver_that_works_has_a_stream_for_each_stage",
-            Some(&[]),
-            || {
-                let device = Device::open(0).unwrap();
-                let streams =
-                    [&device.prior, &device.backbone, &device.download].map(|stream| address(stream).unwrap());
-                assert!(streams[0] != streams[1] && streams[1] != streams[2] && streams[0] != streams[2]);
-            },
-        );
+        with_driver(Some(&[]), || {
+            let device = Device::open(0).unwrap();
+            let streams = [&device.prior, &device.backbone, &device.download].map(|stream| address(stream).unwrap());
+            assert!(streams[0] != streams[1] && streams[1] != streams[2] && streams[0] != streams[2]);
+        });
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames that lie in a GPU's memory already, somebody else's: copied to and from where the graphs see them, without leaving the GPU.
+//! Frames of other elements in GPU memory. They are copied to and from the tensors of the graphs within the GPU.
 
 use cudarc::driver::{
     CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DriverError,
@@ -17,11 +17,11 @@ pub struct DeviceFrame {
 }
 
 impl DeviceFrame {
-    /// `address` of the first row, and how many bytes one row begins behind the other.
+    /// Creates a frame from the address of its first row and the distance of its rows in bytes.
     ///
     /// # Safety
-    /// As long as the frame is used there must lie `stride` times the height of bytes, allocated through CUDA in any context of this process, which
-    /// nobody else writes, nor reads if the frame is written.
+    /// As long as the frame is used, `address` must point at `stride` times the height of bytes that were allocated
+    /// with CUDA, in any context of this process. Nobody else may write them, nor read them if the frame is written.
     pub unsafe fn new(address: usize, stride: usize) -> Self {
         Self {
             address: address as CUdeviceptr,
@@ -29,30 +29,30 @@ impl DeviceFrame {
         }
     }
 
-    /// Copies the frame to where a graph reads it.
+    /// Copies the frame to a tensor.
     pub(super) fn copy_to(
         self,
-        graph: &mut CudaSlice<u8>,
+        tensor: &mut CudaSlice<u8>,
         size: FrameSize,
         stream: &CudaStream,
     ) -> Result<(), DriverError> {
-        assert_eq!(graph.len(), size.bytes(), "a tensor of another size");
-        let (to, _order) = graph.device_ptr_mut(stream);
+        assert_eq!(tensor.len(), size.bytes(), "a tensor of another size");
+        let (to, _order) = tensor.device_ptr_mut(stream);
         self.copy(size, stream, |copy, frame| {
             (copy.srcDevice, copy.srcPitch) = frame;
             (copy.dstDevice, copy.dstPitch) = (to, size.row());
         })
     }
 
-    /// Copies what a graph has written to the frame.
+    /// Copies a tensor to the frame.
     pub(super) fn copy_from(
         self,
-        graph: &CudaSlice<u8>,
+        tensor: &CudaSlice<u8>,
         size: FrameSize,
         stream: &CudaStream,
     ) -> Result<(), DriverError> {
-        assert_eq!(graph.len(), size.bytes(), "a tensor of another size");
-        let (from, _order) = graph.device_ptr(stream);
+        assert_eq!(tensor.len(), size.bytes(), "a tensor of another size");
+        let (from, _order) = tensor.device_ptr(stream);
         self.copy(size, stream, |copy, frame| {
             (copy.srcDevice, copy.srcPitch) = (from, size.row());
             (copy.dstDevice, copy.dstPitch) = frame;
@@ -69,7 +69,8 @@ impl DeviceFrame {
         let mut copy = CUDA_MEMCPY2D {
             srcXInBytes: 0,
             srcY: 0,
-            // The address tells which context the memory is of: other elements have their own.
+            // Unified: the driver finds the context of the memory by its address. Other elements have contexts of their
+            // own.
             srcMemoryType: CU_MEMORYTYPE_UNIFIED,
             srcHost: std::ptr::null(),
             srcDevice: 0,
@@ -86,7 +87,8 @@ impl DeviceFrame {
             Height: size.height,
         };
         between(&mut copy, (self.address, self.stride));
-        // SAFETY: the one side is a tensor of this size, borrowed and ordered on the stream; the other side is what `new` was promised.
+        // SAFETY: one side is a tensor of this size, which is borrowed and ordered on the stream; the caller of `new`
+        // vouches for the other side.
         unsafe { cuMemcpy2DAsync_v2(&copy, stream.cu_stream()) }.result()
     }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a provider builds out of a graph, kept between starts: engines that take minutes to build.
+//! Stores the engines that a provider builds from graphs, which takes minutes, between starts.
 //!
-//! An engine belongs to one runtime, one provider's library, one device, one model and one size; each such set has a folder of its own, which
-//! says in `key.toml` what it was built for and what its files must be. A folder is filled under another name and renamed when it is whole,
-//! so that one cut off in writing is never found; one that is not as its `key.toml` says is built again. Nobody else may write there:
-//! an engine is a program.
+//! An engine is valid for one runtime, one version of the provider's library, one device, one model and one size. Each
+//! such key has a folder of its own, whose `key.toml` holds the key and the hashes of the files. A folder is filled
+//! under another name and renamed when it is complete, so that an interrupted build is never used. A folder that does
+//! not match its `key.toml` is built again. Other users may not write to the cache: an engine is a program.
 
 use std::{
     collections::BTreeMap,
@@ -23,20 +23,20 @@ use crate::engine::{frame_size::FrameSize, precision::Precision, provider::Provi
 
 const KEY_FILE: &str = "key.toml";
 
-/// What of a key's digest names a folder, in hexadecimal digits.
+/// The number of hexadecimal digits of a key's digest in the name of its folder.
 const NAME_DIGITS: usize = 16;
 
-/// What an engine is good for.
+/// What an engine is valid for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheKey {
-    /// ONNX Runtime's version.
+    /// The version of ONNX Runtime.
     pub runtime: String,
     pub provider: String,
-    /// Version of the library that builds: TensorRT's, say.
+    /// The version of the library that builds, such as TensorRT's.
     pub builder: String,
-    /// Name, capability and driver of the device.
+    /// The name, the compute capability and the driver of the device.
     pub device: String,
-    /// The bundle's hash.
+    /// The hash of the bundle.
     pub model: String,
     pub size: (usize, usize),
     pub precision: String,
@@ -55,7 +55,7 @@ impl CacheKey {
         }
     }
 
-    /// As in "tensorrt-640x360-fp16-0123456789abcdef".
+    /// Returns a name such as "tensorrt-640x360-fp16-0123456789abcdef".
     fn folder_name(&self) -> String {
         let digest = Sha256::digest(format!("{self:?}"));
         let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -69,74 +69,75 @@ impl CacheKey {
     }
 }
 
-/// `key.toml`.
+/// The contents of `key.toml`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Contents {
     key: CacheKey,
-    /// SHA-256 of the files in the folder.
+    /// The SHA-256 of each file in the folder.
     files: BTreeMap<String, String>,
 }
 
-/// A place for one key's engines.
+/// The folder of one key's engines.
 #[derive(Debug)]
 pub struct CacheFolder {
-    /// Where it is found once it is whole.
-    place: PathBuf,
-    /// Where the provider reads and writes: `place`, or what will be renamed to it.
+    /// The folder's path once it is complete.
+    destination: PathBuf,
+    /// Where the provider reads and writes: `destination`, or the folder that will be renamed to it.
     working: PathBuf,
     key: CacheKey,
-    whole: bool,
+    complete: bool,
 }
 
 impl CacheFolder {
-    /// The folder of a key under `root`: the one that is there and is as it was built, or an empty one to build in. What earlier
-    /// processes left half built is removed.
+    /// Opens the folder of a key under `root`: the complete one, or an empty one to build in. Incomplete folders of
+    /// processes that have ended are removed.
     ///
     /// # Errors
-    /// When `root` cannot be made or written to.
+    /// When `root` cannot be created or written to.
     pub fn open(root: &Path, key: CacheKey) -> io::Result<Self> {
         let mut private = DirBuilder::new();
         private.recursive(true).mode(0o700);
         private.create(root)?;
-        let place = root.join(key.folder_name());
-        if is_whole(&place, &key) {
+        let destination = root.join(key.folder_name());
+        if is_complete(&destination, &key) {
             return Ok(Self {
-                working: place.clone(),
-                place,
+                working: destination.clone(),
+                destination,
                 key,
-                whole: true,
+                complete: true,
             });
         }
-        remove(&place)?;
+        remove(&destination)?;
         remove_abandoned(root, &key.folder_name());
         let working = root.join(format!("{}.{}{BUILDING}", key.folder_name(), process::id()));
         remove(&working)?;
         private.create(&working)?;
         Ok(Self {
-            place,
+            destination,
             working,
             key,
-            whole: false,
+            complete: false,
         })
     }
 
-    /// What the provider is told.
+    /// Returns the folder that the provider reads and writes.
     pub fn path(&self) -> &Path {
         &self.working
     }
 
-    /// Whether engines of an earlier start are in it.
-    pub fn is_whole(&self) -> bool {
-        self.whole
+    /// Returns whether the folder holds the engines of an earlier start.
+    pub fn is_complete(&self) -> bool {
+        self.complete
     }
 
-    /// All is built: from now on it is found. An empty folder is given up, for a provider that built nothing.
+    /// Marks the folder as complete, so that later starts find it. An empty folder is removed: the provider built
+    /// nothing.
     ///
     /// # Errors
-    /// When it cannot be written; what was built is then lost to the next start, and good for this one.
+    /// When the folder cannot be written. This start can use its engines, the next one must build them again.
     pub fn finish(&mut self) -> io::Result<()> {
-        if self.whole {
+        if self.complete {
             return Ok(());
         }
         let files = hashes(&self.working)?;
@@ -149,50 +150,50 @@ impl CacheFolder {
         };
         let text = toml::to_string(&contents).map_err(io::Error::other)?;
         fs::write(self.working.join(KEY_FILE), text)?;
-        match fs::rename(&self.working, &self.place) {
-            // Another process was first, with the same.
-            Err(_) if is_whole(&self.place, &self.key) => remove(&self.working)?,
+        match fs::rename(&self.working, &self.destination) {
+            // Another process has built the same engines.
+            Err(_) if is_complete(&self.destination, &self.key) => remove(&self.working)?,
             other => other?,
         }
-        self.working = self.place.clone();
-        self.whole = true;
+        self.working = self.destination.clone();
+        self.complete = true;
         Ok(())
     }
 
-    /// Takes away what a provider could not use, to build in an empty folder.
+    /// Removes engines that the provider cannot use, and opens an empty folder to build in.
     ///
     /// # Errors
     /// As [`CacheFolder::open`].
     pub fn discard(self) -> io::Result<Self> {
         remove(&self.working)?;
-        let root = self.place.parent().unwrap_or(Path::new("/")).to_owned();
+        let root = self.destination.parent().unwrap_or(Path::new("/")).to_owned();
         Self::open(&root, self.key.clone())
     }
 }
 
-/// Ends the name of a folder that is being built in.
+/// The suffix of a folder that is being filled.
 const BUILDING: &str = ".building";
 
 impl Drop for CacheFolder {
     fn drop(&mut self) {
-        if !self.whole {
-            // What is left here is removed by the next that builds for this key.
+        if !self.complete {
+            // Whatever cannot be removed here, the next build for this key removes.
             let _ = remove(&self.working);
         }
     }
 }
 
-fn is_whole(place: &Path, key: &CacheKey) -> bool {
-    let Ok(text) = fs::read_to_string(place.join(KEY_FILE)) else {
+fn is_complete(path: &Path, key: &CacheKey) -> bool {
+    let Ok(text) = fs::read_to_string(path.join(KEY_FILE)) else {
         return false;
     };
     let Ok(contents) = toml::from_str::<Contents>(&text) else {
         return false;
     };
-    contents.key == *key && hashes(place).is_ok_and(|files| files == contents.files)
+    contents.key == *key && hashes(path).is_ok_and(|files| files == contents.files)
 }
 
-/// SHA-256 of every file of a folder but `key.toml`.
+/// Returns the SHA-256 of each file of a folder except `key.toml`.
 fn hashes(folder: &Path) -> io::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
@@ -215,7 +216,7 @@ fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes folders of this name that processes that are no more were building in.
+/// Removes the folders of this name that were being filled by processes that have ended.
 fn remove_abandoned(root: &Path, name: &str) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         let found = entry.file_name().to_string_lossy().into_owned();
@@ -228,7 +229,8 @@ fn remove_abandoned(root: &Path, name: &str) {
     }
 }
 
-/// `blurdm` in the folder that a service was given for it, or in this user's cache; none without either, as in a service without a home.
+/// Returns the default cache: `$CACHE_DIRECTORY`, which systemd sets for services, or `blurdm` in this user's cache.
+/// `None` where there is neither, as in a service without a home.
 pub fn default_cache() -> Option<PathBuf> {
     let from = |name| {
         std::env::var_os(name)
@@ -264,18 +266,18 @@ mod tests {
 
     fn built(root: &Path, key: CacheKey) -> CacheFolder {
         let mut folder = CacheFolder::open(root, key).unwrap();
-        assert!(!folder.is_whole());
+        assert!(!folder.is_complete());
         fs::write(folder.path().join("backbone.engine"), "an engine").unwrap();
         folder.finish().unwrap();
         folder
     }
 
     fn found(root: &Path, key: CacheKey) -> bool {
-        CacheFolder::open(root, key).unwrap().is_whole()
+        CacheFolder::open(root, key).unwrap().is_complete()
     }
 
     #[test]
-    fn what_was_built_is_found_again_for_the_same_key_alone() {
+    fn engines_are_found_again_for_the_same_key_only() {
         let root = tempfile::tempdir().unwrap();
         let folder = built(root.path(), key());
         assert_eq!(fs::read(folder.path().join("backbone.engine")).unwrap(), b"an engine");
@@ -297,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_a_foreign_and_a_short_engine_are_built_again() {
+    fn damaged_foreign_and_missing_engines_are_built_again() {
         let spoil: [fn(&Path); 5] = [
             |folder| fs::write(folder.join("backbone.engine"), "an engi").unwrap(),
             |folder| fs::write(folder.join("more.engine"), "from elsewhere").unwrap(),
@@ -316,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn another_keys_folder_under_this_keys_name_is_not_taken() {
+    fn the_folder_of_another_key_under_this_keys_name_is_not_used() {
         let root = tempfile::tempdir().unwrap();
         let other = CacheKey {
             device: "another GPU".into(),
@@ -328,32 +330,32 @@ mod tests {
     }
 
     #[test]
-    fn a_build_cut_off_is_never_found_and_is_cleared_away() {
+    fn an_interrupted_build_is_never_found_and_is_removed() {
         let root = tempfile::tempdir().unwrap();
         let name = key().folder_name();
-        // The largest process number that Linux gives is far below this one.
+        // Process ids of Linux are far smaller than this one.
         let abandoned = root.path().join(format!("{name}.4000000000{BUILDING}"));
         fs::create_dir(&abandoned).unwrap();
         fs::write(abandoned.join("backbone.engine"), "half an").unwrap();
-        let of_a_living_process = root.path().join(format!("{name}.1{BUILDING}"));
-        fs::create_dir(&of_a_living_process).unwrap();
+        let of_a_running_process = root.path().join(format!("{name}.1{BUILDING}"));
+        fs::create_dir(&of_a_running_process).unwrap();
         let folder = CacheFolder::open(root.path(), key()).unwrap();
-        assert!(!folder.is_whole() && fs::read_dir(folder.path()).unwrap().next().is_none());
-        assert!(!abandoned.exists() && of_a_living_process.exists());
+        assert!(!folder.is_complete() && fs::read_dir(folder.path()).unwrap().next().is_none());
+        assert!(!abandoned.exists() && of_a_running_process.exists());
         let unfinished = folder.path().to_owned();
         drop(folder);
         assert!(!unfinished.exists());
     }
 
     #[test]
-    fn what_a_provider_could_not_use_is_thrown_away() {
+    fn engines_that_a_provider_cannot_use_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let again = built(root.path(), key()).discard().unwrap();
-        assert!(!again.is_whole() && fs::read_dir(again.path()).unwrap().next().is_none());
+        assert!(!again.is_complete() && fs::read_dir(again.path()).unwrap().next().is_none());
     }
 
     #[test]
-    fn nobody_else_may_write_engines() {
+    fn other_users_may_not_write_engines() {
         use std::os::unix::fs::PermissionsExt;
         let parent = tempfile::tempdir().unwrap();
         let root = parent.path().join("blurdm");
@@ -362,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_cannot_be_made_is_an_error() {
+    fn a_root_that_cannot_be_created_is_an_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert!(CacheFolder::open(&file.path().join("cache"), key()).is_err());
     }

@@ -4,16 +4,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{env, fs, process::Command};
+use std::{any, env, fs, process::Command};
 
 const SOURCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/fake_cuda_driver.c"));
 
 /// Set in the process that runs the body of the test.
 const CHILD: &str = "BLURDM_TEST_CHILD";
 
-/// Runs `body`, the body of the test `test` in the module `module`, in a process of its own with a fake driver that is compiled with
-/// `defines`, such as "LOST_AFTER=3". Without `defines` the process has no fake driver.
-pub(crate) fn with_driver(module: &str, test: &str, defines: Option<&[&str]>, body: impl FnOnce()) {
+/// Runs `body`, a closure that is the whole body of a test, in a process of its own with a fake driver that is compiled
+/// with `defines`, such as "LOST_AFTER=3". Without `defines` the process has no fake driver.
+pub(crate) fn with_driver<F: FnOnce()>(defines: Option<&[&str]>, body: F) {
     if env::var_os(CHILD).is_some() {
         return body();
     }
@@ -31,12 +31,12 @@ pub(crate) fn with_driver(module: &str, test: &str, defines: Option<&[&str]>, bo
         assert!(compiled.unwrap().success());
         fs::copy(&library, folder.path().join("libcuda.so.1")).unwrap();
     }
-    // The harness names tests without the crate.
-    let (_, module) = module.split_once("::").unwrap();
-    let name = format!("{module}::{test}");
+    // The closure's type is named after the test that it stands in; the test harness leaves out the crate.
+    let name = any::type_name::<F>();
+    let (_, name) = name.strip_suffix("::{{closure}}").unwrap().split_once("::").unwrap();
     let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", &name, "--nocapture"])
-        .env(CHILD, &name)
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, name)
         .env("LD_LIBRARY_PATH", folder.path())
         .output()
         .unwrap();

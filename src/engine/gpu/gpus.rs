@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The NVIDIA GPUs of this machine, as its driver tells, and the Jetson that it may be.
+//! The NVIDIA GPUs of this machine, as reported by the driver, and the Jetson that it may be.
 
 use std::fs;
 
@@ -10,18 +10,18 @@ use nvml_wrapper::Nvml;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gpu {
     pub name: String,
-    /// As in "9.0", where the driver tells.
+    /// The compute capability, such as "9.0", if the driver reports it.
     pub capability: Option<String>,
-    /// Of device memory, in bytes: free and in all. Jetsons share theirs with the CPU and tell neither.
+    /// The free and the total device memory, in bytes. Jetsons share their memory with the CPU and report neither.
     pub memory: Option<(u64, u64)>,
     /// The driver's version.
     pub driver: String,
 }
 
-/// The GPUs in the order of their device numbers.
+/// Returns the GPUs in the order of their device numbers.
 ///
 /// # Errors
-/// Why the driver tells nothing, in a sentence: none is installed, or it is older than the kernel's part of it.
+/// The reason why the driver reports nothing: none is installed, or its library does not match its kernel module.
 pub fn gpus() -> Result<Vec<Gpu>, String> {
     match from_driver() {
         Err(reason) => jetson().map(|gpu| vec![gpu]).ok_or(reason),
@@ -50,7 +50,7 @@ fn from_driver() -> Result<Vec<Gpu>, String> {
         .collect()
 }
 
-/// A Jetson's board and release, which stand for its GPU and driver where there is no NVML.
+/// Returns a Jetson's board and release as its GPU and driver. Jetsons have no NVML.
 fn jetson() -> Option<Gpu> {
     let release = fs::read_to_string("/etc/nv_tegra_release").ok()?;
     let board = fs::read_to_string("/proc/device-tree/model").ok()?;

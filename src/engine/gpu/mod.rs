@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! NVIDIA GPUs: which there are, their memory and streams, frames that lie there, and the engines that are built for them.
+//! NVIDIA GPUs: which ones there are, their memory and streams, frames in their memory, and the engines that are built
+//! for them.
 
 mod device;
 #[cfg(feature = "cuda-memory")]
@@ -17,6 +18,6 @@ pub use device_frame::DeviceFrame;
 pub use engine_cache::default_cache;
 pub(super) use engine_cache::{CacheFolder, CacheKey};
 pub use gpus::{Gpu, gpus};
-pub(super) use staging::{BackboneTensors, Pending, Staging};
+pub(super) use staging::{BackboneTensors, EncoderTensors, Pending, Staging};
 #[cfg(test)]
 mod tests;

@@ -2,11 +2,11 @@
 
 //! Frames in flight on a GPU: bytes are uploaded, bytes are downloaded, and everything between stays on the device.
 //!
-//! A frame is copied into pinned memory and uploaded once, for both graphs. While the backbone restores it, the next frame may be
-//! uploaded and its prior sampled, and the last one downloaded. Each stage has a stream of its own, and `cudarc` makes each stream
-//! wait for what it needs of the others. The graphs read and write the same addresses every time, as CUDA graphs require; a copy
-//! within the device, which costs microseconds, moves a frame from where it arrived to where it is restored. The sampler runs on the
-//! CPU: only a few hundred numbers are copied for it.
+//! A frame is copied into pinned memory and uploaded once, for both graphs. While the backbone restores it, the next
+//! frame may be uploaded and its prior sampled, and the last one downloaded. Each stage has a stream of its own, and
+//! `cudarc` makes each stream wait for what it needs of the others. The graphs read and write the same addresses every
+//! time, as CUDA graphs require; a copy within the device, which costs microseconds, moves a frame from where it
+//! arrived to where it is restored. The sampler runs on the CPU: only a few hundred numbers are copied for it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -136,7 +136,8 @@ impl Staging {
         })
     }
 
-    /// Fills `z_blur` [D] from the uploaded frame with `run`, which runs the prior encoder. Blocks until the device is done.
+    /// Fills `z_blur` [D] from the uploaded frame with `run`, which runs the prior encoder. Blocks until the device is
+    /// done.
     ///
     /// # Errors
     /// Those of `run`, and what the driver says.
@@ -271,8 +272,8 @@ impl Slot {
 }
 
 impl Pending {
-    /// Blocks until the frame is restored, and copies it to `restored` unless it stays on the device. Returns how long the backbone
-    /// took.
+    /// Blocks until the frame is restored, and copies it to `restored` unless it stays on the device. Returns how long
+    /// the backbone took.
     ///
     /// # Errors
     /// What the driver says.

@@ -2,8 +2,8 @@
 
 //! The shared libraries that a provider needs, and which of them cannot be loaded here.
 //!
-//! Of a provider that it cannot load ONNX Runtime says so, and not always why. Of one that lacks cuDNN it says nothing: convolutions
-//! then take a slow path.
+//! ONNX Runtime reports a provider that it cannot load, but not always why. It does not report a missing cuDNN:
+//! convolutions then take a slow path.
 
 use std::{
     error::Error,
@@ -24,13 +24,13 @@ use object::{
 use super::loading::Runtime;
 use crate::engine::provider::Provider;
 
-/// NVIDIA's driver, which no package of ours or of ONNX Runtime's brings along.
+/// NVIDIA's driver, which comes with no package of ours or of ONNX Runtime's.
 const DRIVER: &str = "libcuda.so.1";
 
-/// From this `1.x` on ONNX Runtime for CUDA is built with cuDNN 9, before with 8.
+/// The first `1.x` whose CUDA provider is built with cuDNN 9; older ones use cuDNN 8.
 const CUDNN_9_SINCE: u32 = 19;
 
-/// A library that keeps a provider from running, or from running at speed.
+/// A library that a provider lacks, so that it does not run, or not at full speed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingLibrary {
     pub library: String,
@@ -43,8 +43,10 @@ impl fmt::Display for MissingLibrary {
     }
 }
 
-/// What keeps a provider from running with this runtime, each by its name; empty where all that it needs can be loaded. Loads what
-/// can be, so that the provider finds it: packages of Python keep CUDA's libraries where no linker looks.
+/// Returns the libraries that a provider needs with this runtime and that cannot be loaded.
+///
+/// Those that can be loaded are loaded, so that the provider finds them: Python packages install CUDA's libraries where
+/// no linker looks.
 pub fn missing_libraries(provider: Provider, runtime: &Runtime) -> Vec<MissingLibrary> {
     let folder = runtime.path().parent().unwrap_or(Path::new("/"));
     if provider == Provider::Cpu {
@@ -57,7 +59,7 @@ pub fn missing_libraries(provider: Provider, runtime: &Runtime) -> Vec<MissingLi
             reason: format!(
                 "it does not lie beside '{}', which was built without it; {}",
                 runtime.path().display(),
-                remedy(provider)
+                provider.remedy()
             ),
         }];
     }
@@ -81,32 +83,28 @@ pub fn missing_libraries(provider: Provider, runtime: &Runtime) -> Vec<MissingLi
     needed
         .into_iter()
         .filter_map(|library| {
-            load(&library, &folders)
-                .err()
-                .map(|reason| MissingLibrary { library, reason })
+            let reason = load(&library, &folders).err()?;
+            Some(MissingLibrary { library, reason })
         })
         .collect()
 }
 
-/// Why a provider refused: the libraries that it lacks, or what ONNX Runtime says.
+/// Returns why a provider failed: the libraries that it lacks, or else the message of ONNX Runtime.
 pub(crate) fn explain(provider: Provider, runtime: &Runtime, message: &str) -> String {
-    let missing = missing_libraries(provider, runtime);
-    if missing.is_empty() {
-        return message.to_owned();
-    }
-    let names: Vec<String> = missing.iter().map(MissingLibrary::to_string).collect();
-    names.join("; ")
+    join(&missing_libraries(provider, runtime)).unwrap_or_else(|| message.to_owned())
 }
 
-/// What would keep a provider from running at speed without a word: for those on NVIDIA's GPUs, any library that is missing.
+/// Returns why a provider is not even tried. That is any missing library of a provider for NVIDIA's GPUs: ONNX Runtime
+/// would run it slowly without a word.
 pub(crate) fn refusal(provider: Provider, runtime: &Runtime) -> Option<String> {
     if !provider.on_gpu() {
         return None;
     }
-    let missing: Vec<String> = missing_libraries(provider, runtime)
-        .iter()
-        .map(MissingLibrary::to_string)
-        .collect();
+    join(&missing_libraries(provider, runtime))
+}
+
+fn join(missing: &[MissingLibrary]) -> Option<String> {
+    let missing: Vec<String> = missing.iter().map(MissingLibrary::to_string).collect();
     (!missing.is_empty()).then(|| missing.join("; "))
 }
 
@@ -119,24 +117,14 @@ fn cudnn(runtime: &Runtime) -> String {
     format!("libcudnn.so.{major}")
 }
 
-fn remedy(provider: Provider) -> &'static str {
-    match provider {
-        Provider::TensorRt => "build ONNX Runtime with it (--use_tensorrt), and name it in library-path",
-        Provider::Cuda => "install onnxruntime-gpu, and name its libonnxruntime.so in library-path",
-        Provider::OpenVino => {
-            "run `make install`, or install onnxruntime-openvino and name its libonnxruntime.so in library-path"
-        }
-        Provider::Cpu => "install ONNX Runtime again",
-    }
-}
-
-/// The names of the libraries that a library is linked with, but for ONNX Runtime's own, which is loaded by then.
+/// Returns the names of the libraries that a library is linked with, without ONNX Runtime's own, which is loaded
+/// already.
 fn needed(library: &Path) -> Result<Vec<String>, String> {
     let file = File::open(library).map_err(|error| error.to_string())?;
-    names(&ReadCache::new(file)).map_err(|error| format!("it is no library for this machine: {error}"))
+    needed_entries(&ReadCache::new(file)).map_err(|error| format!("it is not a library for this machine: {error}"))
 }
 
-fn names(data: &ReadCache<File>) -> Result<Vec<String>, object::Error> {
+fn needed_entries(data: &ReadCache<File>) -> Result<Vec<String>, object::Error> {
     let elf = FileHeader64::<Endianness>::parse(data)?;
     let endian = elf.endian()?;
     let sections = elf.sections(endian, data)?;
@@ -154,10 +142,11 @@ fn names(data: &ReadCache<File>) -> Result<Vec<String>, object::Error> {
     Ok(names)
 }
 
-/// Where libraries lie that the linker does not find: beside the runtime, and in NVIDIA's packages beside the one of ONNX Runtime.
+/// Returns the folders with libraries that the linker does not search: the runtime's, and those of NVIDIA's Python
+/// packages beside ONNX Runtime's.
 fn folders(runtime: &Path) -> Vec<PathBuf> {
     let mut folders = vec![runtime.to_owned()];
-    // site-packages/onnxruntime/capi
+    // The runtime lies in site-packages/onnxruntime/capi.
     let Some(packages) = runtime.parent().and_then(Path::parent) else {
         return folders;
     };
@@ -175,12 +164,13 @@ fn load(library: &str, folders: &[PathBuf]) -> Result<(), String> {
     let path = found.unwrap_or_else(|| library.into());
     ort::util::preload_dylib(&path).map_err(|error| match library {
         DRIVER => "no NVIDIA driver can be loaded here; install it, or give the container access to the GPU".to_owned(),
-        // What failed stands in the error, why in its source.
+        // The error names the library, its source the reason.
         _ => error.source().map_or_else(|| error.to_string(), ToString::to_string),
     })
 }
 
-/// The file, with its version, of a library that this process has loaded: "libnvinfer.so.10.3.0" for "libnvinfer.so".
+/// Returns the file, with its version, of a library that this process has loaded: "libnvinfer.so.10.3.0" for
+/// "libnvinfer.so".
 pub(crate) fn loaded_file(library: &str) -> Option<String> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     let mut files = maps

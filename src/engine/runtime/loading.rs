@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Finding and loading ONNX Runtime, and the one environment that a process may have.
+//! Loads ONNX Runtime, and holds the one environment that a process may have.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,8 +16,8 @@ use super::{
 };
 use crate::engine::error::Error;
 
-/// The loaded library. There is one per process: the first that loads stays, since neither ONNX Runtime nor `ort` can
-/// exchange it.
+/// The loaded library. There is one per process: neither ONNX Runtime nor `ort` can exchange the library that was
+/// loaded first.
 pub struct Runtime {
     environment: Environment,
     path: PathBuf,
@@ -25,22 +25,23 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// The environment of the process. `ort` allows only one, so whoever else needs sessions makes them on this.
+    /// Returns the environment of the process. `ort` allows only one, so any other code that needs sessions creates
+    /// them with it.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// The file it was loaded from.
+    /// Returns the file that the library was loaded from.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// As in `1.minor`.
+    /// Returns `minor` of the version `1.minor`.
     pub(super) fn minor(&self) -> u32 {
         self.minor
     }
 
-    /// As in "1.24".
+    /// Returns the version, such as "1.24".
     pub fn version(&self) -> String {
         format!("1.{}", self.minor)
     }
@@ -48,11 +49,11 @@ impl Runtime {
 
 static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 
-/// The process's runtime, loaded at the first call. A failed call leaves no trace: the next one searches again.
+/// Returns the process's runtime, which the first call loads. After a call that failed, the next one searches again.
 ///
 /// # Errors
-/// [`Error::RuntimeMissing`] with every place looked at, [`Error::RuntimeUnusable`] for a named library that is absent,
-/// too old or no ONNX Runtime.
+/// [`Error::RuntimeMissing`] with every folder that was searched, [`Error::RuntimeUnusable`] for a named library that
+/// is absent, too old or not an ONNX Runtime.
 pub fn runtime(search: &Search) -> Result<&'static Runtime, Error> {
     RUNTIME.get_or_try_init(|| {
         let (path, minor) = search::find(search)?;
@@ -61,20 +62,19 @@ pub fn runtime(search: &Search) -> Result<&'static Runtime, Error> {
 }
 
 fn load(path: PathBuf, minor: u32) -> Result<Runtime, Error> {
-    // The library is loaded before anything else of `ort` is touched: without it even its errors cannot be made.
-    let builder = ort::init_from(&path).map_err(|error| Error::RuntimeUnusable {
+    let unusable = |error: &dyn std::error::Error| Error::RuntimeUnusable {
         path: path.clone(),
         reason: error.to_string(),
-    })?;
-    let environment = builder
+    };
+    // The library must be loaded before anything else of `ort` is used, even its error type: without a library `ort`
+    // panics.
+    let environment = ort::init_from(&path)
+        .map_err(|error| unusable(&error))?
         .with_name("blurdm")
         .with_telemetry(false)
         .with_logger(Arc::new(log::forward))
         .build()
-        .map_err(|error| Error::RuntimeUnusable {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| unusable(&error))?;
     environment.set_log_level(LogLevel::Warning);
     Ok(Runtime {
         environment,

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where ONNX Runtime's log goes. The runtime takes one logger for the life of the process, so the receiver is exchangeable.
+//! The receiver of ONNX Runtime's log. The runtime takes one logger for the life of the process, so that logger
+//! forwards to a receiver that is set separately.
 
 use once_cell::sync::OnceCell;
 use ort::logging::LogLevel;
 
-/// Receives a level, a code location and a message. Called from any thread, while a graph runs: it must not block.
+/// Receives a level, a code location and a message. It is called from any thread, while a graph runs, and must not
+/// block.
 pub type Receiver = fn(LogLevel, &str, &str);
 
 static RECEIVER: OnceCell<Receiver> = OnceCell::new();
 
-/// Names the receiver of ONNX Runtime's messages. The first one stays; before it there is silence.
+/// Sets the receiver of ONNX Runtime's messages. The first receiver stays; messages before it are lost.
 pub fn set_receiver(receiver: Receiver) {
     RECEIVER.get_or_init(|| receiver);
 }
 
-/// A warning of the engine's own, into the same log.
+/// Logs a warning of the engine itself.
 pub(crate) fn warn(message: &str) {
     if let Some(receiver) = RECEIVER.get() {
         receiver(LogLevel::Warning, "blurdm", message);

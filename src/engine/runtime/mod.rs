@@ -6,12 +6,10 @@ mod libraries;
 mod loading;
 pub mod log;
 mod provider_options;
-mod registration;
 mod search;
 
 pub use libraries::{MissingLibrary, missing_libraries};
 pub(super) use libraries::{explain, loaded_file, refusal};
 pub use loading::{Runtime, runtime};
-pub(super) use provider_options::Setup;
-pub(super) use registration::register;
+pub(super) use provider_options::{Setup, register};
 pub use search::{MINIMUM_MINOR, Search};

@@ -1,73 +1,130 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What each provider is told, as the keys and values of ONNX Runtime.
+//! Registers the execution providers with a session builder, each with its options as keys and values of ONNX Runtime.
 
 use std::{num::NonZeroUsize, path::Path};
 
-use crate::engine::{frame_size::FrameSize, options::Settings, precision::Precision};
+use ort::{
+    ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProviderDispatch},
+    session::builder::SessionBuilder,
+};
 
-pub(super) type Pairs = Vec<(&'static str, String)>;
+use crate::engine::{frame_size::FrameSize, options::Settings, precision::Precision, provider::Provider};
 
-/// OpenVINO's own setting for it; by itself the provider asks for fp32.
-const IN_BF16: &str = r#"{"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}}"#;
+/// Keys and values.
+type Pairs = Vec<(&'static str, String)>;
 
-/// By itself OpenVINO holds its threads to the first cores, where they meet those of other processes while other cores have nothing to do.
-const FREE: &str = r#"{"CPU": {"ENABLE_CPU_PINNING": "NO"}}"#;
-const FREE_IN_BF16: &str = r#"{"CPU": {"ENABLE_CPU_PINNING": "NO", "INFERENCE_PRECISION_HINT": "bf16"}}"#;
+/// OpenVINO's setting for bf16; by default the provider asks for fp32.
+const BF16: &str = r#"{"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}}"#;
+
+/// By default OpenVINO pins its threads to the first cores, where they compete with those of other processes while
+/// other cores are idle.
+const UNPINNED: &str = r#"{"CPU": {"ENABLE_CPU_PINNING": "NO"}}"#;
+const UNPINNED_BF16: &str = r#"{"CPU": {"ENABLE_CPU_PINNING": "NO", "INFERENCE_PRECISION_HINT": "bf16"}}"#;
 
 /// What a graph of one size is set up with.
 pub(crate) struct Setup<'a> {
     pub settings: Settings,
     pub precision: Precision,
-    /// None for graphs that see no frame.
+    /// `None` for graphs that see no frame.
     pub size: Option<FrameSize>,
-    /// Of the graph in the contract: part of the names of its engines.
+    /// The graph's name in the contract, which is part of the names of its engines.
     pub graph: &'a str,
-    /// Where engines are kept; none for nowhere.
+    /// The folder of the engines, or `None` to store none.
     pub cache: Option<&'a Path>,
-    /// The CUDA stream to run on, by its address; none for the provider's own.
+    /// The address of the CUDA stream to run on, or `None` for the provider's own.
     pub stream: Option<NonZeroUsize>,
-    /// Whether what the graph does is recorded once and then repeated as one (a CUDA graph).
+    /// Whether what the graph does is captured once and then replayed (a CUDA graph).
     pub captured: bool,
 }
 
-/// Both keys are the same for CUDA and TensorRT.
-fn on_stream(setup: &Setup<'_>) -> Pairs {
-    let given = |stream: NonZeroUsize| {
+/// Makes the graphs of a session run on a provider. The nodes that a provider does not support run on the CPU, those
+/// that TensorRT does not support on CUDA.
+pub(crate) fn register(
+    provider: Provider,
+    builder: SessionBuilder,
+    setup: &Setup<'_>,
+) -> Result<SessionBuilder, ort::Error> {
+    match provider {
+        Provider::Cpu => Ok(builder),
+        Provider::TensorRt => register_all(
+            builder,
+            vec![
+                with_options(ep::TensorRT::default(), tensorrt(setup)).build(),
+                with_options(ep::CUDA::default(), cuda(setup)).build(),
+            ],
+        ),
+        Provider::Cuda => register_with::<ep::CUDA>(builder, cuda(setup), required_by_cuda(setup)),
+        Provider::OpenVino => register_with::<ep::OpenVINO>(builder, openvino(setup), required_by_openvino(setup)),
+    }
+}
+
+/// Registers a provider with all its options, or, where the runtime is too old to know them all, with the required
+/// ones.
+fn register_with<P>(builder: SessionBuilder, all: Pairs, required: Pairs) -> Result<SessionBuilder, ort::Error>
+where
+    P: ArbitrarilyConfigurableExecutionProvider + Default + Into<ExecutionProviderDispatch>,
+{
+    let register = |builder, options| register_all(builder, vec![with_options(P::default(), options).into()]);
+    register(builder.clone(), all).or_else(|_| register(builder, required))
+}
+
+fn with_options<P: ArbitrarilyConfigurableExecutionProvider>(provider: P, options: Pairs) -> P {
+    options.into_iter().fold(provider, |provider, (key, value)| {
+        provider.with_arbitrary_config(key, value)
+    })
+}
+
+fn register_all(
+    builder: SessionBuilder,
+    providers: Vec<ExecutionProviderDispatch>,
+) -> Result<SessionBuilder, ort::Error> {
+    // By default `ort` skips a provider that cannot be loaded without an error, and the graph runs on the CPU.
+    let providers: Vec<_> = providers
+        .into_iter()
+        .map(ExecutionProviderDispatch::error_on_failure)
+        .collect();
+    Ok(builder.with_execution_providers(providers)?)
+}
+
+/// Returns the options that make a provider run on the given stream. The keys are the same for CUDA and TensorRT.
+fn stream_options(setup: &Setup<'_>) -> Pairs {
+    let options = |stream: NonZeroUsize| {
         vec![
             ("has_user_compute_stream", "1".to_owned()),
             ("user_compute_stream", stream.to_string()),
         ]
     };
-    setup.stream.map_or_else(Vec::new, given)
+    setup.stream.map_or_else(Vec::new, options)
 }
 
-/// Without these a provider would not do what was asked; every runtime that has the provider knows them.
-pub(super) fn needed_by_cuda(setup: &Setup<'_>) -> Pairs {
+/// Returns the options without which CUDA would not do what was asked. Every runtime with the provider knows them.
+fn required_by_cuda(setup: &Setup<'_>) -> Pairs {
     let mut pairs = vec![("device_id", setup.settings.device_id.to_string())];
-    pairs.extend(on_stream(setup));
+    pairs.extend(stream_options(setup));
     if setup.captured {
         pairs.push(("enable_cuda_graph", "1".into()));
     }
     pairs
 }
 
-/// What makes CUDA fast and keeps its memory bounded. Not every runtime knows all of them.
-pub(super) fn cuda(setup: &Setup<'_>) -> Pairs {
+/// Returns all options of CUDA, with those that make it fast and bound its memory. Old runtimes do not know all of
+/// them.
+fn cuda(setup: &Setup<'_>) -> Pairs {
     let search = if setup.settings.thorough {
         "EXHAUSTIVE"
     } else {
         "HEURISTIC"
     };
-    let mut pairs = needed_by_cuda(setup);
+    let mut pairs = required_by_cuda(setup);
     pairs.extend([
-        // Doubling the arena, the default, takes up to twice what the graphs need.
+        // By default the arena doubles, and takes up to twice the memory that the graphs need.
         ("arena_extend_strategy", "kSameAsRequested".into()),
         ("cudnn_conv_algo_search", search.into()),
         ("cudnn_conv_use_max_workspace", "1".into()),
-        // Tensor cores want channels last.
+        // Tensor cores are fastest with channels last.
         ("prefer_nhwc", "1".into()),
-        // fp32 is what was asked for; TF32 has ten bits of it.
+        // TF32 has a mantissa of 10 bits, and fp32 was asked for.
         ("use_tf32", "0".into()),
     ]);
     if let Some(bytes) = setup.settings.memory_limit() {
@@ -76,22 +133,22 @@ pub(super) fn cuda(setup: &Setup<'_>) -> Pairs {
     pairs
 }
 
-pub(super) fn tensorrt(setup: &Setup<'_>) -> Pairs {
-    let on = |asked: bool| if asked { "1" } else { "0" }.to_owned();
+fn tensorrt(setup: &Setup<'_>) -> Pairs {
+    let flag = |enabled: bool| if enabled { "1" } else { "0" }.to_owned();
     let mut pairs = vec![
         ("device_id", setup.settings.device_id.to_string()),
-        ("trt_fp16_enable", on(setup.precision == Precision::Fp16)),
-        // Of graphs quantised explicitly: their own scales, no calibration table.
-        ("trt_int8_enable", on(setup.precision == Precision::Int8)),
-        ("trt_layer_norm_fp32_fallback", on(setup.precision == Precision::Fp16)),
+        ("trt_fp16_enable", flag(setup.precision == Precision::Fp16)),
+        // The graphs are quantised explicitly: they hold their scales and need no calibration table.
+        ("trt_int8_enable", flag(setup.precision == Precision::Int8)),
+        ("trt_layer_norm_fp32_fallback", flag(setup.precision == Precision::Fp16)),
         ("trt_context_memory_sharing_enable", "1".into()),
     ];
-    pairs.extend(on_stream(setup));
+    pairs.extend(stream_options(setup));
     if let Some(bytes) = setup.settings.memory_limit() {
         pairs.push(("trt_max_workspace_size", bytes.to_string()));
     }
     if let Some(size) = setup.size {
-        // One profile of one shape: an engine for any other would be built in the middle of a video.
+        // One profile of one shape. For any other shape TensorRT would build an engine in the middle of a video.
         let shapes = format!("frame:1x{}x{}x4", size.height, size.width);
         for key in [
             "trt_profile_min_shapes",
@@ -114,18 +171,19 @@ pub(super) fn tensorrt(setup: &Setup<'_>) -> Pairs {
     pairs
 }
 
-/// Without these OpenVINO would not do what was asked; every runtime that has it knows them.
-pub(super) fn needed_by_openvino(setup: &Setup<'_>) -> Pairs {
-    openvino_with((setup.precision == Precision::Bf16).then_some(IN_BF16), setup)
+/// Returns the options without which OpenVINO would not do what was asked. Every runtime with the provider knows them.
+fn required_by_openvino(setup: &Setup<'_>) -> Pairs {
+    openvino_options((setup.precision == Precision::Bf16).then_some(BF16), setup)
 }
 
-/// What lets OpenVINO share a machine with others. Not every runtime knows all of it.
-pub(super) fn openvino(setup: &Setup<'_>) -> Pairs {
-    let in_bf16 = setup.precision == Precision::Bf16;
-    openvino_with(Some(if in_bf16 { FREE_IN_BF16 } else { FREE }), setup)
+/// Returns all options of OpenVINO, with those that let it share a machine with other processes. Old runtimes do not
+/// know all of them.
+fn openvino(setup: &Setup<'_>) -> Pairs {
+    let bf16 = setup.precision == Precision::Bf16;
+    openvino_options(Some(if bf16 { UNPINNED_BF16 } else { UNPINNED }), setup)
 }
 
-fn openvino_with(config: Option<&str>, setup: &Setup<'_>) -> Pairs {
+fn openvino_options(config: Option<&str>, setup: &Setup<'_>) -> Pairs {
     let mut pairs = vec![("device_type", "CPU".to_owned())];
     if let Some(config) = config {
         pairs.push(("load_config", config.to_owned()));
@@ -188,7 +246,7 @@ mod tests {
             captured: true,
             ..setup(Precision::Fp16, false)
         };
-        for pairs in [cuda(&staged), needed_by_cuda(&staged)] {
+        for pairs in [cuda(&staged), required_by_cuda(&staged)] {
             assert_eq!(value(&pairs, "has_user_compute_stream"), Some("1"));
             assert_eq!(value(&pairs, "user_compute_stream"), Some("28672"));
             assert_eq!(value(&pairs, "enable_cuda_graph"), Some("1"));
@@ -238,12 +296,12 @@ mod tests {
     }
 
     #[test]
-    fn tensorrt_keeps_its_engines_in_the_folder_of_its_key_or_nowhere() {
-        let kept = tensorrt(&setup(Precision::Fp16, false));
+    fn tensorrt_stores_its_engines_in_the_folder_of_its_key_or_nowhere() {
+        let stored = tensorrt(&setup(Precision::Fp16, false));
         for key in ["trt_engine_cache_path", "trt_timing_cache_path"] {
-            assert_eq!(value(&kept, key), Some("/cache/key"));
+            assert_eq!(value(&stored, key), Some("/cache/key"));
         }
-        assert_eq!(value(&kept, "trt_engine_cache_prefix"), Some("backbone"));
+        assert_eq!(value(&stored, "trt_engine_cache_prefix"), Some("backbone"));
         let nowhere = tensorrt(&Setup {
             cache: None,
             ..setup(Precision::Fp16, false)
@@ -258,11 +316,11 @@ mod tests {
             value(&pairs, "load_config").map(str::to_owned)
         };
         let asks = |config: Option<String>| config.is_some_and(|config| config.contains("bf16"));
-        for pairs in [openvino, needed_by_openvino] {
+        for pairs in [openvino, required_by_openvino] {
             assert!(asks(config(pairs, Precision::Bf16)));
             assert!(!asks(config(pairs, Precision::Fp32)));
         }
-        assert_eq!(config(needed_by_openvino, Precision::Fp32), None);
+        assert_eq!(config(required_by_openvino, Precision::Fp32), None);
         assert_eq!(
             value(&openvino(&setup(Precision::Fp32, false)), "num_of_threads"),
             Some("3")

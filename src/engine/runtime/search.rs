@@ -9,21 +9,23 @@ use std::{
 
 use crate::engine::error::Error;
 
-/// The oldest ONNX Runtime whose C interface this crate speaks: `1.MINIMUM_MINOR`.
+/// The oldest ONNX Runtime whose C API this crate can use: `1.MINIMUM_MINOR`.
 pub const MINIMUM_MINOR: u32 = 17;
 
-/// Where to look for the library, and where to keep what is built with it.
+/// Where to search for the library, and where to store what providers build.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
-    /// The library itself, or a folder that holds it: nothing else is tried. `ORT_DYLIB_PATH` means the same and yields
-    /// to this.
+    /// The library itself, or a folder that holds it; nothing else is tried. The environment variable `ORT_DYLIB_PATH`
+    /// means the same, and is used where this is `None`.
     pub library: Option<PathBuf>,
-    /// Folders to look into first, such as the one that the plugin lies in.
+    /// Folders to search first, such as the plugin's.
     pub beside: Vec<PathBuf>,
-    /// Where providers that build engines keep them (see [`default_cache`](crate::engine::default_cache)); without one they build them at every start.
+    /// The folder in which providers store the engines that they build (see
+    /// [`default_cache`](crate::engine::default_cache)). With `None` they build them at every start.
     pub cache: Option<PathBuf>,
 }
 
+/// Returns the library's file and its minor version.
 pub(super) fn find(search: &Search) -> Result<(PathBuf, u32), Error> {
     let named = search.library.clone().or_else(|| {
         env::var_os("ORT_DYLIB_PATH")
@@ -48,7 +50,7 @@ pub(super) fn find(search: &Search) -> Result<(PathBuf, u32), Error> {
     })
 }
 
-/// The file and its minor version, if it is an ONNX Runtime that this crate can use.
+/// Returns the library at `path`, or in the folder there, with its minor version, if it can be used.
 fn usable(path: &Path) -> Result<(PathBuf, u32), Error> {
     let unusable = |reason: String| Error::RuntimeUnusable {
         path: path.to_owned(),
@@ -74,7 +76,7 @@ fn usable(path: &Path) -> Result<(PathBuf, u32), Error> {
     }
 }
 
-/// `libonnxruntime.so` in a folder, or its numbered forms, newest first: Debian and PyPI install only those.
+/// Returns `libonnxruntime.so` of a folder, or its versioned forms, newest first: Debian and PyPI install only those.
 fn libraries_in(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
@@ -96,6 +98,7 @@ fn libraries_in(folder: &Path) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
+/// Returns the folders to search, in their order.
 fn folders(search: &Search) -> Vec<PathBuf> {
     let mut folders = search.beside.clone();
     folders.extend(data_home().map(|data| data.join("blurdm/runtime")));
@@ -122,7 +125,8 @@ fn data_home() -> Option<PathBuf> {
         })
 }
 
-/// `onnxruntime/capi` of the active virtual environment, this user's packages, every Python on the PATH, and the system's.
+/// Returns `onnxruntime/capi` of the active virtual environment, of this user's packages, of every Python on the PATH,
+/// and of the system's.
 fn python_folders() -> Vec<PathBuf> {
     let mut prefixes: Vec<PathBuf> = env::var_os("VIRTUAL_ENV").map(PathBuf::from).into_iter().collect();
     prefixes.extend(env::home_dir().map(|home| home.join(".local")));

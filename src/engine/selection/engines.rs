@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Loading with the engines that an earlier start has built, or building them.
+//! Loads a bundle with the engines that an earlier start has built, or builds them.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ use crate::engine::{
     session::Context,
 };
 
-/// Has `load` load on a provider, in a context that names the folder of its engines. Engines that it could not use are built again, and a
-/// cache that cannot be had costs time and nothing else.
+/// Calls `load` with a context that names the folder of the provider's engines. Engines that cannot be used are built
+/// again. A cache that cannot be used costs time only, and is logged.
 pub(super) fn with_engines<T>(
     bundle: &Bundle,
     context: Context<'_>,
@@ -31,18 +31,18 @@ pub(super) fn with_engines<T>(
     let mut folder = match CacheFolder::open(root, key) {
         Ok(folder) => folder,
         Err(error) => {
-            log::warn(&format!("engines cannot be kept in '{}': {error}", root.display()));
+            log::warn(&format!("engines cannot be stored in '{}': {error}", root.display()));
             return load(context);
         }
     };
-    let in_folder = |folder: &CacheFolder| {
+    let load_in = |folder: &CacheFolder| {
         load(Context {
             cache: Some(folder.path()),
             ..context
         })
     };
-    let mut loaded = in_folder(&folder);
-    if folder.is_whole() && matches!(loaded, Err(Error::Provider { .. } | Error::Inference { .. })) {
+    let mut loaded = load_in(&folder);
+    if folder.is_complete() && matches!(loaded, Err(Error::Provider { .. } | Error::Inference { .. })) {
         log::warn(&format!(
             "the engines in '{}' cannot be used and are built again",
             folder.path().display()
@@ -51,26 +51,25 @@ pub(super) fn with_engines<T>(
             Ok(empty) => folder = empty,
             Err(_) => return load(context),
         }
-        loaded = in_folder(&folder);
+        loaded = load_in(&folder);
     }
     let loaded = loaded?;
     if let Err(error) = folder.finish() {
-        log::warn(&format!("engines cannot be kept in '{}': {error}", root.display()));
+        log::warn(&format!("engines cannot be stored in '{}': {error}", root.display()));
     }
     Ok(loaded)
 }
 
-/// What the engines are good for; none for a provider that builds none, and where it is not known what they would be good for.
+/// Returns what the engines are valid for. `None` for a provider that builds none, and where the runtime, the device or
+/// the builder cannot be identified.
 fn key(bundle: &Bundle, context: Context<'_>, provider: Provider, size: FrameSize, gpus: &[Gpu]) -> Option<CacheKey> {
-    if provider != Provider::TensorRt {
-        return None;
-    }
-    // Loads what the provider needs.
+    let builder = provider.engine_builder()?;
+    // Loads the libraries that the provider needs, so that the builder's version is known.
     runtime::missing_libraries(provider, context.runtime);
     let gpu = gpus.get(usize::try_from(context.settings.device_id).ok()?)?;
     Some(CacheKey {
         runtime: context.runtime.version(),
-        builder: runtime::loaded_file("libnvinfer.so")?,
+        builder: runtime::loaded_file(builder)?,
         device: format!(
             "{} {} driver {}",
             gpu.name,

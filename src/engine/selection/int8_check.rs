@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Whether a quantised backbone computes what the exact one does.
+//! Checks that the int8 variant of a bundle computes what the exact one does.
 //!
-//! What it loses is a figure of the manifest, measured on many pictures. A variant that was calibrated wrongly, or exported from other
-//! weights, would still be taken at its word: so before it runs, both restore one small picture. That tells a wrong variant from a
-//! sound one, not 0.05 dB from 0.15.
+//! The loss that the manifest states was measured on many pictures. A variant that was calibrated wrongly, or exported
+//! from other weights, would be trusted all the same. So before it runs, both variants restore one small picture. This
+//! tells a wrong variant from a sound one; it does not tell a loss of 0.05 dB from one of 0.15 dB.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,24 +17,25 @@ use crate::engine::{
     session::{Context, Network},
 };
 
-/// How near both must be, in dB of PSNR. A loss of 0.1 dB where restored frames have 26 dB against the truth is 42 dB between them; this
-/// is four times as far off.
+/// The PSNR between both results, in dB, below which the variant is refused. A loss of 0.1 dB where restored frames
+/// have 26 dB against the ground truth puts 42 dB between the results; 30 dB is a distance four times as large.
 const LEAST_PSNR: f64 = 30.0;
 
-/// The side of the picture, where the graphs have none of their own.
+/// The side of the picture, where the graphs are not of fixed size.
 const SIDE: usize = 64;
 
-/// Bundles, by hash, whose variant was found sound in this process.
-static SOUND: Mutex<Vec<(String, Precision)>> = Mutex::new(Vec::new());
+/// The bundles, by hash, whose variant has passed in this process.
+static PASSED: Mutex<Vec<(String, Precision)>> = Mutex::new(Vec::new());
 
-/// Lets both restore a picture on the CPU, whatever they will run on: it is the file that is in question.
+/// Restores a picture with both variants and compares the results. Both run on the CPU, whatever provider they are for:
+/// the file is what is checked.
 ///
 /// # Errors
-/// [`Error::Precision`] where they are too far apart, and what loading and running both may give.
+/// [`Error::Precision`] where the results are too far apart, and the errors of loading and running both variants.
 pub(super) fn check(bundle: &Bundle, context: Context<'_>, precision: Precision) -> Result<(), Error> {
-    let sound = || SOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    let passed = || PASSED.lock().unwrap_or_else(PoisonError::into_inner);
     let this = (bundle.hash().to_owned(), precision);
-    if sound().contains(&this) {
+    if passed().contains(&this) {
         return Ok(());
     }
     let side = context.tile.unwrap_or(SIDE);
@@ -43,7 +44,7 @@ pub(super) fn check(bundle: &Bundle, context: Context<'_>, precision: Precision)
         height: side,
     };
     let picture = picture(size);
-    let [exact, cheap] = [Precision::Fp32, precision].map(|precision| {
+    let [exact, quantised] = [Precision::Fp32, precision].map(|precision| {
         let context = Context {
             precision,
             cache: None,
@@ -52,24 +53,25 @@ pub(super) fn check(bundle: &Bundle, context: Context<'_>, precision: Precision)
         let mut network = Network::load(bundle, context, Provider::Cpu, size)?;
         let prior = network.prior(&picture, None, 0)?.to_owned();
         let mut restored = vec![0; picture.len()];
-        // On the CPU nothing is pending after that.
+        // On the CPU the frame is restored when this returns.
         network.submit(&picture, prior.view(), &mut restored)?;
         Ok::<_, Error>(restored)
     });
-    let psnr = psnr(&exact?, &cheap?);
+    let psnr = psnr(&exact?, &quantised?);
     if psnr < LEAST_PSNR {
         return Err(Error::Precision {
             precision,
             reason: format!(
-                "this variant of the model is not what its manifest promises: a test picture comes out {psnr:.0} dB from the exact one's, and {LEAST_PSNR:.0} dB is the least; export it again, or set precision to fp32"
+                "this variant of the model is not what its manifest promises: a test picture comes out {psnr:.0} dB from \
+                 the exact one's, and {LEAST_PSNR:.0} dB is the least; export it again, or set precision to fp32"
             ),
         });
     }
-    sound().push(this);
+    passed().push(this);
     Ok(())
 }
 
-/// Blocks and a ramp, in colours none of which is grey on average.
+/// Returns a picture of blocks and a ramp, in colours none of which is grey on average.
 fn picture(size: FrameSize) -> Vec<u8> {
     (0..size.height)
         .flat_map(|y| (0..size.width).map(move |x| (x, y)))
@@ -81,7 +83,7 @@ fn picture(size: FrameSize) -> Vec<u8> {
         .collect()
 }
 
-/// Of the colours.
+/// Returns the PSNR of the colours, without the fourth bytes.
 fn psnr(a: &[u8], b: &[u8]) -> f64 {
     let pixels = a
         .as_chunks::<PIXEL_BYTES>()

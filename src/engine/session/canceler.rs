@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Ends a run from another thread.
+//! Cancels runs from another thread.
 
 use std::sync::{
     Arc,
@@ -9,25 +9,27 @@ use std::sync::{
 
 use ort::session::RunOptions;
 
-/// Makes the runs of a [`Deblurrer`](crate::engine::Deblurrer) end early, from any thread, with [`Error::Cancelled`](crate::engine::Error::Cancelled).
+/// Cancels the runs of a [`Deblurrer`](crate::engine::Deblurrer), from any thread. A cancelled run returns
+/// [`Error::Cancelled`](crate::engine::Error::Cancelled).
 ///
-/// ONNX Runtime looks between the nodes of a graph, so that a run ends within the time of one of them.
+/// ONNX Runtime looks for a cancellation between the nodes of a graph, so that a run ends within the time that one node
+/// takes.
 #[derive(Clone)]
 pub struct Canceler {
     options: Arc<RunOptions>,
-    /// For runs that return before the device has done what they asked of it.
-    ahead: Arc<RunOptions>,
+    /// The options of runs that return before the device is done.
+    asynchronous: Arc<RunOptions>,
     cancelled: Arc<AtomicBool>,
 }
 
 impl Canceler {
-    /// Call after a runtime was found: without one ort has nothing to make options with.
+    /// Creates a canceler. Requires that a runtime is loaded: `ort` creates options with it.
     pub(crate) fn new() -> Result<Self, ort::Error> {
-        let mut ahead = RunOptions::new()?;
-        ahead.disable_device_sync()?;
+        let mut asynchronous = RunOptions::new()?;
+        asynchronous.disable_device_sync()?;
         Ok(Self {
             options: Arc::new(RunOptions::new()?),
-            ahead: Arc::new(ahead),
+            asynchronous: Arc::new(asynchronous),
             cancelled: Arc::default(),
         })
     }
@@ -36,23 +38,23 @@ impl Canceler {
         Arc::clone(&self.options)
     }
 
-    /// Of runs that return before the device has done what they asked of it.
-    pub(super) fn options_ahead(&self) -> Arc<RunOptions> {
-        Arc::clone(&self.ahead)
+    /// Returns the options of runs that return before the device is done.
+    pub(super) fn asynchronous_options(&self) -> Arc<RunOptions> {
+        Arc::clone(&self.asynchronous)
     }
 
-    /// Ends the run in progress, and every later one, until [`Canceler::resume`].
+    /// Ends the run in progress, and every later one until [`Canceler::resume`] is called.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::SeqCst);
-        // It can only fail for options that are null, which these are not.
+        // This fails for null options only, which these are not.
         let _ = self.options.terminate();
-        let _ = self.ahead.terminate();
+        let _ = self.asynchronous.terminate();
     }
 
     /// Lets runs happen again.
     pub fn resume(&self) {
         let _ = self.options.unterminate();
-        let _ = self.ahead.unterminate();
+        let _ = self.asynchronous.unterminate();
         self.cancelled.store(false, Ordering::SeqCst);
     }
 

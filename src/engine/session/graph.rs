@@ -10,9 +10,9 @@ use ort::session::{
 };
 
 use super::{
-    binding::{self, Binding, Input, Output},
+    binding::{Binding, Input, Output, device_memory, host_memory},
     canceler::Canceler,
-    context::{Context, Staged},
+    context::Context,
 };
 use crate::{
     diffusion::{ResidualEstimator, Residuals},
@@ -37,55 +37,39 @@ struct Graph {
 }
 
 impl Graph {
+    /// Creates the session of a graph for frames of `size`, if it sees any. On a device it runs on `stream`.
     fn load(
         context: Context<'_>,
         provider: Provider,
         contract: &Contract,
         bytes: &[u8],
         size: Option<FrameSize>,
+        stream: Option<&CudaStream>,
     ) -> Result<Self, Error> {
         let name = contract.graph;
-        let builder = builder(context, size).map_err(|error| Error::Inference {
+        let failed = |error: ort::Error| Error::Inference {
             graph: name,
-            reason: error.to_string(),
-        })?;
-        let refused = |message: &str| Error::Provider {
-            provider,
-            reason: runtime::explain(provider, context.runtime, message),
+            reason: error.message().to_owned(),
         };
-        if let Some(reason) = runtime::refusal(provider, context.runtime) {
-            return Err(Error::Provider { provider, reason });
-        }
+        let builder = builder(context, size).map_err(failed)?;
         let setup = Setup {
             settings: context.settings,
             precision: context.precision,
             size,
             graph: name,
             cache: context.cache,
-            stream: context.staged.and_then(|staged| gpu::address(stream(staged, name))),
+            stream: stream.and_then(gpu::address),
             captured: context.staged.is_some_and(|staged| staged.captured),
         };
-        let mut builder = runtime::register(provider, builder, &setup).map_err(|error| refused(error.message()))?;
-        let session = builder.commit_from_memory(bytes).map_err(|error| match provider {
-            Provider::Cpu => Error::BundleInvalid {
-                bundle: context.bundle.to_owned(),
-                file: name.to_owned(),
-                reason: format!("ONNX Runtime cannot load the graph: {}", error.message()),
-            },
-            _ => refused(&format!("it cannot run the {name} graph: {}", error.message())),
-        })?;
+        let session = session(context, provider, builder, &setup, bytes)?;
         contract.check(context.bundle, session.inputs(), session.outputs())?;
         if let Some(size) = size {
             let outlets = session.inputs().iter().chain(session.outputs());
             contract.check_size(context.bundle, context.tile, outlets, size)?;
         }
-        let binding = binding(context, provider, &session).map_err(|error| Error::Inference {
-            graph: name,
-            reason: error.message().to_owned(),
-        })?;
         Ok(Self {
+            binding: binding(context, provider, &session).map_err(failed)?,
             session,
-            binding,
             canceler: context.canceler.clone(),
             name,
         })
@@ -109,32 +93,9 @@ impl Graph {
     }
 }
 
-fn binding(context: Context<'_>, provider: Provider, session: &Session) -> Result<Binding, ort::Error> {
-    let device = if provider.on_gpu() {
-        binding::device_memory(context.settings.device_id)?
-    } else {
-        binding::host_memory()?
-    };
-    // Where frames are staged, whoever reads what a graph wrote waits for it.
-    let options = match context.staged {
-        Some(_) => context.canceler.options_ahead(),
-        None => context.canceler.options(),
-    };
-    Binding::new(session, options, device)
-}
-
-/// The stream that a graph runs on.
-fn stream<'a>(staged: Staged<'a>, graph: &str) -> &'a CudaStream {
-    if graph == PRIOR_ENCODER {
-        &staged.device.prior
-    } else {
-        &staged.device.backbone
-    }
-}
-
 fn builder(context: Context<'_>, size: Option<FrameSize>) -> Result<SessionBuilder, ort::Error> {
-    // A spinning worker thread burns the core that the decoder and the sink need. `All`, since ONNX Runtime 1.20 and 1.21 refuse
-    // the number that `Level3` stands for.
+    // A spinning worker thread takes the core that the decoder and the sink need. The level is `All` because ONNX
+    // Runtime 1.20 and 1.21 refuse the number that `Level3` stands for.
     let mut builder = Session::builder(context.runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_inter_threads(1)?
@@ -151,9 +112,46 @@ fn builder(context: Context<'_>, size: Option<FrameSize>) -> Result<SessionBuild
     Ok(builder)
 }
 
-const PRIOR_ENCODER: &str = "prior_encoder";
+fn session(
+    context: Context<'_>,
+    provider: Provider,
+    builder: SessionBuilder,
+    setup: &Setup<'_>,
+    bytes: &[u8],
+) -> Result<Session, Error> {
+    if let Some(reason) = runtime::refusal(provider, context.runtime) {
+        return Err(Error::Provider { provider, reason });
+    }
+    let rejected = |message: &str| Error::Provider {
+        provider,
+        reason: runtime::explain(provider, context.runtime, message),
+    };
+    let mut builder = runtime::register(provider, builder, setup).map_err(|error| rejected(error.message()))?;
+    builder.commit_from_memory(bytes).map_err(|error| match provider {
+        Provider::Cpu => Error::BundleInvalid {
+            bundle: context.bundle.to_owned(),
+            file: setup.graph.to_owned(),
+            reason: format!("ONNX Runtime cannot load the graph: {}", error.message()),
+        },
+        _ => rejected(&format!("it cannot run the {} graph: {}", setup.graph, error.message())),
+    })
+}
 
-/// `prior_encoder`: frame to z_B.
+fn binding(context: Context<'_>, provider: Provider, session: &Session) -> Result<Binding, ort::Error> {
+    let device = if provider.on_gpu() {
+        device_memory(context.settings.device_id)?
+    } else {
+        host_memory()?
+    };
+    // Where frames are staged, the reader of a graph's output waits for the device.
+    let options = match context.staged {
+        Some(_) => context.canceler.asynchronous_options(),
+        None => context.canceler.options(),
+    };
+    Binding::new(session, options, device)
+}
+
+/// `prior_encoder`: a frame to z_B.
 pub(super) struct PriorEncoder {
     graph: Graph,
 }
@@ -166,21 +164,24 @@ impl PriorEncoder {
         size: FrameSize,
         dim: usize,
     ) -> Result<Self, Error> {
+        let contract = Contract::prior_encoder(dim);
+        let stream = context.staged.map(|staged| &*staged.device.prior);
         let context = Context {
             precision: Precision::Fp32,
             ..context
         };
-        let graph = Graph::load(context, provider, &Contract::prior_encoder(dim), bytes, Some(size))?;
+        let graph = Graph::load(context, provider, &contract, bytes, Some(size), stream)?;
         Ok(Self { graph })
     }
 
-    /// Fills `z_blur` [1, D] from a tight frame [1, H, W, 4].
+    /// Fills `z_blur` [1, D] from `frame` [1, H, W, 4].
     pub fn encode(&mut self, frame: Input<'_>, z_blur: Output<'_>) -> Result<(), Error> {
         self.graph.run([frame], [z_blur])
     }
 }
 
-/// `residuals`: the estimators of the sampler. A few hundred numbers, so they stay on the CPU whatever the rest runs on.
+/// `residuals`: the estimators of the sampler. They compute a few hundred numbers, and run on the CPU whatever the
+/// other graphs run on.
 pub(super) struct ResidualGraph {
     graph: Graph,
 }
@@ -195,8 +196,15 @@ impl ResidualGraph {
             staged: None,
             ..context
         };
-        let graph = Graph::load(context, Provider::Cpu, &Contract::residuals(dim), bytes, None)?;
+        let graph = Graph::load(context, Provider::Cpu, &Contract::residuals(dim), bytes, None, None)?;
         Ok(Self { graph })
+    }
+
+    fn not_contiguous(&self) -> Error {
+        Error::Inference {
+            graph: self.graph.name,
+            reason: "the values of a vector are not contiguous".into(),
+        }
     }
 }
 
@@ -213,11 +221,11 @@ impl ResidualEstimator for ResidualGraph {
     ) -> Result<(), Error> {
         let latent = [1, z_t.len() as i64];
         let (Some(z_t), Some(z_blur)) = (z_t.as_slice(), z_blur.as_slice()) else {
-            return Err(self.scattered());
+            return Err(self.not_contiguous());
         };
         let Residuals { blur, noise } = residuals;
         let (Some(blur), Some(noise)) = (blur.as_slice_mut(), noise.as_slice_mut()) else {
-            return Err(self.scattered());
+            return Err(self.not_contiguous());
         };
         self.graph.run(
             [
@@ -231,16 +239,7 @@ impl ResidualEstimator for ResidualGraph {
     }
 }
 
-impl ResidualGraph {
-    fn scattered(&self) -> Error {
-        Error::Inference {
-            graph: self.graph.name,
-            reason: "the values of a vector do not lie side by side".into(),
-        }
-    }
-}
-
-/// `backbone`: frame and prior to the restored frame.
+/// `backbone`: a frame and its prior to the restored frame.
 pub(super) struct Backbone {
     graph: Graph,
 }
@@ -253,11 +252,13 @@ impl Backbone {
         size: FrameSize,
         dim: usize,
     ) -> Result<Self, Error> {
-        let graph = Graph::load(context, provider, &Contract::backbone(dim), bytes, Some(size))?;
+        let contract = Contract::backbone(dim);
+        let stream = context.staged.map(|staged| &*staged.device.backbone);
+        let graph = Graph::load(context, provider, &contract, bytes, Some(size), stream)?;
         Ok(Self { graph })
     }
 
-    /// Fills `restored` from a tight `frame`, both [1, H, W, 4], and the prior [1, D].
+    /// Fills `restored` from `frame`, both [1, H, W, 4], and the prior [1, D].
     pub fn restore(&mut self, frame: Input<'_>, prior: Input<'_>, restored: Output<'_>) -> Result<(), Error> {
         self.graph.run([frame, prior], [restored])
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The graphs of a bundle and the sampler between them, for frames or tiles of one size.
+//! The graphs of a bundle and the sampler between them, for windows of one size.
 
 use ndarray::ArrayView1;
 
@@ -17,17 +17,19 @@ use crate::{
         bundle::Bundle,
         error::Error,
         frame_size::FrameSize,
-        gpu::{BackboneTensors, Pending, Staging},
+        gpu::{BackboneTensors, EncoderTensors, Pending, Staging},
         provider::Provider,
     },
 };
 
+/// The loaded graphs. A frame is set with [`Network::set_frame`], its prior sampled with [`Network::prior`], and it is
+/// restored with [`Network::submit`].
 pub(crate) struct Network {
     encoder: PriorEncoder,
     residuals: ResidualGraph,
     backbone: Backbone,
     sampler: Sampler,
-    /// None where frames are given to the provider as they lie.
+    /// `None` where the provider is given frames in host memory.
     staging: Option<Staging>,
     z_blur: Vec<f32>,
     default_steps: usize,
@@ -35,7 +37,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Loads the graphs and runs them once.
+    /// Loads the graphs and warms them up.
     pub fn load(bundle: &Bundle, context: Context<'_>, provider: Provider, size: FrameSize) -> Result<Self, Error> {
         let dim = bundle.manifest().prior.dim;
         let precision = context.precision;
@@ -43,11 +45,11 @@ impl Network {
             precision,
             reason: "the model has no such variant".into(),
         })?;
-        let staged = context.staged.map(|staged| Staging::new(staged.device, size, dim));
+        let staging = context.staged.map(|staged| Staging::new(staged.device, size, dim));
         let mut network = Self {
-            staging: staged.transpose()?,
-            encoder: PriorEncoder::load(context, provider, &bundle.encoder, size, dim)?,
-            residuals: ResidualGraph::load(context, &bundle.residuals, dim)?,
+            staging: staging.transpose()?,
+            encoder: PriorEncoder::load(context, provider, bundle.encoder(), size, dim)?,
+            residuals: ResidualGraph::load(context, bundle.residuals(), dim)?,
             backbone: Backbone::load(context, provider, backbone, size, dim)?,
             sampler: Sampler::new(bundle.schedule().clone(), dim),
             z_blur: vec![0.0; dim],
@@ -58,9 +60,10 @@ impl Network {
         Ok(network)
     }
 
-    /// Restores a plain grey frame, which every deblurring network must leave about as it is.
+    /// Restores a plain grey frame, which every deblurring network must leave nearly unchanged.
     ///
-    /// The restored frame is made of bytes, in which a NaN is just black: this is where it shows.
+    /// The restored frame consists of bytes, in which a NaN is just black; this check finds weights that are not
+    /// numbers.
     fn warm_up(&mut self) -> Result<(), Error> {
         const GREY: u8 = 128;
         const TOLERANCE: u8 = 64;
@@ -81,87 +84,20 @@ impl Network {
         Ok(())
     }
 
-    /// Before a frame's prior is made and the frame restored: brings it to where that is done.
+    /// Makes `frame` the one whose prior is sampled and which is restored next. On a device this uploads it.
     pub fn set_frame(&mut self, frame: &[u8]) -> Result<(), Error> {
         self.staging.as_mut().map_or(Ok(()), |staging| staging.upload(frame))
     }
 
-    /// Restores the frame shown, tight and of this size, with the prior [D]: at once, or on a device, where it is then pending. The errors
-    /// are those of [`super::Deblurrer::restore`].
-    pub fn submit(
-        &mut self,
-        frame: &[u8],
-        prior: ArrayView1<'_, f32>,
-        restored: &mut [u8],
-    ) -> Result<Option<Pending>, Error> {
-        let Some(prior) = prior.as_slice() else {
-            return Err(Error::Inference {
-                graph: "backbone",
-                reason: "the values of the prior do not lie side by side".into(),
-            });
-        };
-        if let Some(staging) = &mut self.staging {
-            let (backbone, size) = (&mut self.backbone, self.size);
-            return staging
-                .submit(prior, |tensors| restore_on_device(backbone, tensors, size))
-                .map(Some);
-        }
-        let (shape, latent) = (self.size.shape(), [1, prior.len() as i64]);
-        self.backbone.restore(
-            Input::bytes(frame, &shape),
-            Input::floats(prior, &latent),
-            Output::bytes(restored, &shape),
-        )?;
-        Ok(None)
-    }
-
-    /// Whether frames lie on a device while graphs run.
-    #[cfg(feature = "cuda-memory")]
-    pub fn is_staged(&self) -> bool {
-        self.staging.is_some()
-    }
-
-    /// As [`Network::set_frame`], a frame that lies on the device already.
+    /// As [`Network::set_frame`], for a frame in device memory.
     #[cfg(feature = "cuda-memory")]
     pub fn set_device_frame(&mut self, frame: DeviceFrame) -> Result<(), Error> {
         let staging = self.staging.as_mut();
         staging.map_or(Ok(()), |staging| staging.copy_from_device(frame))
     }
 
-    /// As [`Network::submit`], to a frame on the device.
-    #[cfg(feature = "cuda-memory")]
-    pub fn submit_on_device(
-        &mut self,
-        prior: ArrayView1<'_, f32>,
-        restored: DeviceFrame,
-    ) -> Result<Option<Pending>, Error> {
-        let (Some(staging), Some(prior)) = (&mut self.staging, prior.as_slice()) else {
-            return Ok(None);
-        };
-        let (backbone, size) = (&mut self.backbone, self.size);
-        staging
-            .submit_to_device(prior, restored, |tensors| restore_on_device(backbone, tensors, size))
-            .map(Some)
-    }
-
-    /// Fills z_blur from the frame shown.
-    fn encode(&mut self, frame: &[u8]) -> Result<(), Error> {
-        if let Some(staging) = &mut self.staging {
-            let shape = self.size.shape();
-            return staging.encode(&mut self.z_blur, |tensors| {
-                let latent = [1, tensors.z_blur.len() as i64];
-                self.encoder.encode(
-                    Input::on_device(tensors.frame, tensors.stream, &shape),
-                    Output::on_device(tensors.z_blur, tensors.stream, &latent),
-                )
-            });
-        }
-        let (shape, latent) = (self.size.shape(), [1, self.z_blur.len() as i64]);
-        let z_blur = Output::floats(&mut self.z_blur, &latent);
-        self.encoder.encode(Input::bytes(frame, &shape), z_blur)
-    }
-
-    /// The sharp prior z_0 [D] of the frame shown, tight and of this size; given the last one, with a warm start.
+    /// Samples the sharp prior z_0 [D] of the frame that was set: from the frame alone, or with a warm start from the
+    /// `last` prior. `frame` is the same frame, which is read here unless frames are staged.
     pub fn prior(
         &mut self,
         frame: &[u8],
@@ -184,16 +120,88 @@ impl Network {
         })
     }
 
-    /// D: how many values a prior has.
+    /// Fills z_blur from the frame that was set.
+    fn encode(&mut self, frame: &[u8]) -> Result<(), Error> {
+        let (shape, latent) = (self.size.shape(), [1, self.z_blur.len() as i64]);
+        let Self {
+            encoder,
+            staging,
+            z_blur,
+            ..
+        } = self;
+        match staging {
+            Some(staging) => staging.encode(z_blur, |tensors| {
+                let EncoderTensors { frame, z_blur, stream } = tensors;
+                encoder.encode(
+                    Input::on_device(frame, stream, &shape),
+                    Output::on_device(z_blur, stream, &latent),
+                )
+            }),
+            None => encoder.encode(Input::bytes(frame, &shape), Output::floats(z_blur, &latent)),
+        }
+    }
+
+    /// Restores the frame that was set with its prior [D]. Returns `None` if it is restored when this returns, or the
+    /// frame that is pending on a device. `frame` and `restored` have no row padding; the errors are those of
+    /// [`Deblurrer::restore`](crate::engine::Deblurrer::restore).
+    pub fn submit(
+        &mut self,
+        frame: &[u8],
+        prior: ArrayView1<'_, f32>,
+        restored: &mut [u8],
+    ) -> Result<Option<Pending>, Error> {
+        let Some(prior) = prior.as_slice() else {
+            return Err(Error::Inference {
+                graph: "backbone",
+                reason: "the values of the prior are not contiguous".into(),
+            });
+        };
+        let Self { backbone, size, .. } = self;
+        if let Some(staging) = &mut self.staging {
+            let pending = staging.submit(prior, |tensors| restore_on_device(backbone, tensors, *size));
+            return pending.map(Some);
+        }
+        let (shape, latent) = (size.shape(), [1, prior.len() as i64]);
+        backbone.restore(
+            Input::bytes(frame, &shape),
+            Input::floats(prior, &latent),
+            Output::bytes(restored, &shape),
+        )?;
+        Ok(None)
+    }
+
+    /// As [`Network::submit`], to a frame in device memory.
+    #[cfg(feature = "cuda-memory")]
+    pub fn submit_on_device(
+        &mut self,
+        prior: ArrayView1<'_, f32>,
+        restored: DeviceFrame,
+    ) -> Result<Option<Pending>, Error> {
+        let (Some(staging), Some(prior)) = (&mut self.staging, prior.as_slice()) else {
+            return Ok(None);
+        };
+        let Self { backbone, size, .. } = self;
+        let run = |tensors: BackboneTensors<'_>| restore_on_device(backbone, tensors, *size);
+        staging.submit_to_device(prior, restored, run).map(Some)
+    }
+
+    /// Returns whether frames lie on a device while graphs run.
+    #[cfg(feature = "cuda-memory")]
+    pub fn is_staged(&self) -> bool {
+        self.staging.is_some()
+    }
+
+    /// Returns D, the number of values of a prior.
     pub fn dim(&self) -> usize {
         self.z_blur.len()
     }
 
+    /// Returns the size of the window.
     pub fn size(&self) -> FrameSize {
         self.size
     }
 
-    /// T: the largest value of `steps`.
+    /// Returns T, the largest value of `steps`.
     pub fn max_steps(&self) -> usize {
         self.sampler.schedule().steps()
     }

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The window: what the graphs are given at once, a whole frame or a tile of it.
+//! The window, which is what the graphs see at once: a whole frame or a tile of it.
 
-use super::{
+use crate::engine::{
     bundle::BackboneSection,
     error::Error,
     frame_size::{FrameSize, TILE_SIDES},
-    options::Options,
 };
 
-/// What the graphs see at once of a frame of `frame` pixels: all of it, or a tile. The tiles of a graph of fixed size are
-/// square, others are no larger than the frame.
+/// Returns the window for frames of size `frame`. A `tile_size` of 0 means the side to which the graphs are fixed, or
+/// whole frames. The tiles of a graph of fixed size are square, others are not larger than the frame.
 ///
 /// # Errors
-/// [`Error::Tile`] for a side that is out of range, not a multiple of the backbone's or not the one of its graph, and for an
-/// overlap that is not smaller than the side.
-pub(super) fn window(frame: FrameSize, backbone: &BackboneSection, options: &Options) -> Result<FrameSize, Error> {
-    let side = match (options.tile_size, backbone.tile) {
+/// [`Error::Tile`] for a side that is out of range, not a multiple of the backbone's or not the one of its graph, and
+/// for an overlap that is not smaller than the side.
+pub(super) fn window(
+    frame: FrameSize,
+    backbone: &BackboneSection,
+    tile_size: usize,
+    overlap: usize,
+) -> Result<FrameSize, Error> {
+    let side = match (tile_size, backbone.tile) {
         (0, None) => return Ok(frame),
         (0, Some(fixed)) => fixed,
         (side, _) => side,
     };
-    check(side, options.tile_overlap, backbone).map_err(|reason| Error::Tile {
-        side,
-        overlap: options.tile_overlap,
-        reason,
-    })?;
+    check(side, overlap, backbone).map_err(|reason| Error::Tile { side, overlap, reason })?;
     Ok(match backbone.tile {
         Some(_) => FrameSize {
             width: side,
@@ -38,7 +38,8 @@ pub(super) fn window(frame: FrameSize, backbone: &BackboneSection, options: &Opt
     })
 }
 
-/// The next smaller side of tiles than `window`, where its graphs take tiles of any size and that memory does not suffice for.
+/// Returns the side of the next smaller tiles to try where `window` does not fit in memory, or `None` where the graphs
+/// take no smaller ones.
 pub(super) fn smaller(window: FrameSize, backbone: &BackboneSection, overlap: usize) -> Option<usize> {
     const SIDES: [usize; 4] = [1024, 512, 256, 128];
     let longer = window.width.max(window.height);
