@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The element's properties: their specifications and their values. A new property is added here, in the struct that holds it, its
-//! default, `get`, `set` and [`PROPERTIES`], and is then in the hands of the code that reads these structs.
+//! The element's properties: their specifications and their values. A new property takes a line in each of: the struct that holds it, its
+//! default, [`Settings::get`], [`Settings::set`] and [`PROPERTIES`].
 
 use std::{path::PathBuf, sync::LazyLock};
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! With `frames-in-flight=2` a frame is restored beside the stream, and comes out when the next one comes in: the same frames, in order, none
-//! lost where the stream ends or changes, and the time that it waits is in the latency. On the CPU here; a GPU goes the same way.
+//! With `frames-in-flight=2` a frame is restored in a thread of its own and comes out when the next one arrives: the same frames as without, in
+//! order, none lost where the stream ends or changes, and the wait is part of the latency. These tests run on the CPU; the element does the
+//! same on a GPU.
 
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -22,7 +23,7 @@ const W: usize = 64;
 const H: usize = 48;
 const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(40);
 
-fn flying() -> gst::Element {
+fn element_in_flight() -> gst::Element {
     let element = element();
     element.set_property("frames-in-flight", 2u32);
     element
@@ -36,7 +37,7 @@ fn frame(number: u32) -> gst::Buffer {
     frame
 }
 
-/// What has come out so far.
+/// Returns what has come out so far.
 fn out(harness: &mut Harness) -> Vec<gst::Buffer> {
     std::iter::from_fn(|| harness.try_pull()).collect()
 }
@@ -58,8 +59,8 @@ fn assert_original(out: &gst::Buffer, number: u32) {
 }
 
 #[test]
-fn a_frame_comes_out_when_the_next_one_comes_in_and_the_last_one_at_the_end() {
-    let element = flying();
+fn a_frame_comes_out_when_the_next_one_arrives_and_the_last_one_at_the_end() {
+    let element = element_in_flight();
     let mut harness = harness(&element, W, H);
     for number in 0..6 {
         harness.push(frame(number)).unwrap();
@@ -75,7 +76,7 @@ fn a_frame_comes_out_when_the_next_one_comes_in_and_the_last_one_at_the_end() {
 }
 
 #[test]
-fn every_format_comes_out_as_it_does_without() {
+fn every_format_comes_out_as_with_one_frame_at_a_time() {
     for format in ["RGBx", "BGRA", "RGB", "NV12", "I420_10LE", "GRAY8"] {
         let [expected, found] = [1u32, 2].map(|at_once| {
             let (pipeline, blurdm) = pipeline(&format!(
@@ -100,13 +101,13 @@ fn every_format_comes_out_as_it_does_without() {
 }
 
 #[test]
-fn the_latency_has_the_time_that_a_frame_waits_for_the_next_one() {
-    let element = flying();
+fn the_wait_for_the_next_frame_is_part_of_the_latency() {
+    let element = element_in_flight();
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
     let mut harness = harness(&element, W, H);
     assert!(bus.pop_filtered(&[gst::MessageType::Latency]).is_some());
-    // The caps of the harness say 30 frames a second.
+    // The caps of the harness have 30 frames per second.
     let interval = gst::ClockTime::SECOND / 30;
     assert!(harness.query_latency().unwrap() >= interval);
     for number in 0..3 {
@@ -114,14 +115,14 @@ fn the_latency_has_the_time_that_a_frame_waits_for_the_next_one() {
     }
     let cost = gst::ClockTime::from_useconds((common::milliseconds(&element, "total-ms-p95") * 500.0) as u64);
     assert!(harness.query_latency().unwrap() >= interval + cost);
-    // One at a time waits for nothing.
+    // With one frame at a time nothing waits.
     let alone = common::harness(&common::element(), W, H);
     assert!(alone.query_latency().unwrap_or_default() < interval);
 }
 
 #[test]
-fn what_follows_frames_in_the_stream_comes_out_behind_them() {
-    let element = flying();
+fn serialized_events_come_out_after_the_frames_before_them() {
+    let element = element_in_flight();
     let mut harness = harness(&element, W, H);
     harness.push(frame(0)).unwrap();
     let mut tags = gst::TagList::new();
@@ -148,8 +149,8 @@ fn what_follows_frames_in_the_stream_comes_out_behind_them() {
 }
 
 #[test]
-fn whoever_wants_the_buffers_back_gets_them() {
-    let mut harness = harness(&flying(), W, H);
+fn a_drain_query_pushes_the_frames_in_flight() {
+    let mut harness = harness(&element_in_flight(), W, H);
     harness.push(frame(0)).unwrap();
     let pad = harness.element().unwrap().static_pad("sink").unwrap();
     pad.query(&mut gst::query::Drain::new());
@@ -159,8 +160,8 @@ fn whoever_wants_the_buffers_back_gets_them() {
 }
 
 #[test]
-fn new_caps_come_out_between_the_frames_that_they_lie_between() {
-    let mut harness = harness(&flying(), W, H);
+fn new_caps_come_out_between_the_frames_before_and_after_them() {
+    let mut harness = harness(&element_in_flight(), W, H);
     harness.push(frame(0)).unwrap();
     harness.set_src_caps(caps(VideoFormat::Bgr, 48, 20));
     let first = out(&mut harness);
@@ -177,8 +178,8 @@ fn new_caps_come_out_between_the_frames_that_they_lie_between() {
 }
 
 #[test]
-fn a_flush_gives_up_what_is_on_its_way_and_the_next_frame_is_restored() {
-    let element = flying();
+fn a_flush_discards_the_frames_in_flight_and_the_next_frame_is_restored() {
+    let element = element_in_flight();
     let mut harness = harness(&element, W, H);
     for number in 0..2 {
         harness.push(frame(number)).unwrap();
@@ -196,8 +197,8 @@ fn a_flush_gives_up_what_is_on_its_way_and_the_next_frame_is_restored() {
 }
 
 #[test]
-fn frames_that_go_on_as_they_came_do_not_overtake() {
-    let element = flying();
+fn frames_that_pass_unchanged_do_not_overtake() {
+    let element = element_in_flight();
     let mut harness = harness(&element, W, H);
     harness.push(frame(0)).unwrap();
     element.set_property("strength", 0.0);
@@ -218,8 +219,8 @@ fn frames_that_go_on_as_they_came_do_not_overtake() {
 }
 
 #[test]
-fn a_frame_that_is_dropped_leaves_a_mark_and_the_others_in_order() {
-    let element = flying();
+fn the_frame_after_a_dropped_one_is_a_discontinuity() {
+    let element = element_in_flight();
     element.set_property_from_str("deadline", "drop");
     let mut harness = harness(&element, W, H);
     harness.use_testclock();
@@ -227,7 +228,7 @@ fn a_frame_that_is_dropped_leaves_a_mark_and_the_others_in_order() {
     let minute = gst::ClockTime::from_seconds(60);
     assert!(harness.push_upstream_event(gst::event::Latency::new(minute)));
     harness.set_time(minute * 3).unwrap();
-    // By their times the second one comes minutes too late.
+    // By its timestamp the second frame is minutes late.
     for number in [4500, 1, 4502, 4503] {
         harness.push(frame(number)).unwrap();
     }
@@ -247,7 +248,7 @@ fn a_frame_that_is_dropped_leaves_a_mark_and_the_others_in_order() {
 
 #[test]
 fn a_frame_that_cannot_be_restored_is_one_error_and_fewer_steps_play_on() {
-    let element = flying();
+    let element = element_in_flight();
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
     let mut harness = harness(&element, W, H);
@@ -271,8 +272,8 @@ fn a_frame_that_cannot_be_restored_is_one_error_and_fewer_steps_play_on() {
 }
 
 #[test]
-fn with_on_error_passthrough_they_go_on_in_their_turn() {
-    let element = flying();
+fn with_on_error_passthrough_frames_that_fail_pass_unchanged_in_order() {
+    let element = element_in_flight();
     element.set_property_from_str("on-error", "passthrough");
     let mut harness = harness(&element, W, H);
     for number in 0..5 {
@@ -292,8 +293,8 @@ fn with_on_error_passthrough_they_go_on_in_their_turn() {
 }
 
 #[test]
-fn metas_and_flags_come_out_with_their_frame() {
-    let mut harness = harness(&flying(), W, H);
+fn metas_and_flags_stay_with_their_frame() {
+    let mut harness = harness(&element_in_flight(), W, H);
     for number in 0..2 {
         let mut frame = frame(number);
         let frame_ref = frame.make_mut();
@@ -308,7 +309,7 @@ fn metas_and_flags_come_out_with_their_frame() {
 }
 
 #[test]
-fn a_pipeline_plays_again_and_again_and_stops_in_the_middle() {
+fn a_pipeline_plays_again_and_stops_in_the_middle() {
     let (pipeline, blurdm) = pipeline(
         "videotestsrc num-buffers=5 ! video/x-raw,format=RGBx,width=64,height=48,framerate=25/1 \
          ! blurdm name=b execution-provider=cpu frames-in-flight=2 ! fakesink name=f",
@@ -323,13 +324,13 @@ fn a_pipeline_plays_again_and_again_and_stops_in_the_middle() {
     pipeline.set_state(gst::State::Null).unwrap();
 }
 
-/// Large enough that it is being restored still when the element is stopped.
+/// The sides of a frame that takes longer to restore than the element takes to stop.
 const WIDE: usize = 1920;
 const HIGH: usize = 1080;
 
 #[test]
-fn stopping_ends_the_run_beside_the_stream_without_an_error() {
-    let element = flying();
+fn stopping_cancels_the_frame_in_flight_without_an_error() {
+    let element = element_in_flight();
     element.set_property("threads", 1u32);
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
@@ -353,10 +354,10 @@ fn stopping_ends_the_run_beside_the_stream_without_an_error() {
 }
 
 #[test]
-fn the_stream_does_not_wait_for_the_frame_that_came_last() {
-    // A model whose graphs cost nothing, so that what is measured is order and not time.
+fn the_stream_does_not_wait_for_the_last_frame() {
+    // A model whose graphs cost next to nothing: the order is tested, not the time.
     let copy = Copy::shifting(None, 0.5);
-    let element = flying();
+    let element = element_in_flight();
     element.set_property("model", copy.text());
     let mut harness = harness(&element, W, H);
     for number in 0..50 {
