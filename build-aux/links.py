@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MPL-2.0
-"""Checks that relative links in the Markdown files lead to a file and to a heading in it, and that the files of this
-repository which are named in backticks are there."""
+"""Checks the Markdown files: relative links lead to a file and to a heading in it, files of this repository that are named in
+backticks are there, and a code block that names a file after its language (```c examples/c/restore_file.c) is a part of that file."""
 
 import re
 import subprocess
@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 FENCE = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
+EXCERPT = re.compile(r"^```\w+ (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n+)+")
 CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
@@ -41,6 +42,10 @@ def main() -> int:
             if not (named.exists() or (path.parent / named).exists()):
                 wrong += 1
                 print(f"{path}:{_line(text, name)}: `{name}`: there is no such file")
+        for name, excerpt in EXCERPT.findall(text):
+            if not Path(name).is_file() or excerpt not in Path(name).read_text():
+                wrong += 1
+                print(f"{path}:{_line(text, name)}: this is not what stands in {name}")
     return min(wrong, 1)
 
 
