@@ -4,7 +4,7 @@ PLUGIN_DIR := $(or $(CARGO_TARGET_DIR),target)/release
 PLUGIN := $(PLUGIN_DIR)/libgstblurdm.so
 EXAMPLES := $(PLUGIN_DIR)/examples
 BUILT := $(PLUGIN_DIR)/.blurdm-built
-SOURCES := build.rs Cargo.toml Cargo.lock $(shell find src examples models/blurdm-nano -type f)
+SOURCES := build.rs Cargo.toml Cargo.lock $(shell find src crates examples models/blurdm-nano -type f)
 RUNTIME := build/runtime
 OLDEST_RUNTIME := build/oldest-runtime
 CLIP := build/clip/bikes.mp4
@@ -54,8 +54,8 @@ $(OLDEST_RUNTIME): build-aux/fetch.sh build-aux/oldest-runtime-$(shell uname -m)
 
 # A stamp, since cargo leaves files alone that it need not build again, and the plugin is not the only one.
 $(BUILT): $(SOURCES) | packages
-	@echo 'Building the plugin'
-	@cargo build --release --locked --lib --bins --examples
+	@echo 'Building the plugin and the command'
+	@cargo build --release --locked --workspace --lib --bins --examples
 	@touch $@
 
 # --- make demo ---------------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ export PKG_CONFIG_LIBDIR="$link/usr/lib/aarch64-linux-gnu/pkgconfig:$link/usr/sh
 export RUSTFLAGS="-L $link/usr/lib/aarch64-linux-gnu -C link-arg=-Wl,--allow-shlib-undefined \
 --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$root=/blurdm ${RUSTFLAGS:-}"
 export CARGO_PROFILE_RELEASE_STRIP=symbols
-"$venv/bin/cargo-zigbuild" zigbuild --release --locked --lib --bin blurdm --target "$triple.$glibc"
+"$venv/bin/cargo-zigbuild" zigbuild --release --locked --package gst-plugin-blurdm --package blurdm-cli --lib --bin blurdm --target "$triple.$glibc"
 
 built=${CARGO_TARGET_DIR:-target}/$triple/release
 for file in "$built/libgstblurdm.so" "$built/blurdm"; do

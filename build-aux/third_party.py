@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+LINKED = ("gst-plugin-blurdm", "blurdm-cli")
 LICENCE_FILES = ("LICENSE*", "LICENCE*", "COPYING*", "COPYRIGHT*", "NOTICE*", "UNLICENSE*")
 
 
@@ -21,8 +22,8 @@ def main() -> int:
         print(f"third_party.py: Cargo cannot tell the crates: {error}", file=sys.stderr)
         return 1
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    root = metadata["resolve"]["root"]
-    linked, reached = set(), [root]
+    own = {package["id"]: package["name"] for package in metadata["packages"] if package["id"] in metadata["workspace_members"]}
+    linked, reached = set(), [package for package, name in own.items() if name in LINKED]
     while reached:
         node = reached.pop()
         if node not in linked:
@@ -31,7 +32,7 @@ def main() -> int:
             reached += [dep["pkg"] for dep in nodes[node]["deps"] if any(kind["kind"] is None for kind in dep["dep_kinds"])]
 
     print("libgstblurdm.so and blurdm are linked with these Rust crates. Where a choice of licences is given, any of them may be chosen.")
-    crates = (package for package in metadata["packages"] if package["id"] in linked - {root})
+    crates = (package for package in metadata["packages"] if package["id"] in linked - own.keys())
     for crate in sorted(crates, key=lambda crate: (crate["name"], crate["version"])):
         print(f"\n{'=' * 80}\n{crate['name']} {crate['version']}: {crate['license']}")
         if crate["authors"]:

@@ -17,7 +17,7 @@ print(found[-1])' "$1" "$2"
 }
 
 target=${CARGO_TARGET_DIR:-target}
-cargo build --release --locked --features "$features" --lib --bins
+cargo build --release --locked --package gst-plugin-blurdm --package blurdm-cli --features "$features" --lib --bins
 tests=$(cargo test --release --locked --features "$features" --test gpu --no-run --message-format=json | built test gpu)
 bench=$(cargo bench --locked --features "$features" --bench element --no-run --message-format=json | built bench element)
 

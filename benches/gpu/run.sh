@@ -13,6 +13,7 @@ sizes=${SIZES:-1280x720,1920x1080} python=${PYTHON:-python3} frames=${FRAMES:-10
 mkdir -p "$results"
 export BLURDM_MODELS=$here/models
 export PYTHONPATH=$here/models
+export GST_PLUGIN_PATH=$here/plugin
 failed=0
 
 step() { # NAME COMMAND…

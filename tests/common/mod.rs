@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod bundle;
+pub mod compare;
 pub mod faults;
 pub mod process;
 

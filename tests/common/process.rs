@@ -60,11 +60,21 @@ pub fn plugin_folder() -> &'static Path {
 
 /// Runs gst-launch-1.0 with the plugin.
 pub fn gst_launch(arguments: &[&str]) -> Output {
+    tool("gst-launch-1.0", arguments)
+}
+
+/// Runs gst-inspect-1.0 with the plugin.
+pub fn gst_inspect(arguments: &[&str]) -> Output {
+    tool("gst-inspect-1.0", arguments)
+}
+
+fn tool(name: &str, arguments: &[&str]) -> Output {
     let registry = Path::new(env!("CARGO_TARGET_TMPDIR")).join("registry-launch.bin");
-    Command::new("gst-launch-1.0")
+    Command::new(name)
         .args(arguments)
         .env("GST_PLUGIN_PATH", plugin_folder())
         .env("GST_REGISTRY", registry)
+        .env("LC_ALL", "C")
         .output()
-        .unwrap_or_else(|error| panic!("gst-launch-1.0: {error}"))
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
 }

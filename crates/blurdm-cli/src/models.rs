@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! `blurdm models`: the models that are at hand.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use gst::glib;
+use gstblurdm::engine::{Bundle, Precision};
+use serde::Serialize;
+
+use crate::{failure::Failure, plugin};
+
+const MANIFEST: &str = "manifest.toml";
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Folder of a model bundle, or of several, to list beside those that are installed; more than one may be given
+    #[arg(long = "model", value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// Print a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// A bundle that was read, and of whose graphs each has the hash that its manifest names.
+#[derive(Debug, Serialize)]
+struct Model {
+    name: String,
+    version: String,
+    licence: String,
+    /// None is the one in this program.
+    path: Option<PathBuf>,
+    /// SHA-256 of the manifest, by which records of restored files name the model.
+    sha256: String,
+    precisions: Vec<Numbers>,
+    default_steps: usize,
+    max_steps: usize,
+    /// Side in pixels where the graphs are of fixed size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tile: Option<usize>,
+    data: Vec<String>,
+    scores: BTreeMap<String, f64>,
+}
+
+/// Numbers that the model computes in.
+#[derive(Debug, Serialize)]
+struct Numbers {
+    precision: &'static str,
+    /// What they lose against fp32, in dB, where the manifest has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loss: Option<f64>,
+}
+
+impl Model {
+    fn of(bundle: &Bundle, path: Option<PathBuf>) -> Self {
+        let manifest = bundle.manifest();
+        let backbone = &manifest.backbone;
+        let has = |precision: &Precision| {
+            let nick = precision.nick();
+            backbone.variants.contains_key(nick) || backbone.losses.contains_key(nick)
+        };
+        let numbers = |precision: Precision| Numbers {
+            precision: precision.nick(),
+            loss: backbone.losses.get(precision.nick()).copied(),
+        };
+        Self {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            licence: manifest.licence.clone(),
+            path,
+            sha256: bundle.hash().to_owned(),
+            precisions: Precision::ALL.into_iter().filter(has).map(numbers).collect(),
+            default_steps: manifest.prior.default_steps,
+            max_steps: manifest.prior.max_steps,
+            tile: backbone.tile,
+            data: manifest.training.data.clone(),
+            scores: manifest.training.scores.clone(),
+        }
+    }
+}
+
+/// Lists the built-in model, those in folders that were given, and those that are installed.
+///
+/// # Errors
+/// A folder that was given and has no model, or one that cannot be read. And where nothing can be printed. Installed models that cannot
+/// be read are told on the error stream, and the others listed.
+pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), Failure> {
+    let mut models = vec![Model::of(&plugin::builtin_bundle()?, None)];
+    for folder in &arguments.folders {
+        for folder in bundles_of(folder) {
+            models.push(Model::of(&Bundle::open(&folder)?, Some(folder)));
+        }
+    }
+    for folder in installed() {
+        match Bundle::open(&folder) {
+            Ok(bundle) => models.push(Model::of(&bundle, Some(folder))),
+            Err(error) => eprintln!("blurdm: {error}"),
+        }
+    }
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&models).map_err(io::Error::from)?;
+        writeln!(out, "{text}")?;
+    } else {
+        models.iter().try_for_each(|model| print(model, &mut out))?;
+    }
+    Ok(())
+}
+
+/// The folder itself, or where it is no bundle those in it.
+fn bundles_of(folder: &Path) -> Vec<PathBuf> {
+    let within = bundles_in(folder);
+    if within.is_empty() || folder.join(MANIFEST).exists() {
+        return vec![folder.to_owned()];
+    }
+    within
+}
+
+fn bundles_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut bundles: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.join(MANIFEST).is_file())
+        .collect();
+    bundles.sort_by(|a, b| alphanumeric_sort::compare_path(a, b));
+    bundles
+}
+
+/// Where `make install` and packages put models, and beside this program.
+fn installed() -> Vec<PathBuf> {
+    let mut folders = vec![glib::user_data_dir()];
+    folders.extend(glib::system_data_dirs());
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| folder.join("blurdm/models")).collect();
+    let program = env::current_exe().ok();
+    folders.extend(program.and_then(|program| Some(program.parent()?.join("models"))));
+    folders.iter().flat_map(|folder| bundles_in(folder)).collect()
+}
+
+fn print(model: &Model, out: &mut impl Write) -> io::Result<()> {
+    let path = match &model.path {
+        Some(path) => path.display().to_string(),
+        None => "built in".into(),
+    };
+    writeln!(out, "{} {} ({}), {path}", model.name, model.version, model.licence)?;
+    let precisions = model.precisions.iter().map(|numbers| match numbers.loss {
+        Some(loss) => format!("{} (loses {loss:.3} dB)", numbers.precision),
+        None => numbers.precision.to_owned(),
+    });
+    writeln!(out, "  precisions  {}", precisions.collect::<Vec<_>>().join(", "))?;
+    writeln!(
+        out,
+        "  steps       1 to {}, {} unless told otherwise",
+        model.max_steps, model.default_steps
+    )?;
+    if let Some(tile) = model.tile {
+        writeln!(out, "  tiles       {tile}x{tile}")?;
+    }
+    if !model.scores.is_empty() {
+        let scores = model.scores.iter().map(|(name, score)| format!("{name} {score:.3}"));
+        writeln!(out, "  scores      {}", scores.collect::<Vec<_>>().join(", "))?;
+    }
+    if !model.data.is_empty() {
+        writeln!(out, "  trained on  {}", model.data.join(", "))?;
+    }
+    writeln!(out, "  sha256      {}", model.sha256)
+}

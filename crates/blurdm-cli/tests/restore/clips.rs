@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Clips to restore, the command, and what came of it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use gst::prelude::*;
+
+use crate::common::command;
+
+pub const SIDE: &str = "width=96,height=64";
+
+/// `blurdm restore`, on the CPU, which is there everywhere.
+pub fn restore(arguments: &[&str]) -> Command {
+    let mut command = command();
+    command
+        .arg("restore")
+        .args(["--execution-provider", "cpu"])
+        .args(arguments);
+    command
+}
+
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+pub fn run(arguments: &[&str]) -> Output {
+    restore(arguments).output().unwrap()
+}
+
+/// A command that succeeds.
+pub fn done(arguments: &[&str]) -> Output {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    output
+}
+
+pub fn launch(pipeline: &str) {
+    gst::init().unwrap();
+    let pipeline = gst::parse::launch(pipeline).unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = pipeline
+        .bus()
+        .unwrap()
+        .timed_pop_filtered(gst::ClockTime::from_seconds(120), &ends);
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert!(end.is_some_and(|message| message.type_() == gst::MessageType::Eos));
+}
+
+/// Frames with something in them, and sound, as a file of the muxer's kind.
+pub fn clip(path: &Path, frames: usize, muxer: &str) {
+    clip_of(SIDE, path, frames, muxer);
+}
+
+pub fn clip_of(size: &str, path: &Path, frames: usize, muxer: &str) {
+    let path = path.display();
+    launch(&format!(
+        "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,{size},framerate=25/1 ! x264enc key-int-max=50 bframes=2 ! h264parse ! mux. \
+         audiotestsrc num-buffers={} samplesperbuffer=1920 ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! mux. \
+         {muxer} name=mux ! filesink location=\"{path}\"",
+        frames
+    ));
+}
+
+pub fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    (folder, path)
+}
+
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// What a stream holds, by its media type: times in ns and contents of its packets; of video only the times, of decoded frames also what they show.
+pub type Streams = BTreeMap<String, Vec<(Option<u64>, Vec<u8>)>>;
+
+pub fn packets(path: &Path) -> Streams {
+    streams(path, "parsebin")
+}
+
+/// Frames as they are decoded.
+pub fn frames(path: &Path) -> Vec<(Option<u64>, Vec<u8>)> {
+    streams(path, "decodebin").remove("video/x-raw").unwrap_or_default()
+}
+
+pub fn streams(path: &Path, parts: &str) -> Streams {
+    use std::sync::{Arc, Mutex};
+
+    gst::init().unwrap();
+    let found = Arc::new(Mutex::new(Streams::new()));
+    let pipeline = gst::Pipeline::new();
+    let file = gst::ElementFactory::make("filesrc")
+        .property("location", path)
+        .build()
+        .unwrap();
+    let parts = gst::ElementFactory::make(parts).build().unwrap();
+    pipeline.add_many([&file, &parts]).unwrap();
+    file.link(&parts).unwrap();
+    let (inside, collected) = (pipeline.downgrade(), found.clone());
+    parts.connect_pad_added(move |_, pad| {
+        let pipeline = inside.upgrade().unwrap();
+        let sink = gst::ElementFactory::make("fakesink")
+            .property("sync", false)
+            .property("async", false)
+            .build()
+            .unwrap();
+        pipeline.add(&sink).unwrap();
+        sink.sync_state_with_parent().unwrap();
+        pad.link(&sink.static_pad("sink").unwrap()).unwrap();
+        let collected = collected.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            let name = pad.current_caps().unwrap().structure(0).unwrap().name().to_string();
+            let buffer = info.buffer().unwrap();
+            let content = buffer.map_readable().unwrap().to_vec();
+            let packet = (buffer.pts().map(gst::ClockTime::nseconds), content);
+            collected.lock().unwrap().entry(name).or_default().push(packet);
+            gst::PadProbeReturn::Ok
+        });
+    });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    pipeline
+        .bus()
+        .unwrap()
+        .timed_pop_filtered(gst::ClockTime::from_seconds(60), &ends);
+    pipeline.set_state(gst::State::Null).unwrap();
+    std::mem::take(&mut *found.lock().unwrap())
+}
+
+pub fn times(packets: &[(Option<u64>, Vec<u8>)]) -> Vec<Option<u64>> {
+    let mut times: Vec<_> = packets.iter().map(|(time, _)| *time).collect();
+    times.sort_unstable();
+    times
+}
+
+/// What is said of an output beside it.
+pub fn record(output: &Path) -> serde_json::Value {
+    let mut path = output.as_os_str().to_owned();
+    path.push(".json");
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Sound is the same bit for bit, and every frame is there at its time.
+pub fn assert_kept(original: &Path, output: &Path) {
+    let (mut original, mut output) = (packets(original), packets(output));
+    let (before, after) = (
+        original.remove("video/x-h264").unwrap(),
+        output.remove("video/x-h264").unwrap(),
+    );
+    assert_eq!(times(&before), times(&after));
+    assert!(original == output, "another stream is not what it was");
+    assert!(before != after, "nothing was restored");
+}

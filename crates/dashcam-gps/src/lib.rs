@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MPL-2.0
+
+#![doc = include_str!("../README.md")]
+
+pub mod gpx;
+pub mod novatek;
+
+pub use gpx::{Fix, Track};
