@@ -20,7 +20,7 @@ REFERENCE = re.compile(r"^ {0,3}\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 SOURCES = {".rs", ".py", ".sh"}
 # A word in capitals stands for a name that the reader chooses.
-PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b(?![._])|[*{…]")
+PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b(?!\.md)|[*{…]")
 
 
 def main() -> int:
