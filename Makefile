@@ -30,7 +30,7 @@ help:
 	@echo 'make uninstall          remove them'
 	@echo 'make lint               format, lints, documentation, licences, spelling and links'
 	@echo 'make test               that, and the tests of the plugin and the command'
-	@echo 'make test-training      tests of the training package, and of restoring on Ray'
+	@echo 'make test-training      tests of the training package, of restoring on Ray, and of build-aux'
 	@echo 'make test-gpu           parity and speed on an NVIDIA GPU, with an ONNX Runtime for it'
 	@echo 'make pack-gpu           what that runs, to be run elsewhere, into build/gpu/pack/'
 	@echo 'make aarch64            build for 64-bit Arm, such as a Jetson'
@@ -107,9 +107,11 @@ test test-training bench: export ORT_DYLIB_PATH ?= $(CURDIR)/$(RUNTIME)
 lint: | packages
 	@build-aux/lint.sh $(LINT)
 
+# Examples are compiled by the lints, and need not be linked.
 test: export BLURDM_OLDEST_RUNTIME = $(CURDIR)/$(OLDEST_RUNTIME)
 test: lint | packages $(RUNTIME) $(OLDEST_RUNTIME)
-	cargo test --workspace --locked
+	cargo test --workspace --locked --lib --bins --tests
+	cargo test --workspace --locked --doc
 
 bench: | packages $(RUNTIME)
 	cargo bench --locked
@@ -128,7 +130,7 @@ $(LPIPS): build-aux/fetch.sh build-aux/lpips.txt
 # Scores go through the element.
 test-training: export GST_PLUGIN_PATH := $(abspath $(PLUGIN_DIR))
 test-training: $(TRAINING_VENV) $(BUILT) $(LPIPS) | $(RUNTIME)
-	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests pipelines/cluster
+	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests pipelines/cluster build-aux
 
 # ONNX Runtime with CUDA is not fetched: it is large, and which one depends on the driver. For another machine: make pack-gpu there, then build/gpu/pack/run.sh.
 pack-gpu: $(TRAINING_VENV) | packages

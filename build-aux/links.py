@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MPL-2.0
-"""Checks that relative links in the Markdown files lead to a file and to a heading in it, and that the files of this
-repository which are named in backticks are there."""
+"""Checks the Markdown files: relative links lead to a file and to a heading in it, files of this repository that are named in
+backticks are there, and a code block that names a file after its language (```c examples/c/restore_file.c) is a part of that file."""
 
 import re
 import subprocess
@@ -12,13 +12,15 @@ from pathlib import Path
 from urllib.parse import unquote
 
 FENCE = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
+EXCERPT = re.compile(r"^```\w+ (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n+)+")
 CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 REFERENCE = re.compile(r"^ {0,3}\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
+SOURCES = {".rs", ".py", ".sh"}
 # A word in capitals stands for a name that the reader chooses.
-PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b(?![._])|[*{…]")
+PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b(?!\.md)|[*{…]")
 
 
 def main() -> int:
@@ -36,11 +38,20 @@ def main() -> int:
                 print(f"{path}:{_line(text, target)}: {target}: {why}")
         for name in CODE.findall(prose):
             named = Path(name)
-            if len(named.parts) < 2 or named.parts[0] not in folders or " " in name or PLACEHOLDER.search(name):
+            if " " in name or PLACEHOLDER.search(name):
                 continue
-            if not (named.exists() or (path.parent / named).exists()):
+            rooted = len(named.parts) > 1 and named.parts[0] in folders
+            if not rooted and named.suffix not in SOURCES:
+                continue
+            # A page may name a file from its own folder on, and a source file by the end of its path.
+            ends = not rooted and any(str(file).endswith(f"/{name}") for file in tracked)
+            if not (ends or named.exists() or (path.parent / named).exists()):
                 wrong += 1
                 print(f"{path}:{_line(text, name)}: `{name}`: there is no such file")
+        for name, excerpt in EXCERPT.findall(text):
+            if not Path(name).is_file() or excerpt not in Path(name).read_text():
+                wrong += 1
+                print(f"{path}:{_line(text, name)}: this is not what stands in {name}")
     return min(wrong, 1)
 
 

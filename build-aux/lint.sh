@@ -58,6 +58,7 @@ PATH=$folder/lint:$folder/cargo-deny:$PATH
 check 'cargo fmt' cargo fmt --all --check
 check 'cargo clippy' cargo clippy --workspace --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' check 'cargo doc' cargo doc --workspace --no-deps --document-private-items --locked
+check 'imports' "$here/imports.py" --quiet
 
 # The database of advisories is a repository of its own, and not every machine may reach it.
 kinds=(licenses bans sources)
