@@ -7,8 +7,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from .model import BlurDm
-from .networks import NanoBackbone
+from .networks import HalfBackbone, NanoBackbone, SpectralEncoder, TwoScaleBackbone
+from .networks.half_bytes import HalfBytes
 from .networks.nano_bytes import NanoBytes
+from .networks.transforms import LUMA
+from .networks.two_scale_bytes import TwoScaleBytes
 
 
 SMALLEST_SIDE = 16
@@ -24,8 +27,11 @@ def _pad_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
 
 
 def _pad_pixels_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
-    """As `_pad_to`, of pixels [1, H, W, 4], for a multiple of 16 at most."""
+    """As `_pad_to`, of pixels [1, H, W, 4]; beyond a multiple of 16 the last line is repeated, since a side may have less to reflect than is missing."""
     h, w = frame.shape[1], frame.shape[2]
+    if multiple > SMALLEST_SIDE:
+        lines = F.pad(frame.flatten(2), (0, 0, 0, _missing(h, multiple)), mode="replicate").unflatten(2, (-1, 4))
+        return F.pad(lines.permute(0, 3, 1, 2), (0, _missing(w, multiple), 0, 0), mode="replicate").permute(0, 2, 3, 1)
     return F.pad(frame[None], (0, 0, 0, _missing(w, multiple), 0, _missing(h, multiple)), mode="reflect")[0]
 
 
@@ -53,6 +59,11 @@ class PriorEncoderGraph(nn.Module):
         self.model = model
 
     def forward(self, frame: torch.Tensor) -> torch.Tensor:
+        if isinstance(self.model.encoder, SpectralEncoder):
+            # Luma straight from pixels: colours are not taken apart.
+            weights = frame.new_tensor([*LUMA, 0.0], dtype=torch.float32)[:, None] / 255
+            grey = (frame.to(torch.float32) @ weights).permute(0, 3, 1, 2)
+            return self.model.encode_luma(grey).flatten(1)
         return self.model.encode_regions(_pad_to(_picture(frame), self.model.encoder.MULTIPLE)).flatten(1)
 
 
@@ -73,7 +84,8 @@ class BackboneGraph(nn.Module):
     def __init__(self, model: BlurDm):
         super().__init__()
         self.model = model
-        self.bytes = NanoBytes(model.backbone) if isinstance(model.backbone, NanoBackbone) else None
+        byte_graphs = {NanoBackbone: NanoBytes, HalfBackbone: HalfBytes, TwoScaleBackbone: TwoScaleBytes}
+        self.bytes = byte_graphs[type(model.backbone)](model.backbone) if type(model.backbone) in byte_graphs else None
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         h, w = frame.shape[1], frame.shape[2]
