@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from .batches import Batches
+from .compact import unpack
 from .config import Config, ConfigError, Stage, load_config
 from .curve import draw_curve
 from .diffusion import even_times
@@ -57,11 +58,10 @@ PRIOR_PARTS = ("oracle.", "encoder.", "mapping.", "backbone.deconvolution.")
 
 
 def starting_weights(start: Path, prior: Path | None = None) -> dict[str, torch.Tensor]:
-    """Tensors of a bundle's weights.safetensors in single precision, those of PRIOR_PARTS from the file `prior` where one is given."""
-    weights = load_file(start)
+    """Tensors of a bundle's weights.safetensors, or of one that training.compact wrote, in single precision, those of PRIOR_PARTS from the file `prior` where one is given."""
+    weights = unpack(load_file(start))
     if prior:
-        weights |= {name: value for name, value in load_file(prior).items() if name.startswith(PRIOR_PARTS)}
-    weights = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+        weights |= {name: value for name, value in unpack(load_file(prior)).items() if name.startswith(PRIOR_PARTS)}
     return half.begun_from_nano(weights)
 
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from training import compact
 from training.batches import Batches
-from training.config import load_config
+from training.config import ConfigError, load_config
 from training.exposure import point_spread
 from training.export import export_graphs
 from training.graphs import BackboneGraph, PriorEncoderGraph
@@ -20,7 +21,7 @@ from training.networks.half import HalfBackbone, balanced, begun_from_nano, bili
 from training.networks.nano import NanoBackbone
 from training.networks.two_scale import TwoScaleBackbone
 from training.objectives import Objective
-from training.train import begun
+from training.train import begun, starting_weights
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -169,3 +170,21 @@ def test_the_consistency_of_sub_schedules_is_part_of_the_loss(store):
         torch.manual_seed(1)
         losses.append(objective(stage, Batches(store, whole_patch=True, seed=4).next(stage, torch.device("cpu"))).item())
     assert losses[1] > losses[0]
+
+
+def test_a_run_is_kept_in_a_small_file_that_another_begins_with(tmp_path):
+    config = CONFIGS / "two-scale-nano.toml"
+    torch.manual_seed(2)
+    model = BlurDm(load_config(config).model)
+    torch.save({"ema": model.state_dict()}, tmp_path / "checkpoint.pt")
+    for name in ("log.jsonl", "curve.png"):
+        (tmp_path / name).write_text("")
+    compact.write(tmp_path, config, tmp_path / "kept")
+    assert (tmp_path / "kept/weights.safetensors").stat().st_size < 8e6
+    begun_with = starting_weights(tmp_path / "kept/weights.safetensors")
+    for name, value in model.state_dict().items():
+        assert begun_with[name].shape == value.shape
+        if value.is_floating_point():
+            assert (begun_with[name] - value).abs().max() <= 0.005 * value.abs().max() + 1e-6
+    with pytest.raises(ConfigError, match="not of the configuration"):
+        compact.write(tmp_path, CONFIGS / "half-nano.toml", tmp_path / "kept")
