@@ -90,7 +90,7 @@ def export_graphs(model: BlurDm, out: Path, tile: int = 0) -> None:
     """Writes the three graphs. With a tile, the frames of encoder and backbone are of that side and no other."""
     latent = torch.zeros(1, model.regions * model.latent)
     # Large enough for two windows of the encoder each way: the exporter takes a size of 1 for a constant.
-    frame = torch.zeros(1, tile or 192, tile or 256, 4, dtype=torch.uint8)
+    frame = torch.zeros(1, tile or 192 * max(model.scales), tile or 256 * max(model.scales), 4, dtype=torch.uint8)
     height, width = torch.export.Dim("height", min=16, max=16384), torch.export.Dim("width", min=16, max=16384)
     sides = {"frame": None if tile else {1: height, 2: width}}
     _export(PriorEncoderGraph(model), {"frame": frame}, ["z_blur"], sides, out / "prior_encoder.onnx")
