@@ -74,7 +74,7 @@ class Batches:
         if stage.real_share and self._real is None:
             raise ConfigError(f"stage {stage.number}: real_share = {stage.real_share} needs a store of training.real (--real)")
 
-    def _drawn_from(self, stage: Stage) -> "Batches":
+    def _drawn_from(self, stage: Stage) -> Batches:
         if stage.real_share and self.rng.random() < stage.real_share:
             self._real.rng = self.rng
             return self._real

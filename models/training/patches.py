@@ -20,7 +20,7 @@ import torch
 from .exposure import Camera, Exposure, Motion
 from .realistic import Look, RealisticMaker
 from .realistic import random_length as realistic_length
-from .scenes import Conditions, SceneMaker
+from .scenes import Conditions
 from .shutter import Shutter
 from .sources import training_sources
 

@@ -15,7 +15,6 @@ from .nano import SCALE
 from .nano_bytes import PIXEL, _to_channels, _to_pixels
 from .transforms import LUMA
 
-
 CELLS = BASE
 """A block of 4x4 at 1/8 is 2x2 cells of 2x2 at 1/4."""
 

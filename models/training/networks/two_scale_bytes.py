@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .half import BASE, BLOCK
-from .half_bytes import CELLS, HalfLevelsBytes
+from .half import BASE
+from .half_bytes import HalfLevelsBytes
 from .nano import SCALE
 from .nano_bytes import PIXEL, _to_channels, _to_pixels
 from .transforms import LUMA

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from training import compact
 from training.batches import Batches
 from training.config import ConfigError, load_config
-from training.exposure import point_spread
 from training.export import export_graphs
+from training.exposure import point_spread
 from training.graphs import BackboneGraph, PriorEncoderGraph
 from training.macs import per_pixel
 from training.model import BlurDm

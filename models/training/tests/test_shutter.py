@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from training import exposure
 from training.exposure import Camera, Layer, Motion, random_motion, to_linear, to_srgb
 from training.patches import pack_motion, unpack_motion
 from training.realistic import Look, RealisticMaker, jpeg, out_of_focus, random_length
 from training.shutter import Shutter, expose, seen_motion
 from training.sources import training_sources
-from training import exposure
 
 SIZE = (48, 64)
 
