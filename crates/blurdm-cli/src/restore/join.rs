@@ -88,7 +88,10 @@ impl Joined<'_> {
         let unwritable = |error: &dyn std::fmt::Display| Spliced::Failed(Error::unwritable(output, error));
         let file = File::create(part).map_err(|error| unwritable(&reason(&error)))?;
         let mut file = BufWriter::with_capacity(1 << 20, file);
-        let notes = mp4_splice::splice(&movie, self.segments, &ticks, self.tags, &mut file)
+        let segments = self.segments.iter().map(|path| mp4_splice::Segment::open(path));
+        let notes = segments
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|segments| mp4_splice::splice(&movie, &segments, &ticks, self.tags, &mut file))
             .map_err(|error| unwritable(&error))?;
         file.flush().map_err(|error| unwritable(&reason(&error)))?;
         Ok(notes)

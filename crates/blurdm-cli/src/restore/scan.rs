@@ -9,7 +9,7 @@ use std::{
 
 use gst::prelude::*;
 
-use mp4_splice::{Movie, Mp4Error};
+use mp4_splice::Movie;
 
 use super::{
     Error,
@@ -122,7 +122,7 @@ impl Scan {
 /// Demuxers end without a word where the file does.
 fn cut_off(path: &Path) -> Option<String> {
     match Movie::open(path) {
-        Err(error @ Mp4Error::Truncated { .. }) => Some(error.to_string()),
+        Err(error @ mp4_splice::Error::Truncated { .. }) => Some(error.to_string()),
         _ => matroska::missing_bytes(path)
             .map(|missing| format!("'{}' is cut off: it lacks {missing} bytes at its end", path.display())),
     }

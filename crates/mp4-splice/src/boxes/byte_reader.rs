@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Big-endian numbers in the bytes of a box, each read checked against what is left.
+//! Big-endian numbers in the bytes of a box. Every read is checked against what is left.
 
-use super::boxes::Kind;
-
-/// Bytes that are read from the front.
+/// Reads fields from the front of a slice.
 #[derive(Debug, Clone, Copy)]
-pub struct Fields<'a>(&'a [u8]);
+pub struct ByteReader<'a>(&'a [u8]);
 
-impl<'a> Fields<'a> {
+impl<'a> ByteReader<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
+    /// Returns what has not been read yet.
     pub fn rest(self) -> &'a [u8] {
         self.0
     }
@@ -47,20 +46,20 @@ impl<'a> Fields<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub fn kind(&mut self) -> Option<Kind> {
+    pub fn four_cc(&mut self) -> Option<[u8; 4]> {
         self.array()
     }
 
-    /// Version and flags, which most boxes begin with.
+    /// Reads version and flags, with which most boxes begin.
     pub fn version_and_flags(&mut self) -> Option<(u8, u32)> {
         let both = self.u32()?;
         Some(((both >> 24) as u8, both & 0x00ff_ffff))
     }
 
-    /// A 32-bit count and as many entries of `width` bytes. None where the count promises more than there is.
-    pub fn entries(&mut self, width: usize) -> Option<impl ExactSizeIterator<Item = Fields<'a>> + use<'a>> {
+    /// Reads a 32-bit count and that many entries of `width` bytes. Returns `None` where fewer bytes are left than that.
+    pub fn entries(&mut self, width: usize) -> Option<impl ExactSizeIterator<Item = ByteReader<'a>> + use<'a>> {
         let count = self.u32()? as usize;
         let bytes = self.bytes(count.checked_mul(width)?)?;
-        Some(bytes.chunks_exact(width).map(Fields))
+        Some(bytes.chunks_exact(width).map(ByteReader))
     }
 }

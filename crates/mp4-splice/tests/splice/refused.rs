@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use super::footage::{Recording, segment};
-use crate::{Movie, Mp4Error, Segment, splice};
+use mp4_splice::{Error, Movie, Segment, splice};
+
+use crate::recordings::{Recording, opened, segment};
 
 const SEGMENT: &str = "x264enc bframes=0";
 
@@ -14,12 +15,12 @@ fn what_is_no_movie_is_told_from_one_that_is_damaged() {
     for text in ["", "x", "Bought two memory cards.", "\x1aE\u{df}\u{a3} matroska, say"] {
         fs::write(&path, text).unwrap();
         assert!(
-            !matches!(Movie::open(&path), Ok(_) | Err(Mp4Error::Damaged { .. })),
+            !matches!(Movie::open(&path), Ok(_) | Err(Error::Damaged { .. })),
             "{text}"
         );
     }
     let missing = Movie::open(&folder.path().join("missing.mp4")).unwrap_err();
-    assert!(matches!(missing, Mp4Error::Read { .. }));
+    assert!(matches!(missing, Error::Read { .. }));
     assert!(missing.to_string().contains("missing.mp4"));
 }
 
@@ -31,7 +32,7 @@ fn a_fragmented_file_is_refused_as_such() {
         ..Recording::default()
     };
     let path = fragmented.make(&folder.path().join("ride.mp4"));
-    assert!(matches!(Movie::open(&path), Err(Mp4Error::Fragmented { .. })));
+    assert!(matches!(Movie::open(&path), Err(Error::Fragmented { .. })));
 }
 
 #[test]
@@ -45,7 +46,7 @@ fn a_file_that_is_cut_off_says_where() {
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 2000]).unwrap();
     let error = Movie::open(&path).unwrap_err();
-    let Mp4Error::Truncated { at, .. } = error else {
+    let Error::Truncated { at, .. } = error else {
         panic!("{error}")
     };
     assert!(at < whole.len() as u64 && at > whole.len() as u64 / 2, "{at}");
@@ -53,7 +54,7 @@ fn a_file_that_is_cut_off_says_where() {
     let path = Recording::default().make(&folder.path().join("open.mp4"));
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    assert!(matches!(Movie::open(&path), Err(Mp4Error::NoMoov { .. })));
+    assert!(matches!(Movie::open(&path), Err(Error::NoMoov { .. })));
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn sound_alone_is_no_video() {
     file[handler + 4..handler + 8].copy_from_slice(b"meta");
     fs::write(&path, file).unwrap();
     let movie = Movie::open(&path).unwrap();
-    assert!(matches!(movie.video(), Err(Mp4Error::NoVideo { .. })));
+    assert!(matches!(movie.video(), Err(Error::NoVideo { .. })));
 }
 
 #[test]
@@ -76,8 +77,8 @@ fn there_must_be_a_time_for_every_frame() {
     let segment = segment(&folder.path().join("segment.mp4"), 10, "smpte", SEGMENT);
     for ticks in [vec![], vec![0, 1, 2], (0..11).collect(), (0..10).rev().collect()] {
         let mut out = Vec::new();
-        let error = splice(&movie, std::slice::from_ref(&segment), &ticks, &[], &mut out).unwrap_err();
-        assert!(matches!(error, Mp4Error::Frames { .. }), "{error}");
+        let error = splice(&movie, &opened(std::slice::from_ref(&segment)), &ticks, &[], &mut out).unwrap_err();
+        assert!(matches!(error, Error::Frames { .. }), "{error}");
         assert!(out.is_empty());
     }
 }
@@ -86,13 +87,13 @@ fn there_must_be_a_time_for_every_frame() {
 fn a_segment_must_begin_with_a_key_frame() {
     let folder = tempfile::tempdir().unwrap();
     let path = segment(&folder.path().join("segment.mp4"), 10, "smpte", SEGMENT);
-    assert_eq!(Segment::open(&path).unwrap().samples.len(), 10);
+    assert_eq!(Segment::open(&path).unwrap().samples().len(), 10);
     let mut file = fs::read(&path).unwrap();
     let stss = file.windows(4).position(|window| window == b"stss").unwrap();
     file[stss + 15] = 2;
     fs::write(&path, file).unwrap();
     let error = Segment::open(&path).unwrap_err();
-    assert!(matches!(error, Mp4Error::Unsupported { .. }), "{error}");
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
     assert!(error.to_string().contains("segment.mp4"));
 }
 
@@ -114,9 +115,9 @@ fn a_full_disk_is_the_outputs_fault() {
     let segment = segment(&folder.path().join("segment.mp4"), 40, "smpte", SEGMENT);
     let ticks = movie.video().unwrap().presentation_ticks;
     for room in [0, 1000, 8000] {
-        let error = splice(&movie, std::slice::from_ref(&segment), &ticks, &[], Full(room)).unwrap_err();
+        let error = splice(&movie, &opened(std::slice::from_ref(&segment)), &ticks, &[], Full(room)).unwrap_err();
         assert!(
-            matches!(&error, Mp4Error::Write(why) if why.kind() == std::io::ErrorKind::StorageFull),
+            matches!(&error, Error::Write(why) if why.kind() == std::io::ErrorKind::StorageFull),
             "{error}"
         );
     }

@@ -1,89 +1,60 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The tree of boxes (QuickTime: atoms) that a movie is described by. ISO/IEC 14496-12, section 4.2.
+//! The tree of boxes that describes a movie.
 //!
-//! Only the boxes on the way to the sample tables and to the tags are opened; all others are bytes that are kept as they are.
+//! Only the boxes on the path to the sample tables and to the tags are parsed into children. All others are opaque bytes, which are
+//! written as they were read.
 
-use super::fields::Fields;
+use super::header::{FourCc, Header, name};
 
-/// What a box is, four characters.
-pub type Kind = [u8; 4];
-
-/// How deep boxes that are opened may lie in one another. The sample tables lie at 5.
-const DEPTH: usize = 10;
+/// How deep boxes may be nested. The sample tables are at depth 5.
+const MAX_DEPTH: usize = 10;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mp4Box {
-    pub kind: Kind,
+    pub kind: FourCc,
     pub body: Body,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
+    /// Opaque content.
     Bytes(Vec<u8>),
     Boxes {
-        /// Version and flags, where the box has them in front of its children.
+        /// Version and flags, where the box has them before its children.
         lead: Vec<u8>,
         children: Vec<Mp4Box>,
-        /// What is left behind the children: QuickTime ends some lists with a 32-bit zero.
+        /// Bytes after the children: QuickTime ends some lists with a 32-bit zero.
         tail: Vec<u8>,
     },
 }
 
-/// The header of a box.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
-    pub kind: Kind,
-    /// Bytes of the header itself, 8 or 16.
-    pub header: u64,
-    /// Bytes of header and body together; None is all that is left of the file.
-    pub size: Option<u64>,
-}
-
-impl Header {
-    /// From the first bytes of a box; None where these cannot be a header.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut fields = Fields::new(bytes);
-        let (small, kind) = (fields.u32()?, fields.kind()?);
-        let (header, size) = match small {
-            0 => (8, None),
-            1 => (16, Some(fields.u64()?)),
-            size => (8, Some(size.into())),
-        };
-        size.is_none_or(|size| size >= header)
-            .then_some(Self { kind, header, size })
-    }
-}
-
-/// Boxes that must be opened, and those that are opened if their insides are boxes. Anything else is bytes.
-fn opens(kind: Kind) -> Option<Opening> {
+/// Returns how a box of this type is parsed; `None` for one that is opaque.
+fn parsing(kind: FourCc) -> Option<Parsing> {
     match &kind {
-        b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl" | b"dinf" => Some(Opening::Must),
-        b"udta" | b"meta" => Some(Opening::May),
+        b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl" | b"dinf" => Some(Parsing::Required),
+        b"udta" | b"meta" => Some(Parsing::Optional),
         _ => None,
     }
 }
 
 #[derive(PartialEq, Eq)]
-enum Opening {
-    Must,
-    May,
-}
-
-/// A kind as people write it: `moov`, `©too`.
-pub fn name(kind: Kind) -> String {
-    kind.iter().map(|&byte| char::from(byte)).collect()
+enum Parsing {
+    /// A content that is no list of boxes is an error.
+    Required,
+    /// A content that is no list of boxes is opaque.
+    Optional,
 }
 
 impl Mp4Box {
-    pub fn bytes(kind: &Kind, bytes: Vec<u8>) -> Self {
+    pub fn bytes(kind: &FourCc, bytes: Vec<u8>) -> Self {
         Self {
             kind: *kind,
             body: Body::Bytes(bytes),
         }
     }
 
-    pub fn boxes(kind: &Kind, lead: Vec<u8>, children: Vec<Self>) -> Self {
+    pub fn boxes(kind: &FourCc, lead: Vec<u8>, children: Vec<Self>) -> Self {
         Self {
             kind: *kind,
             body: Body::Boxes {
@@ -94,14 +65,15 @@ impl Mp4Box {
         }
     }
 
-    /// A box of this kind and body, with its insides opened as far as this module needs them.
+    /// Parses the body of a box of this type.
     ///
     /// # Errors
-    /// What does not fit, as a part of a sentence: sizes that lie, or boxes too deep in one another.
-    pub fn parse(kind: Kind, body: &[u8]) -> Result<Self, String> {
-        parse(kind, body, DEPTH)
+    /// The reason, as a part of a sentence: a size that does not fit, or boxes that are nested too deep.
+    pub fn parse(kind: FourCc, body: &[u8]) -> Result<Self, String> {
+        parse(kind, body, MAX_DEPTH)
     }
 
+    /// Returns the children; none for an opaque box.
     pub fn children(&self) -> &[Self] {
         match &self.body {
             Body::Boxes { children, .. } => children,
@@ -116,24 +88,24 @@ impl Mp4Box {
         }
     }
 
-    pub fn child(&self, kind: &Kind) -> Option<&Self> {
+    pub fn child(&self, kind: &FourCc) -> Option<&Self> {
         self.children().iter().find(|child| &child.kind == kind)
     }
 
-    pub fn child_mut(&mut self, kind: &Kind) -> Option<&mut Self> {
+    pub fn child_mut(&mut self, kind: &FourCc) -> Option<&mut Self> {
         self.children_mut()?.iter_mut().find(|child| &child.kind == kind)
     }
 
-    /// The box at the end of a path of first children.
-    pub fn at(&self, path: &[&Kind]) -> Option<&Self> {
+    /// Follows a path of types, by the first child of each.
+    pub fn at(&self, path: &[&FourCc]) -> Option<&Self> {
         path.iter().try_fold(self, |parent, kind| parent.child(kind))
     }
 
-    pub fn at_mut(&mut self, path: &[&Kind]) -> Option<&mut Self> {
+    pub fn at_mut(&mut self, path: &[&FourCc]) -> Option<&mut Self> {
         path.iter().try_fold(self, |parent, kind| parent.child_mut(kind))
     }
 
-    /// What is in it, of a box that is not opened.
+    /// Returns the content of an opaque box.
     pub fn data(&self) -> Option<&[u8]> {
         match &self.body {
             Body::Bytes(bytes) => Some(bytes),
@@ -148,7 +120,7 @@ impl Mp4Box {
         }
     }
 
-    /// Bytes of the box as it is written, header included.
+    /// Returns the number of bytes that the box has when it is written, header included.
     pub fn size(&self) -> u64 {
         let body = match &self.body {
             Body::Bytes(bytes) => bytes.len() as u64,
@@ -161,7 +133,7 @@ impl Mp4Box {
 
     pub fn write(&self, out: &mut Vec<u8>) {
         let size = self.size();
-        out.extend(header(self.kind, size, size > u64::from(u32::MAX)));
+        out.extend(Header::to_bytes(self.kind, size, size > u64::from(u32::MAX)));
         match &self.body {
             Body::Bytes(bytes) => out.extend(bytes),
             Body::Boxes { lead, children, tail } => {
@@ -170,6 +142,14 @@ impl Mp4Box {
                 out.extend(tail);
             }
         }
+    }
+
+    /// Returns a box with version, flags, a count and entries of 32-bit numbers, which is what most tables are.
+    pub fn table<const N: usize>(kind: &FourCc, version: u8, entries: impl ExactSizeIterator<Item = [u32; N]>) -> Self {
+        let mut bytes = vec![version, 0, 0, 0];
+        bytes.extend((entries.len() as u32).to_be_bytes());
+        bytes.extend(entries.flatten().flat_map(u32::to_be_bytes));
+        Self::bytes(kind, bytes)
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -183,35 +163,24 @@ fn header_size(body: u64) -> u64 {
     if body + 8 > u64::from(u32::MAX) { 16 } else { 8 }
 }
 
-/// The header of a box of `size` bytes in all, in the 16-byte form or the usual one.
-pub fn header(kind: Kind, size: u64, wide: bool) -> Vec<u8> {
-    let small = if wide { 1 } else { size as u32 };
-    let mut bytes = small.to_be_bytes().to_vec();
-    bytes.extend(kind);
-    if wide {
-        bytes.extend(size.to_be_bytes());
-    }
-    bytes
-}
-
-fn parse(kind: Kind, body: &[u8], depth: usize) -> Result<Mp4Box, String> {
+fn parse(kind: FourCc, body: &[u8], depth: usize) -> Result<Mp4Box, String> {
     let as_bytes = || Mp4Box::bytes(&kind, body.to_vec());
-    let Some(opening) = opens(kind) else {
+    let Some(parsing) = parsing(kind) else {
         return Ok(as_bytes());
     };
-    let opened = match depth.checked_sub(1) {
+    let parsed = match depth.checked_sub(1) {
         Some(depth) => parse_children(kind, body, depth),
-        None => Err("its boxes lie too deep in one another".into()),
+        None => Err("its boxes are nested too deep".into()),
     };
-    match opened {
-        Ok(opened) => Ok(opened),
-        Err(_) if opening == Opening::May => Ok(as_bytes()),
+    match parsed {
+        Ok(parsed) => Ok(parsed),
+        Err(_) if parsing == Parsing::Optional => Ok(as_bytes()),
         Err(reason) => Err(reason),
     }
 }
 
-fn parse_children(kind: Kind, body: &[u8], depth: usize) -> Result<Mp4Box, String> {
-    // ISO's `meta` has version and flags, QuickTime's has none: it begins with its `hdlr`.
+fn parse_children(kind: FourCc, body: &[u8], depth: usize) -> Result<Mp4Box, String> {
+    // The `meta` box of ISO/IEC 14496-12 has version and flags. QuickTime's has none and begins with `hdlr`.
     let lead = if &kind == b"meta" && body.get(4..8) != Some(b"hdlr") {
         4
     } else {
@@ -221,7 +190,7 @@ fn parse_children(kind: Kind, body: &[u8], depth: usize) -> Result<Mp4Box, Strin
     let mut children = Vec::new();
     while rest.len() >= 8 && rest.iter().any(|&byte| byte != 0) {
         let header = Header::parse(rest).ok_or_else(|| format!("a box in '{}' has an impossible size", name(kind)))?;
-        let (start, end) = (header.header as usize, header.size.map(usize::try_from));
+        let (start, end) = (header.length as usize, header.size.map(usize::try_from));
         let child = match end {
             Some(Ok(end)) => rest.get(start..end).map(|child| (child, end)),
             _ => None,
@@ -241,18 +210,18 @@ fn parse_children(kind: Kind, body: &[u8], depth: usize) -> Result<Mp4Box, Strin
     })
 }
 
-fn too_short(kind: Kind) -> String {
+fn too_short(kind: FourCc) -> String {
     format!("box '{}' is too short", name(kind))
 }
 
 #[cfg(test)]
 mod tests {
-    // A test may panic: that is how it fails.
+    // A test fails by a panic.
     #![allow(clippy::unwrap_used)]
 
     use super::*;
 
-    fn parsed(kind: &Kind, body: &[u8]) -> Mp4Box {
+    fn parsed(kind: &FourCc, body: &[u8]) -> Mp4Box {
         Mp4Box::parse(*kind, body).unwrap()
     }
 
@@ -274,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn both_kinds_of_meta_are_opened() {
+    fn both_kinds_of_meta_are_parsed() {
         let hdlr = Mp4Box::bytes(b"hdlr", vec![0; 20]).to_bytes();
         let iso = [&[0; 4], hdlr.as_slice()].concat();
         for body in [&hdlr, &iso] {
@@ -285,13 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn user_data_that_are_no_boxes_are_bytes() {
+    fn user_data_that_is_no_list_of_boxes_is_opaque() {
         let udta = parsed(b"udta", b"GoPro wrote something else here");
         assert_eq!(udta.data(), Some(b"GoPro wrote something else here".as_slice()));
     }
 
     #[test]
-    fn sizes_that_lie_are_refused() {
+    fn sizes_that_do_not_fit_are_refused() {
         for size in [0, 1, 7, 17, u32::MAX] {
             let mut body = size.to_be_bytes().to_vec();
             body.extend(b"trak");
@@ -305,10 +274,10 @@ mod tests {
     }
 
     #[test]
-    fn boxes_too_deep_in_one_another_are_refused() {
+    fn boxes_that_are_nested_too_deep_are_refused() {
         let deep = |levels| (0..levels).fold(Vec::new(), |body, _| Mp4Box::bytes(b"trak", body).to_bytes());
-        assert!(Mp4Box::parse(*b"moov", &deep(DEPTH - 1)).is_ok());
-        assert!(Mp4Box::parse(*b"moov", &deep(DEPTH)).is_err());
+        assert!(Mp4Box::parse(*b"moov", &deep(MAX_DEPTH - 1)).is_ok());
+        assert!(Mp4Box::parse(*b"moov", &deep(MAX_DEPTH)).is_err());
         assert!(Mp4Box::parse(*b"moov", &deep(10_000)).is_err());
     }
 }

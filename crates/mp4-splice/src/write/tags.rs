@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Tags of our own, added to those that a movie has.
+//! Tags that are added to those that a movie has.
 //!
-//! They are free-form items of the iTunes list, which most players and `ffprobe` show by name. Where the movie has a list with QuickTime's
-//! keys at that place, they become entries of that.
+//! They become free-form items of the iTunes list, which most players and `ffprobe` show by name. Where the movie has a list by QuickTime's
+//! keys there, they become entries of that.
 
-use super::{boxes::Mp4Box, fields::Fields};
+use crate::boxes::{ByteReader, Mp4Box, name};
 
 const MEAN: &[u8] = b"com.apple.iTunes";
 
-/// Type of a value: text in UTF-8.
+/// The type of a value that is UTF-8 text.
 const TEXT: u32 = 1;
 
-/// Adds tags to `moov`, in `udta`/`meta`/`ilst`, each of which is made where it is not there. Nothing that is there is changed.
+/// Adds tags to `moov`, in `udta`/`meta`/`ilst`, each of which is created where it is missing. Existing tags are not changed.
 ///
 /// # Errors
-/// What stands in the way, as a part of a sentence: a list that cannot be read. Nothing is added then.
+/// The reason, as a part of a sentence: a list that cannot be read. Nothing is added then.
 pub fn add(moov: &mut Mp4Box, tags: &[(&str, &str)]) -> Result<(), String> {
     if tags.is_empty() {
         return Ok(());
@@ -38,14 +38,14 @@ fn child_or_new<'a>(
     kind: &[u8; 4],
     new: impl FnOnce() -> Mp4Box,
 ) -> Result<&'a mut Mp4Box, String> {
-    let unreadable = format!("a box around '{}' cannot be read", super::boxes::name(*kind));
+    let unreadable = format!("a box around '{}' cannot be read", name(*kind));
     let children = parent.children_mut().ok_or(unreadable)?;
-    let place = children.iter().position(|child| &child.kind == kind);
-    let place = place.unwrap_or_else(|| {
+    let index = children.iter().position(|child| &child.kind == kind);
+    let index = index.unwrap_or_else(|| {
         children.push(new());
         children.len() - 1
     });
-    Ok(&mut children[place])
+    Ok(&mut children[index])
 }
 
 fn new_meta() -> Mp4Box {
@@ -70,7 +70,7 @@ fn add_items(meta: &mut Mp4Box, tags: &[(&str, &str)]) -> Result<(), String> {
     Ok(())
 }
 
-/// QuickTime's way: a list of keys, and values by the number of their key.
+/// Adds QuickTime's tags: a list of keys, and values that refer to a key by its number.
 fn add_keys(meta: &mut Mp4Box, tags: &[(&str, &str)]) -> Result<(), String> {
     let keys = child_or_new(meta, b"keys", || Mp4Box::bytes(b"keys", vec![0; 8]))?;
     let list = keys.data_mut().ok_or("the list of keys cannot be read")?;
@@ -88,21 +88,21 @@ fn add_keys(meta: &mut Mp4Box, tags: &[(&str, &str)]) -> Result<(), String> {
     Ok(())
 }
 
-/// The number of keys, if they are as many as the list says.
+/// Returns the number of keys, if there are as many as the list says.
 fn count(keys: &[u8]) -> Option<u32> {
-    let mut fields = Fields::new(keys);
-    fields.version_and_flags()?;
-    let count = fields.u32()?;
+    let mut reader = ByteReader::new(keys);
+    reader.version_and_flags()?;
+    let count = reader.u32()?;
     for _ in 0..count {
-        let size = fields.u32()? as usize;
-        fields.bytes(size.checked_sub(4)?)?;
+        let size = reader.u32()? as usize;
+        reader.bytes(size.checked_sub(4)?)?;
     }
-    (fields.rest().is_empty() && count < u32::MAX >> 1).then_some(count)
+    (reader.rest().is_empty() && count < u32::MAX >> 1).then_some(count)
 }
 
 fn text(value: &str) -> Mp4Box {
     let mut bytes = TEXT.to_be_bytes().to_vec();
-    // The locale, any.
+    // No locale.
     bytes.extend([0; 4]);
     bytes.extend(value.as_bytes());
     Mp4Box::bytes(b"data", bytes)
@@ -110,7 +110,7 @@ fn text(value: &str) -> Mp4Box {
 
 #[cfg(test)]
 mod tests {
-    // A test may panic: that is how it fails.
+    // A test fails by a panic.
     #![allow(clippy::unwrap_used)]
 
     use super::*;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_list_stays_in_front() {
+    fn existing_tags_stay_first() {
         let too = Mp4Box::bytes(b"\xa9too", vec![9; 12]);
         let list = Mp4Box::bytes(b"ilst", too.to_bytes());
         let free = Mp4Box::bytes(b"free", vec![0; 5]);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_by_keys_gets_keys() {
+    fn a_list_by_keys_gets_new_keys() {
         let mut hdlr = vec![0; 8];
         hdlr.extend(b"mdta");
         let key = Mp4Box::bytes(b"mdta", b"location".to_vec()).to_bytes();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_touched() {
+    fn a_list_that_cannot_be_read_is_not_changed() {
         let udta = Mp4Box::bytes(b"udta", b"not boxes at all".to_vec());
         let mut moov = boxes(b"moov", vec![udta]);
         let before = moov.clone();

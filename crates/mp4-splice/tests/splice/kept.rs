@@ -5,13 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::footage::{Recording, Stream, demuxed, pictures, segment, spliced, variable_rate};
-use crate::{
-    Movie,
-    boxes::{Kind, Mp4Box},
+use mp4_splice::{
+    Movie, Track,
+    boxes::{FourCc, Mp4Box},
     splice,
-    track::Track,
 };
+
+use crate::recordings::{Recording, Stream, demuxed, opened, pictures, segment, spliced, variable_rate};
 
 const PLAIN: &str = "x264enc bframes=0 key-int-max=5";
 const REORDERED: &str = "x264enc bframes=3 b-adapt=false";
@@ -34,7 +34,7 @@ fn split(streams: Vec<Stream>) -> (Stream, Vec<Stream>) {
     (video.remove(0), others)
 }
 
-/// When frames are shown, as the edit list has it.
+/// Returns the times at which frames are presented, by the edit list.
 fn times(stream: &Stream) -> Vec<i128> {
     let mut times: Vec<_> = stream
         .packets
@@ -45,8 +45,12 @@ fn times(stream: &Stream) -> Vec<i128> {
     times
 }
 
-fn trak(movie: &Movie, handler: &Kind) -> (Mp4Box, usize) {
-    let index = movie.tracks.iter().position(|track| &track.handler == handler).unwrap();
+fn trak(movie: &Movie, handler: &FourCc) -> (Mp4Box, usize) {
+    let index = movie
+        .tracks()
+        .iter()
+        .position(|track| &track.handler == handler)
+        .unwrap();
     (movie.trak(index).unwrap().clone(), index)
 }
 
@@ -70,7 +74,7 @@ fn check_kept(original: &Path, restored: &Path, frames: usize, others: usize) {
     }
 
     let (old, new) = (Movie::open(original).unwrap(), Movie::open(restored).unwrap());
-    assert_eq!(new.moov.child(b"mvhd"), old.moov.child(b"mvhd"));
+    assert_eq!(new.moov().child(b"mvhd"), old.moov().child(b"mvhd"));
     let ((old_trak, _), (new_trak, _)) = (trak(&old, b"vide"), trak(&new, b"vide"));
     for path in [
         [b"tkhd"].as_slice(),
@@ -97,7 +101,7 @@ fn check(recording: &Recording, encoders: [&str; 2]) {
     assert_eq!(notes, Vec::<String>::new());
     let others = usize::from(recording.audio) + usize::from(recording.subtitles);
     check_kept(&original, &restored, recording.times.len(), others);
-    // By the recorder's own account of its length, a last frame may not be shown any more.
+    // The duration that the recorder wrote may end before the last frame.
     let shown = pictures(&original).len();
     assert!(shown + 1 >= recording.times.len());
     let mut expected: Vec<_> = segments.iter().flat_map(|segment| pictures(segment)).collect();
@@ -162,7 +166,7 @@ fn segments_of_different_encoders_keep_their_sample_entries() {
         spliced(&original, &segments(folder.path(), encoders), &restored);
         let movie = Movie::open(&restored).unwrap();
         let (_, video) = trak(&movie, b"vide");
-        assert_eq!(movie.tracks[video].entries.len(), entries, "{encoders:?}");
+        assert_eq!(movie.tracks()[video].entries.len(), entries, "{encoders:?}");
     }
 }
 
@@ -178,7 +182,7 @@ fn video_and_sound_lie_side_by_side_as_they_did() {
             let chunks = track.chunks.iter();
             chunks.map(|chunk| (chunk.offset, track.id, chunk.samples)).collect()
         };
-        let mut chunks: Vec<_> = movie.tracks.iter().flat_map(chunks_of).collect();
+        let mut chunks: Vec<_> = movie.tracks().iter().flat_map(chunks_of).collect();
         chunks.sort_unstable();
         chunks
             .into_iter()
@@ -199,7 +203,7 @@ fn every_time_that_gstreamer_tells_is_that_of_a_frame() {
         ..Recording::default()
     };
     let in_order = in_order.make(&folder.path().join("in-order.mp4"));
-    // Offsets with a sign, which qtdemux shifts.
+    // Signed offsets, which qtdemux shifts.
     spliced(
         &in_order,
         &segments(folder.path(), [REORDERED, REORDERED]),
@@ -232,7 +236,14 @@ fn frames_that_are_left_out_leave_the_others_where_they_were() {
     let ticks = movie.video().unwrap().presentation_ticks[5..30].to_vec();
     let segment = segment(&folder.path().join("25.mp4"), 25, "smpte", REORDERED);
     let restored = folder.path().join("restored.mp4");
-    splice(&movie, &[segment], &ticks, &[], fs::File::create(&restored).unwrap()).unwrap();
+    splice(
+        &movie,
+        &opened(&[segment]),
+        &ticks,
+        &[],
+        fs::File::create(&restored).unwrap(),
+    )
+    .unwrap();
     assert_eq!(
         Movie::open(&restored).unwrap().video().unwrap().presentation_ticks,
         ticks
@@ -242,7 +253,7 @@ fn frames_that_are_left_out_leave_the_others_where_they_were() {
     assert_eq!(video.packets.len(), 25);
 }
 
-/// A box of Novatek's that holds a position, and the list of these in `moov`.
+/// Adds boxes with GPS blocks as Novatek's cameras write them, and the index of these in `moov`.
 fn with_gps(original: &Path, blocks: &[u8]) -> PathBuf {
     let movie = Movie::open(original).unwrap();
     let mut file = fs::read(original).unwrap();
@@ -255,7 +266,7 @@ fn with_gps(original: &Path, blocks: &[u8]) -> PathBuf {
         gps.extend((block.len() as u32).to_be_bytes());
         file.extend(block);
     }
-    let mut tree = movie.moov.clone();
+    let mut tree = movie.moov().clone();
     tree.children_mut().unwrap().insert(1, Mp4Box::bytes(b"gps ", gps));
     file.extend(tree.to_bytes());
     let path = original.with_extension("gps.mp4");
@@ -266,7 +277,7 @@ fn with_gps(original: &Path, blocks: &[u8]) -> PathBuf {
 fn gps_blocks(path: &Path) -> Option<Vec<u8>> {
     let file = fs::read(path).unwrap();
     let movie = Movie::open(path).unwrap();
-    let gps = movie.moov.child(b"gps ")?.data().unwrap()[8..].to_vec();
+    let gps = movie.moov().child(b"gps ")?.data().unwrap()[8..].to_vec();
     let number = |entry: &[u8]| u32::from_be_bytes(entry[..4].try_into().unwrap()) as usize;
     let blocks = gps
         .chunks(8)
@@ -318,7 +329,7 @@ fn boxes_that_nobody_knows_are_kept() {
     let mut file = fs::read(&original).unwrap();
     let moov = file.windows(4).rposition(|window| window == b"moov").unwrap() - 4;
     file.truncate(moov);
-    let mut tree = movie.moov.clone();
+    let mut tree = movie.moov().clone();
     tree.children_mut().unwrap().push(unknown.clone());
     for in_video in [[b"trak"].as_slice(), &[b"trak", b"mdia", b"minf", b"stbl"]] {
         tree.at_mut(in_video)
@@ -335,7 +346,7 @@ fn boxes_that_nobody_knows_are_kept() {
     let restored = folder.path().join("restored.mp4");
     spliced(&original, &segments(folder.path(), [PLAIN, PLAIN]), &restored);
     let movie = Movie::open(&restored).unwrap();
-    assert_eq!(movie.moov.child(b"VNDR"), Some(&unknown));
+    assert_eq!(movie.moov().child(b"VNDR"), Some(&unknown));
     let (video, _) = trak(&movie, b"vide");
     assert_eq!(video.child(b"VNDR"), Some(&unknown));
     assert_eq!(video.at(&[b"mdia", b"minf", b"stbl", b"VNDR"]), Some(&unknown));

@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Sample tables, read: which bytes a track's samples are, and when they are shown. ISO/IEC 14496-12, sections 8.6 and 8.7.
+//! Reading sample tables: which bytes the samples of a track are, and when they are presented. ISO/IEC 14496-12, sections 8.6 and 8.7.
 //!
-//! Whatever is reserved is bounded by the bytes of the boxes, or by [`MOST_FRAMES`].
+//! All allocations are bounded by the bytes of the boxes, or by [`MAX_FRAMES`].
 
-use super::{
-    boxes::{Kind, Mp4Box, name},
-    fields::Fields,
-};
+use crate::boxes::{ByteReader, FourCc, Mp4Box, name};
 
-/// More frames than this are not believed; at 60 frames per second it is a day and a half.
-const MOST_FRAMES: usize = 1 << 23;
+/// More frames than this are taken for damage. At 60 frames per second they last a day and a half.
+const MAX_FRAMES: usize = 1 << 23;
 
-/// Sizes of samples in bytes, `stsz` or `stz2`.
+/// Sizes of samples in bytes, from `stsz` or `stz2`.
 #[derive(Debug)]
 pub enum Sizes {
-    Same { size: u32, count: usize },
+    /// All samples have the same size.
+    Same {
+        size: u32,
+        count: usize,
+    },
     Each(Vec<u32>),
 }
 
 impl Sizes {
     pub fn read(stbl: &Mp4Box) -> Result<Self, String> {
         if let Some(stsz) = stbl.child(b"stsz") {
-            return whole(b"stsz", stsz.data().and_then(read_stsz));
+            return complete(b"stsz", stsz.data().and_then(read_stsz));
         }
         let stz2 = stbl.child(b"stz2").ok_or("box 'stsz' is missing")?;
-        whole(b"stz2", stz2.data().and_then(read_stz2))
+        complete(b"stz2", stz2.data().and_then(read_stz2))
     }
 
     pub fn count(&self) -> usize {
@@ -53,34 +54,34 @@ impl Sizes {
 }
 
 fn read_stsz(data: &[u8]) -> Option<Sizes> {
-    let mut fields = Fields::new(data);
-    fields.version_and_flags()?;
-    let size = fields.u32()?;
+    let mut reader = ByteReader::new(data);
+    reader.version_and_flags()?;
+    let size = reader.u32()?;
     if size > 0 {
-        let count = fields.u32()? as usize;
+        let count = reader.u32()? as usize;
         return Some(Sizes::Same { size, count });
     }
-    let sizes = fields.entries(4)?.map(|mut entry| entry.u32());
+    let sizes = reader.entries(4)?.map(|mut entry| entry.u32());
     Some(Sizes::Each(sizes.collect::<Option<_>>()?))
 }
 
 fn read_stz2(data: &[u8]) -> Option<Sizes> {
-    let mut fields = Fields::new(data);
-    fields.version_and_flags()?;
-    let bits = fields.u32()? & 0xff;
+    let mut reader = ByteReader::new(data);
+    reader.version_and_flags()?;
+    let bits = reader.u32()? & 0xff;
     let sizes = match bits {
-        16 => fields
+        16 => reader
             .entries(2)?
             .map(|mut entry| entry.u16().map(u32::from))
             .collect::<Option<_>>()?,
-        8 => fields
+        8 => reader
             .entries(1)?
             .map(|mut entry| entry.u8().map(u32::from))
             .collect::<Option<_>>()?,
         4 => {
-            let count = fields.u32()? as usize;
-            let halves = fields.bytes(count.div_ceil(2))?.iter();
-            let sizes = halves.flat_map(|&byte| [u32::from(byte >> 4), u32::from(byte & 15)]);
+            let count = reader.u32()? as usize;
+            let nibbles = reader.bytes(count.div_ceil(2))?.iter();
+            let sizes = nibbles.flat_map(|&byte| [u32::from(byte >> 4), u32::from(byte & 15)]);
             sizes.take(count).collect()
         }
         _ => return None,
@@ -88,35 +89,36 @@ fn read_stz2(data: &[u8]) -> Option<Sizes> {
     Some(Sizes::Each(sizes))
 }
 
-/// Samples that lie behind one another in the file.
+/// Samples that are contiguous in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
-    /// In the file.
+    /// Offset in the file.
     pub offset: u64,
-    /// Of all its samples. At least: how QuickTime counts uncompressed sound is not always told.
+    /// Bytes of all its samples. A lower bound: the size of QuickTime's uncompressed audio samples is not always stated.
     pub bytes: u64,
     /// Number of its first sample, in decoding order.
     pub first: usize,
     pub samples: usize,
-    /// Sample entry, from 1.
+    /// Index of the sample entry, from 1.
     pub entry: u32,
 }
 
 impl Chunk {
+    /// Returns the offset of the first byte after the chunk.
     pub fn end(&self) -> u64 {
         self.offset.saturating_add(self.bytes)
     }
 }
 
-/// How QuickTime packs compressed sound whose samples are counted one by one (version 1 of its sound description): samples in a packet, and
-/// bytes of the packet.
+/// How QuickTime packs compressed audio whose samples are counted one by one (version 1 of its sound description): samples per packet,
+/// and bytes per packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packing {
     pub samples: u32,
     pub bytes: u32,
 }
 
-/// Chunks in the order of their table, `stco` or `co64` with `stsc`.
+/// Returns the chunks in the order of their table, from `stco` or `co64` and `stsc`.
 pub fn chunks(stbl: &Mp4Box, sizes: &Sizes, packing: Option<Packing>) -> Result<Vec<Chunk>, String> {
     let offsets = offsets(stbl)?;
     let runs = runs(stbl)?;
@@ -133,7 +135,7 @@ pub fn chunks(stbl: &Mp4Box, sizes: &Sizes, packing: Option<Packing>) -> Result<
             at += 1;
         }
         let run = &runs[at];
-        // Some recorders fill up the last chunk, though fewer samples are left.
+        // Some recorders state a full last chunk where fewer samples are left.
         let samples = (run.samples as usize).min(sizes.count() - first);
         chunks.push(Chunk {
             offset,
@@ -182,33 +184,33 @@ fn runs(stbl: &Mp4Box) -> Result<Vec<Run>, String> {
     })
 }
 
-/// Entries of `width` bytes behind version, flags and count.
-fn list<T>(table: &Mp4Box, width: usize, read: impl Fn(&mut Fields) -> Option<T>) -> Result<Vec<T>, String> {
+/// Reads entries of `width` bytes after version, flags and count.
+fn list<T>(table: &Mp4Box, width: usize, read: impl Fn(&mut ByteReader) -> Option<T>) -> Result<Vec<T>, String> {
     let read_all = |data| {
-        let mut fields = Fields::new(data);
-        fields.version_and_flags()?;
-        fields.entries(width)?.map(|mut entry| read(&mut entry)).collect()
+        let mut reader = ByteReader::new(data);
+        reader.version_and_flags()?;
+        reader.entries(width)?.map(|mut entry| read(&mut entry)).collect()
     };
-    whole(&table.kind, table.data().and_then(read_all))
+    complete(&table.kind, table.data().and_then(read_all))
 }
 
-fn whole<T>(kind: &Kind, read: Option<T>) -> Result<T, String> {
-    read.ok_or_else(|| format!("box '{}' promises more than it holds", name(*kind)))
+fn complete<T>(kind: &FourCc, read: Option<T>) -> Result<T, String> {
+    read.ok_or_else(|| format!("box '{}' is shorter than its entries", name(*kind)))
 }
 
-/// When the samples of a video track are decoded and shown, in ticks of its media, in decoding order.
+/// Decoding and composition times of a track, in ticks of its media and in decoding order.
 #[derive(Debug)]
 pub struct Times {
     pub decoding: Vec<i64>,
     pub composition: Vec<i64>,
-    /// Ticks that the last sample lasts.
+    /// Duration of the last sample in ticks.
     pub last: u32,
 }
 
 impl Times {
     pub fn read(stbl: &Mp4Box, count: usize) -> Result<Self, String> {
-        if count > MOST_FRAMES {
-            return Err(format!("its tables promise {count} frames"));
+        if count > MAX_FRAMES {
+            return Err(format!("its tables have {count} frames"));
         }
         let stts = stbl.child(b"stts").ok_or("box 'stts' is missing")?;
         let deltas = list(stts, 8, |entry| Some((entry.u32()?, entry.u32()?)))?;
@@ -245,15 +247,15 @@ fn composition(stbl: &Mp4Box, decoding: &[i64]) -> Result<Vec<i64>, String> {
     Ok(composition)
 }
 
-/// Runs of samples and how much later than decoded these are shown, `ctts`, if there is one. Version 0 has no sign by the standard, but is
-/// written with one, and every reader takes it so.
+/// Returns runs of samples and their composition offsets, from `ctts`, if there is one. By the standard the offsets of version 0 are
+/// unsigned, but files have signed ones, and readers take them as such.
 pub fn composition_offsets(stbl: &Mp4Box) -> Result<Option<Vec<(u32, i32)>>, String> {
     let ctts = stbl.child(b"ctts");
     ctts.map(|ctts| list(ctts, 8, |entry| Some((entry.u32()?, entry.i32()?))))
         .transpose()
 }
 
-/// Whether each sample can be decoded without others: all of them without an `stss`.
+/// Returns for each sample whether it is a sync sample. Without an `stss` all are.
 pub fn sync_samples(stbl: &Mp4Box, count: usize) -> Result<Vec<bool>, String> {
     let Some(stss) = stbl.child(b"stss") else {
         return Ok(vec![true; count]);
@@ -261,18 +263,17 @@ pub fn sync_samples(stbl: &Mp4Box, count: usize) -> Result<Vec<bool>, String> {
     let mut sync = vec![false; count];
     for number in list(stss, 4, |entry| entry.u32())? {
         let sample = (number as usize).checked_sub(1).and_then(|index| sync.get_mut(index));
-        *sample.ok_or("box 'stss' names a sample that is not there")? = true;
+        *sample.ok_or("box 'stss' refers to a sample that does not exist")? = true;
     }
     Ok(sync)
 }
 
 #[cfg(test)]
 mod tests {
-    // A test may panic: that is how it fails.
+    // A test fails by a panic.
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::timing::table;
 
     fn stbl(children: Vec<Mp4Box>) -> Mp4Box {
         Mp4Box::boxes(b"stbl", Vec::new(), children)
@@ -289,27 +290,27 @@ mod tests {
     fn chunks_have_the_bytes_of_their_samples() {
         let stbl = stbl(vec![
             stsz(&[1, 2, 3, 4, 5]),
-            table(b"stco", 0, [[100], [200], [300]].into_iter()),
-            table(b"stsc", 0, [[1, 2, 1], [3, 1, 2]].into_iter()),
+            Mp4Box::table(b"stco", 0, [[100], [200], [300]].into_iter()),
+            Mp4Box::table(b"stsc", 0, [[1, 2, 1], [3, 1, 2]].into_iter()),
         ]);
         let sizes = Sizes::read(&stbl).unwrap();
         let chunks = chunks(&stbl, &sizes, None).unwrap();
-        let told: Vec<_> = chunks
+        let found: Vec<_> = chunks
             .iter()
             .map(|chunk| (chunk.offset, chunk.bytes, chunk.first, chunk.samples, chunk.entry))
             .collect();
-        assert_eq!(told, [(100, 3, 0, 2, 1), (200, 7, 2, 2, 1), (300, 5, 4, 1, 2)]);
+        assert_eq!(found, [(100, 3, 0, 2, 1), (200, 7, 2, 2, 1), (300, 5, 4, 1, 2)]);
     }
 
     #[test]
-    fn compressed_quicktime_sound_is_counted_by_packets() {
+    fn compressed_quicktime_audio_is_counted_by_packets() {
         let mut same = vec![0; 4];
         same.extend(1u32.to_be_bytes());
         same.extend(640u32.to_be_bytes());
         let stbl = stbl(vec![
             Mp4Box::bytes(b"stsz", same),
-            table(b"stco", 0, [[100], [500]].into_iter()),
-            table(b"stsc", 0, [[1, 320, 1]].into_iter()),
+            Mp4Box::table(b"stco", 0, [[100], [500]].into_iter()),
+            Mp4Box::table(b"stsc", 0, [[1, 320, 1]].into_iter()),
         ]);
         let sizes = Sizes::read(&stbl).unwrap();
         let packing = Packing { samples: 64, bytes: 34 };
@@ -337,8 +338,8 @@ mod tests {
     fn composition_times_are_signed_in_both_versions() {
         for version in [0, 1] {
             let stbl = stbl(vec![
-                table(b"stts", 0, [[3, 10]].into_iter()),
-                table(b"ctts", version, [[1, 0], [1, 20], [1, -10i32 as u32]].into_iter()),
+                Mp4Box::table(b"stts", 0, [[3, 10]].into_iter()),
+                Mp4Box::table(b"ctts", version, [[1, 0], [1, 20], [1, -10i32 as u32]].into_iter()),
             ]);
             let times = Times::read(&stbl, 3).unwrap();
             assert_eq!(times.composition, [0, 30, 10]);
@@ -362,7 +363,7 @@ mod tests {
             };
             assert!(refused, "{}", name(*kind));
         }
-        let many = stbl(vec![table(b"stts", 0, [[u32::MAX, 1]].into_iter())]);
+        let many = stbl(vec![Mp4Box::table(b"stts", 0, [[u32::MAX, 1]].into_iter())]);
         assert!(Times::read(&many, u32::MAX as usize).is_err());
         assert!(Times::read(&many, 5).is_ok());
     }

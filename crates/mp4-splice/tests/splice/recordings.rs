@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Makes recordings and segments, and takes them apart again, with GStreamer's elements.
+//! Recordings and segments, made and read with GStreamer's elements.
 
 use std::{
     fs,
@@ -10,8 +10,7 @@ use std::{
 
 use gst::prelude::*;
 use gst_app::AppSink;
-
-use crate::{Movie, splice};
+use mp4_splice::{Movie, Segment, splice};
 
 const WIDTH: i32 = 64;
 const HEIGHT: i32 = 48;
@@ -20,7 +19,7 @@ const HANG: gst::ClockTime = gst::ClockTime::from_seconds(120);
 /// How a recording is made.
 #[derive(Debug, Clone)]
 pub struct Recording {
-    /// Milliseconds at which frames are shown.
+    /// Presentation times of the frames in milliseconds.
     pub times: Vec<u64>,
     pub muxer: &'static str,
     pub encoder: &'static str,
@@ -40,7 +39,7 @@ impl Default for Recording {
     }
 }
 
-/// A rate that varies, as in a camera that gathers light at night.
+/// A variable frame rate, as of a camera that exposes longer at night.
 pub fn variable_rate(frames: usize) -> Vec<u64> {
     let steps = [33, 33, 34, 50, 66, 33, 100, 41];
     let mut now = 0;
@@ -76,10 +75,10 @@ impl Recording {
             .set_property("location", path.to_str().unwrap());
         self.retime(&pipeline.by_name("camera").unwrap());
         if let Some(words) = pipeline.by_name("words") {
-            say(&words.downcast().unwrap());
+            push_subtitles(&words.downcast().unwrap());
         }
         run(&pipeline);
-        turn(path);
+        rotate(path);
         path.into()
     }
 
@@ -99,8 +98,8 @@ impl Recording {
     }
 }
 
-/// The camera lies on its side: a quarter turn in the matrix of the video's track header.
-fn turn(path: &Path) {
+/// Writes a rotation by 90 degrees into the matrix of the video's track header.
+fn rotate(path: &Path) {
     const MATRIX: usize = 4 + 40;
     let mut file = fs::read(path).unwrap();
     let video = file
@@ -115,7 +114,7 @@ fn turn(path: &Path) {
     fs::write(path, file).unwrap();
 }
 
-fn say(words: &gst_app::AppSrc) {
+fn push_subtitles(words: &gst_app::AppSrc) {
     for (start, text) in [(0, "Dark"), (700, "Deer, ahead"), (1100, "Stopped")] {
         let mut buffer = gst::Buffer::from_slice(text);
         let fields = buffer.get_mut().unwrap();
@@ -126,7 +125,7 @@ fn say(words: &gst_app::AppSrc) {
     words.end_of_stream().unwrap();
 }
 
-/// A finished piece of restored video, whose own times are of no account.
+/// Makes a segment of the new video. Its own times are not used.
 pub fn segment(path: &Path, frames: usize, pattern: &str, encoder: &str) -> PathBuf {
     let pipeline = pipeline(&format!(
         "videotestsrc num-buffers={frames} pattern={pattern} ! \
@@ -158,7 +157,7 @@ fn run(pipeline: &gst::Pipeline) {
     pipeline.set_state(gst::State::Null).unwrap();
 }
 
-/// What `qtdemux` makes of a track.
+/// A track as `qtdemux` reads it.
 #[derive(Debug, PartialEq)]
 pub struct Stream {
     pub name: String,
@@ -170,12 +169,12 @@ pub struct Stream {
 pub struct Packet {
     pub pts: Option<u64>,
     pub duration: Option<u64>,
-    /// In nanoseconds, by the segment: negative before what the edit list shows.
+    /// In nanoseconds, by the segment event. Negative before the start of the edit list.
     pub stream_time: Option<i128>,
     pub bytes: Vec<u8>,
 }
 
-/// All streams of a file in the order of their names, and the tags that `qtdemux` tells.
+/// Returns all streams of a file in the order of their names, and the tags that `qtdemux` sends.
 pub fn demuxed(path: &Path) -> (Vec<Stream>, Vec<String>) {
     let pipeline = pipeline("filesrc name=file ! qtdemux name=d");
     pipeline
@@ -188,25 +187,25 @@ pub fn demuxed(path: &Path) -> (Vec<Stream>, Vec<String>) {
         Arc::<Mutex<Vec<String>>>::default(),
     );
     let (ended, end) = mpsc::channel();
-    let (made, told) = (streams.clone(), tags.clone());
-    // Nothing is linked: what is pushed ends in the probes.
+    let (found, found_tags) = (streams.clone(), tags.clone());
+    // Nothing is linked: buffers end in the probes.
     demuxer.connect_pad_added(move |_, pad| {
-        let number = made.lock().unwrap().len();
-        made.lock().unwrap().push(Stream {
+        let number = found.lock().unwrap().len();
+        found.lock().unwrap().push(Stream {
             name: pad.name().into(),
             caps: gst::Caps::new_empty(),
             packets: Vec::new(),
         });
-        let (made, told, ended) = (made.clone(), told.clone(), ended.clone());
+        let (found, found_tags, ended) = (found.clone(), found_tags.clone(), ended.clone());
         pad.add_probe(gst::PadProbeType::DATA_DOWNSTREAM, move |pad, info| {
             if let Some(buffer) = info.buffer() {
-                let stream = &mut made.lock().unwrap()[number];
+                let stream = &mut found.lock().unwrap()[number];
                 stream.caps = pad.current_caps().unwrap();
                 stream.packets.push(packet(pad, buffer));
                 return gst::PadProbeReturn::Drop;
             }
             match info.event().map(|event| event.view()) {
-                Some(gst::EventView::Tag(tag)) => told.lock().unwrap().push(tag.tag_owned().to_string()),
+                Some(gst::EventView::Tag(tag)) => found_tags.lock().unwrap().push(tag.tag_owned().to_string()),
                 Some(gst::EventView::Eos(_)) => ended.send(()).unwrap(),
                 _ => (),
             }
@@ -218,7 +217,7 @@ pub fn demuxed(path: &Path) -> (Vec<Stream>, Vec<String>) {
         end.recv_timeout(HANG.into())
             .unwrap_or_else(|_| panic!("{}: the demuxer hangs", path.display()))
     };
-    // By the end of one stream all streams are there.
+    // When one stream has ended all streams are known.
     wait();
     let count = streams.lock().unwrap().len();
     (1..count).for_each(|_| wait());
@@ -243,7 +242,7 @@ fn packet(pad: &gst::Pad, buffer: &gst::Buffer) -> Packet {
     }
 }
 
-/// The pictures of a file, in the order in which they are shown.
+/// Returns the decoded pictures of a file in presentation order.
 pub fn pictures(path: &Path) -> Vec<Vec<u8>> {
     let pipeline = pipeline(
         "filesrc name=file ! qtdemux ! h264parse ! avdec_h264 max-threads=1 ! appsink name=sink sync=false max-buffers=0",
@@ -262,10 +261,15 @@ pub fn pictures(path: &Path) -> Vec<Vec<u8>> {
     pictures
 }
 
-/// Splices all frames' times, which is what a restored file has.
+/// Opens segments.
+pub fn opened(segments: &[PathBuf]) -> Vec<Segment> {
+    segments.iter().map(|path| Segment::open(path).unwrap()).collect()
+}
+
+/// Splices segments that have a frame for every frame of the original.
 pub fn spliced(original: &Path, segments: &[PathBuf], out: &Path) -> Vec<String> {
     let movie = Movie::open(original).unwrap();
     let ticks = movie.video().unwrap().presentation_ticks;
     let tags = [("blurdm", "nano, 3 Schritte über alles"), ("enhanced", "yes")];
-    splice(&movie, segments, &ticks, &tags, fs::File::create(out).unwrap()).unwrap()
+    splice(&movie, &opened(segments), &ticks, &tags, fs::File::create(out).unwrap()).unwrap()
 }
