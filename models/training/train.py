@@ -144,7 +144,8 @@ class Trainer:
             self.batches.rng = np.random.default_rng([self.config.seed, stage.number])
             self.objective.rng = np.random.default_rng([self.config.seed, stage.number, 1])
             torch.manual_seed(self.config.seed)
-        self.optimiser = torch.optim.AdamW(self.model.stage_parameters(stage.number), lr=stage.rate, betas=(0.9, 0.999), weight_decay=1e-4)
+        parameters = self._learning(stage)
+        self.optimiser = torch.optim.AdamW(parameters, lr=stage.rate, betas=(0.9, 0.999), weight_decay=1e-4)
         if first and self._optimiser_state:
             self.optimiser.load_state_dict(self._optimiser_state)
         saved, loss_sum, loss_count = time.monotonic(), 0.0, 0
@@ -157,7 +158,7 @@ class Trainer:
             loss = self._loss(stage)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.stage_parameters(stage.number), 1.0)
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             self.optimiser.step()
             self._average(min(self.config.ema, (step + 1) / (step + 10)))
             self.position = (index, step + 1)
@@ -177,6 +178,20 @@ class Trainer:
         self._optimiser_state = None
         self._save()
         draw_curve(self.out / "log.jsonl", self.out / "curve.png")
+
+    def _learning(self, stage: Stage) -> list[torch.nn.Parameter]:
+        """The stage's parameters without the frozen ones, which get no gradients."""
+        frozen = tuple(stage.frozen)
+        names = [name for name, _ in self.model.named_parameters()]
+        for prefix in frozen:
+            if not any(name.startswith(prefix) for name in names):
+                raise ConfigError(f"stage {stage.number}: nothing is called '{prefix}', which 'frozen' names (choose beginnings of names such as '{names[0]}')")
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(not (frozen and name.startswith(frozen)))
+        self.model.train()
+        if hasattr(self.model, "encoder") and not any(p.requires_grad for p in self.model.encoder.parameters()):
+            self.model.encoder.eval()
+        return [parameter for parameter in self.model.stage_parameters(stage.number) if parameter.requires_grad]
 
     def _loss(self, stage: Stage) -> torch.Tensor:
         if stage.number == 0:

@@ -26,7 +26,7 @@ from training.train import begun, starting_weights
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 
-SMALLER = {"half-nano": {"channels": [16, 16, 32], "detail": 8}, "two-scale-nano": {"channels": [16, 16, 32]}}
+SMALLER = {"half-nano": {"channels": [16, 16, 32], "detail": 8}, "two-scale-nano": {"channels": [16, 16, 32], "detail": 8}}
 
 
 @pytest.fixture(params=SMALLER)
