@@ -101,7 +101,7 @@ impl Frames {
     /// Decodes a part of a file, and passes its video through `chain`.
     ///
     /// # Errors
-    /// A file that cannot be read, decoded or seeked in.
+    /// A file that cannot be read, decoded, or is not seekable.
     pub fn from_file(path: &Path, range: TimeRange, chain: &[gst::Element]) -> Result<Self, Error> {
         let file = gst::ElementFactory::make("filesrc")
             .property("location", path)
@@ -139,7 +139,7 @@ impl Frames {
             gst::SeekType::Set,
             gst::ClockTime::from_nseconds(range.to),
         );
-        sought.map_err(|_| Error::unreadable(path, "it cannot be seeked in"))?;
+        sought.map_err(|_| Error::unreadable(path, "it is not seekable"))?;
         frames.wait_state_change(path)?;
         frames.set_state(gst::State::Playing, path)?;
         Ok(frames)
