@@ -9,6 +9,7 @@ RUNTIME := build/runtime
 OLDEST_RUNTIME := build/oldest-runtime
 CLIP := build/clip/bikes.mp4
 LPIPS := build/lpips/alexnet.ckpt
+LINT := build/lint
 TRAINING_VENV := build/training-venv
 AARCH64 := build/aarch64
 AARCH64_BUILT := $(or $(CARGO_TARGET_DIR),target)/aarch64-unknown-linux-gnu/release
@@ -19,7 +20,7 @@ OR_SKIPPED := || [ $$? -eq 77 ]
 export GST_REGISTRY := $(CURDIR)/build/registry.bin
 export INPUT
 
-.PHONY: help packages demo demo-clip demo-own input test test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
+.PHONY: help packages demo demo-clip demo-own input lint test test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,8 +28,9 @@ help:
 	@echo 'make demo INPUT=FILE    restore your own video into demo/'
 	@echo 'make install            install the plugin, the command blurdm, ONNX Runtime and the model for this user'
 	@echo 'make uninstall          remove them'
-	@echo 'make test               format, lints and tests of the plugin and the command'
-	@echo 'make test-training      tests of the training package, and of restoring on Ray'
+	@echo 'make lint               format, lints, documentation, licences, spelling and links'
+	@echo 'make test               that, and the tests of the plugin and the command'
+	@echo 'make test-training      tests of the training package, of restoring on Ray, and of build-aux'
 	@echo 'make test-gpu           parity and speed on an NVIDIA GPU, with an ONNX Runtime for it'
 	@echo 'make pack-gpu           what that runs, to be run elsewhere, into build/gpu/pack/'
 	@echo 'make aarch64            build for 64-bit Arm, such as a Jetson'
@@ -98,15 +100,18 @@ input:
 demo-own: $(BUILT) $(RUNTIME)
 	@build-aux/restore-own.sh run "$$INPUT" $(PLUGIN) $(EXAMPLES)/stills
 
-# --- Tests ---------------------------------------------------------------------------------------------------------------
+# --- Lints and tests -----------------------------------------------------------------------------------------------------
 
 test test-training bench: export ORT_DYLIB_PATH ?= $(CURDIR)/$(RUNTIME)
 
+lint: | packages
+	@build-aux/lint.sh $(LINT)
+
+# Examples are compiled by the lints, and need not be linked.
 test: export BLURDM_OLDEST_RUNTIME = $(CURDIR)/$(OLDEST_RUNTIME)
-test: | packages $(RUNTIME) $(OLDEST_RUNTIME)
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo test --workspace --locked
+test: lint | packages $(RUNTIME) $(OLDEST_RUNTIME)
+	cargo test --workspace --locked --lib --bins --tests
+	cargo test --workspace --locked --doc
 
 bench: | packages $(RUNTIME)
 	cargo bench --locked
@@ -125,7 +130,7 @@ $(LPIPS): build-aux/fetch.sh build-aux/lpips.txt
 # Scores go through the element.
 test-training: export GST_PLUGIN_PATH := $(abspath $(PLUGIN_DIR))
 test-training: $(TRAINING_VENV) $(BUILT) $(LPIPS) | $(RUNTIME)
-	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests pipelines/cluster
+	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests pipelines/cluster build-aux
 
 # ONNX Runtime with CUDA is not fetched: it is large, and which one depends on the driver. For another machine: make pack-gpu there, then build/gpu/pack/run.sh.
 pack-gpu: $(TRAINING_VENV) | packages

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What it costs to take YCbCr and grey frames as they are, beside GStreamer's `videoconvert` to RGBx before the element and back behind it.
+//! The cost of converting YCbCr and grey frames inside the element, compared with GStreamer's `videoconvert` to RGBx
+//! before the element and back after it.
 //!
-//! `cargo bench --bench colour` prints a table of medians. Both sides take turns, on one thread each, with a frame restored out of
-//! itself: what lies between the two passes, the network, is left out. `videoconvert` rounds colours twice and smooths chroma; our way back adds
-//! to the original numbers what the network changed, so that it reads three frames where `videoconvert` reads one.
+//! `cargo bench --bench colour` prints a table of medians. Both run alternately, on one thread each, without the
+//! network between the two conversions. `videoconvert` rounds colours twice and smooths chroma. The element adds the
+//! network's changes to the original values, for which it reads three frames where `videoconvert` reads one.
 
 use std::{
     error::Error,
@@ -36,12 +37,11 @@ const PLAIN: Finish = Finish {
 
 type Failure = Box<dyn Error>;
 
-/// Numbers of a frame, and where its planes lie.
+/// A frame, and what its conversions write.
 struct Frame {
     info: gst_video::VideoInfo,
     layout: YuvLayout,
     data: Vec<u8>,
-    /// What the passes between the formats write.
     rgbx: Vec<u8>,
     restored: Vec<u8>,
     out: Vec<u8>,
@@ -73,8 +73,8 @@ impl Frame {
         })
     }
 
-    /// Both passes, each timed.
-    fn ours(&mut self) -> Result<[Duration; 2], Failure> {
+    /// Converts to RGBx and back, and returns the time of each.
+    fn convert(&mut self) -> Result<[Duration; 2], Failure> {
         let (width, height) = (self.info.width() as usize, self.info.height() as usize);
         let strides: Vec<usize> = self.info.stride().iter().map(|&stride| stride as usize).collect();
         let starts: Vec<usize> = self.info.offset().to_vec();
@@ -96,7 +96,7 @@ impl Frame {
         )?;
         let started = Instant::now();
         yuv_to_rgbx(&view, &mut self.rgbx);
-        let there = started.elapsed();
+        let to_rgbx = started.elapsed();
 
         let mut rest = self.out.as_mut_slice();
         let mut parts: [&mut [u8]; 3] = Default::default();
@@ -111,13 +111,13 @@ impl Frame {
         write_restored_yuv(&view, &self.rgbx, &self.restored, PLAIN, &mut out);
         let back = started.elapsed();
         black_box(&self.out);
-        Ok([there, back])
+        Ok([to_rgbx, back])
     }
 }
 
-/// Two elements, to RGBx and back.
+/// Two `videoconvert` elements, to RGBx and back.
 struct Converted {
-    there: Harness,
+    to_rgbx: Harness,
     back: Harness,
     input: gst::Buffer,
 }
@@ -135,7 +135,7 @@ impl Converted {
             harness
         };
         Ok(Self {
-            there: between(&caps, &rgbx),
+            to_rgbx: between(&caps, &rgbx),
             back: between(&rgbx, &caps),
             input: gst::Buffer::from_slice(frame.data.clone()),
         })
@@ -143,11 +143,11 @@ impl Converted {
 
     fn convert(&mut self) -> Result<[Duration; 2], Failure> {
         let started = Instant::now();
-        let between = self.there.push_and_pull(self.input.clone())?;
-        let there = started.elapsed();
+        let between = self.to_rgbx.push_and_pull(self.input.clone())?;
+        let to_rgbx = started.elapsed();
         let started = Instant::now();
         black_box(self.back.push_and_pull(between)?);
-        Ok([there, started.elapsed()])
+        Ok([to_rgbx, started.elapsed()])
     }
 }
 
@@ -160,27 +160,27 @@ fn median(times: &[[Duration; 2]], pass: usize) -> f64 {
 fn main() -> Result<(), Failure> {
     gst::init()?;
     println!(
-        "| size | format | videoconvert there, ms | back, ms | ours there, ms | back, ms | videoconvert / ours, both ways |"
+        "| size | format | videoconvert to RGBx, ms | back, ms | element to RGBx, ms | back, ms | videoconvert / element, both ways |"
     );
     println!("|---|---|---|---|---|---|---|");
     for (width, height) in SIZES {
         for (format, layout) in FORMATS {
             let mut frame = Frame::new(format, layout, width, height)?;
             let mut converted = Converted::new(&frame)?;
-            let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+            let (mut videoconvert, mut element) = (Vec::new(), Vec::new());
             for _ in 0..WARM_UP + TURNS {
-                theirs.push(converted.convert()?);
-                ours.push(frame.ours()?);
+                videoconvert.push(converted.convert()?);
+                element.push(frame.convert()?);
             }
-            let [theirs, ours] =
-                [&theirs[WARM_UP..], &ours[WARM_UP..]].map(|times| [0, 1].map(|pass| median(times, pass)));
+            let [videoconvert, element] =
+                [&videoconvert[WARM_UP..], &element[WARM_UP..]].map(|times| [0, 1].map(|pass| median(times, pass)));
             println!(
                 "| {width}x{height} | {format} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
-                theirs[0],
-                theirs[1],
-                ours[0],
-                ours[1],
-                (theirs[0] + theirs[1]) / (ours[0] + ours[1])
+                videoconvert[0],
+                videoconvert[1],
+                element[0],
+                element[1],
+                (videoconvert[0] + videoconvert[1]) / (element[0] + element[1])
             );
         }
     }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The element beside the bare `run` of the same graphs, in one process and one run.
+//! The element compared with the bare `run` of the same graphs, in one process and one run.
 //!
-//! `cargo bench` prints criterion's figures and then a table of medians with their ratio. `BLURDM_BENCH_PROVIDER` picks the
-//! execution provider (cpu, openvino, cuda; cpu by default), `BLURDM_BENCH_PRECISION` the numbers of the backbone (fp32, int8, bf16 with
-//! openvino, and fp16 with cuda; fp32 by default), `BLURDM_BENCH_BUNDLE` a bundle (`models/blurdm-nano` by default) and
-//! `BLURDM_BENCH_SIZES` the frames (640x360,1280x720 by default). The bare graphs get RGBx whatever the element gets.
+//! `cargo bench` prints criterion's figures and then a table of medians with their ratio. Environment variables select
+//! what is measured: `BLURDM_BENCH_PROVIDER` the execution provider (cpu, openvino, cuda; cpu by default),
+//! `BLURDM_BENCH_PRECISION` the precision of the backbone (fp32, int8, bf16 with openvino, fp16 with cuda; fp32 by
+//! default), `BLURDM_BENCH_BUNDLE` the bundle (`models/blurdm-nano` by default) and `BLURDM_BENCH_SIZES` the frame
+//! sizes (640x360,1280x720 by default). The bare graphs get RGBx whatever format the element gets.
 //!
-//! On a GPU the bare side is `run_binding` on pinned memory, and everybody has several frames in a turn: the element has two in flight there, and the one
-//! that it is still at when its turn is over is then not worth counting.
+//! On a GPU the bare run is `run_binding` on pinned memory, and each side gets several frames in a turn: the element
+//! has two frames in flight there, and the one that is not complete at the end of its turn must not matter.
 
 use std::{
     cell::RefCell,
@@ -40,7 +41,7 @@ use gstblurdm::{
 const SIZES: &str = "640x360,1280x720";
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/blurdm-nano");
 
-/// What is measured, by the environment.
+/// What is measured, as selected by environment variables.
 struct Case {
     provider: String,
     precision: String,
@@ -54,7 +55,7 @@ impl Case {
         let sizes = given("BLURDM_BENCH_SIZES", SIZES);
         let side = |text: &str| {
             text.parse()
-                .map_err(|_| format!("BLURDM_BENCH_SIZES={sizes}: not as in {SIZES}"))
+                .map_err(|_| format!("BLURDM_BENCH_SIZES={sizes}: expected sizes such as {SIZES}"))
         };
         Ok(Self {
             provider: given("BLURDM_BENCH_PROVIDER", "cpu"),
@@ -73,17 +74,17 @@ impl Case {
 
 const BARE: &str = "bare";
 
-/// The formats of the frames that the element gets.
+/// The formats of the frames that are pushed into the element.
 const FORMATS: [&str; 2] = ["RGBx", "NV12"];
 
 type Failure = Box<dyn Error>;
 
-/// The graphs of the bundle with nothing around them but the sampler.
+/// The graphs of the bundle and the sampler, without the engine.
 struct Bare {
     encoder: Session,
     residuals: Session,
     backbone: Session,
-    /// On a GPU: what encoder and backbone are bound to.
+    /// The bindings of encoder and backbone on a GPU.
     bound: Option<Bound>,
     sampler: Sampler,
     shape: [usize; 4],
@@ -145,7 +146,7 @@ impl Bare {
                 builder = builder.with_execution_providers([openvino.build().error_on_failure()])?;
             }
             if provider == "cuda" {
-                // What the element sets for live video.
+                // The element sets these options for live video.
                 let settings = [
                     ("cudnn_conv_algo_search", "HEURISTIC"),
                     ("cudnn_conv_use_max_workspace", "1"),
@@ -216,7 +217,8 @@ impl Bare {
     }
 }
 
-/// A harness around the element that takes frames of one size and format. It does all the work, however slow that is.
+/// Returns a harness around the element for frames of one size and format. The element restores every frame, however
+/// long that takes.
 fn element(case: &Case, format: &str, width: usize, height: usize) -> Result<Harness, Failure> {
     let element = gst::ElementFactory::make("blurdm")
         .property_from_str("execution-provider", &case.provider)
@@ -233,7 +235,7 @@ fn element(case: &Case, format: &str, width: usize, height: usize) -> Result<Har
     Ok(harness)
 }
 
-/// Something like a frame: smooth, with a little noise, which differs from seed to seed.
+/// Returns a frame that is smooth with a little noise, which depends on the seed.
 fn frame(width: usize, height: usize, seed: u32) -> Vec<u8> {
     let mut state = seed;
     (0..width * height * 4)
@@ -244,20 +246,21 @@ fn frame(width: usize, height: usize, seed: u32) -> Vec<u8> {
         .collect()
 }
 
-/// Every frame's time by frame height and contestant, filled while criterion measures.
+/// The time of every frame by frame height and candidate, filled while criterion measures.
 type Times = RefCell<BTreeMap<(usize, &'static str), Vec<Duration>>>;
 
-/// Runs all contestants in turn, `frames` of each, so that whatever else the machine does meets each of them, and returns the total of one.
+/// Runs all candidates in turn, with `frames` frames each, so that other load on the machine affects all of them.
+/// Returns the total time of one.
 fn in_turn(
     times: &Times,
     height: usize,
     (iterations, frames): (u64, u32),
     wanted: &str,
-    contestants: &mut [Contestant<'_>],
+    candidates: &mut [Candidate<'_>],
 ) -> Duration {
     let mut total = Duration::ZERO;
     for _ in 0..iterations {
-        for (name, run) in contestants.iter_mut() {
+        for (name, run) in candidates.iter_mut() {
             let started = Instant::now();
             (0..frames).for_each(|_| run());
             let spent = started.elapsed() / frames;
@@ -270,10 +273,10 @@ fn in_turn(
     total
 }
 
-type Contestant<'a> = (&'static str, Box<dyn FnMut() + 'a>);
+type Candidate<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
-/// The element, given two frames in turn: it spares a repeated one its prior, and the bare side does not.
-fn contestant(mut harness: Harness, frames: [Vec<u8>; 2]) -> impl FnMut() {
+/// Returns the element as a candidate. It gets two frames alternately, since it samples no prior for a repeated one.
+fn candidate(mut harness: Harness, frames: [Vec<u8>; 2]) -> impl FnMut() {
     let mut buffers = frames.map(gst::Buffer::from_slice).into_iter().cycle();
     move || {
         if let Some(buffer) = buffers.next()
@@ -281,7 +284,7 @@ fn contestant(mut harness: Harness, frames: [Vec<u8>; 2]) -> impl FnMut() {
         {
             panic!("the element failed: {error}");
         }
-        // With two in flight there is none at first.
+        // With two frames in flight the first push returns none.
         while harness.try_pull().is_some() {}
     }
 }
@@ -310,7 +313,7 @@ fn main() -> Result<(), Failure> {
             }
         };
         run_bare();
-        let mut contestants: Vec<Contestant<'_>> = vec![(BARE, Box::new(run_bare))];
+        let mut candidates: Vec<Candidate<'_>> = vec![(BARE, Box::new(run_bare))];
         for format in FORMATS {
             let info = gst_video::VideoInfo::builder(format.parse()?, width as u32, height as u32).build()?;
             let frames = [1, 2].map(|seed| {
@@ -319,14 +322,14 @@ fn main() -> Result<(), Failure> {
                 frame
             });
             let harness = element(&case, format, width, height)?;
-            contestants.push((format, Box::new(contestant(harness, frames))));
+            candidates.push((format, Box::new(candidate(harness, frames))));
         }
-        // Where a turn of one frame would leave another one in flight.
+        // With two frames in flight, a turn of one frame would measure the frame before.
         let frames = if case.provider == "cuda" { 32 } else { 1 };
         let mut group = criterion.benchmark_group(format!("{width}x{height} {} {}", case.provider, case.precision));
         for name in [BARE].into_iter().chain(FORMATS) {
             group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-                bencher.iter_custom(|n| in_turn(&times, height, (n, frames), name, &mut contestants));
+                bencher.iter_custom(|n| in_turn(&times, height, (n, frames), name, &mut candidates));
             });
         }
         group.finish();

@@ -34,7 +34,7 @@ venv=$folder/venv
 root=$(pwd)
 
 # Not asked of rustup, which is not the only way to install Rust.
-[ -d "$(rustc --print target-libdir --target $triple)" ] || rustup --quiet target add $triple >/dev/null ||
+[ -d "$(rustc --print target-libdir --target "$triple")" ] || rustup --quiet target add "$triple" >/dev/null ||
     skip "Rust's standard library for $triple is missing and rustup cannot fetch it: see to the network, or install it"
 [ -d "$link" ] || "$here/arm64-packages.sh" link "$link"
 if [ ! "$venv/made" -nt "$here/cross.txt" ]; then
@@ -62,8 +62,8 @@ for file in "$built/libgstblurdm.so" "$built/blurdm"; do
     # The linker leaves out of the command what it does not call.
     [ "$file" = "$built/libgstblurdm.so" ] || optional="--optional libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 libglib2.0-0"
     echo "$file needs:"
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086 # $optional is several words, or none
     "$here/needs.py" "$file" "$link"/symbols/*.symbols \
-        --at-most libc6=$glibc libgstreamer1.0-0=$gstreamer libgstreamer-plugins-base1.0-0=$gstreamer libglib2.0-0=$glib $optional ||
+        --at-most libc6="$glibc" libgstreamer1.0-0="$gstreamer" libgstreamer-plugins-base1.0-0="$gstreamer" libglib2.0-0="$glib" $optional ||
         fail "$file would not load on JetPack 6, for the reason above: use nothing that is newer, or raise what is asked for here"
 done

@@ -20,7 +20,7 @@ skip() {
     exit 2
 }
 for tool in apt-get dpkg dpkg-deb; do
-    command -v $tool >/dev/null || skip "$tool is missing: this needs a Debian or Ubuntu to take arm64 packages from"
+    command -v "$tool" >/dev/null || skip "$tool is missing: this needs a Debian or Ubuntu to take arm64 packages from"
 done
 mkdir -p "$(dirname "$2")"
 target=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
@@ -59,11 +59,11 @@ case $1 in
 link)
     # Debian 13 and Ubuntu 24.04 call it so.
     glib=libglib2.0-0t64
-    apt-cache show $glib >/dev/null 2>&1 || glib=libglib2.0-0
+    apt-cache show "$glib" >/dev/null 2>&1 || glib=libglib2.0-0
     # By name, since with all that they depend on they are five times as many. Those from libblkid-dev on only because
     # pkg-config wants to see what GStreamer and GLib need for themselves.
     quietly apt-get download \
-        libgstreamer1.0-0 libgstreamer1.0-dev libgstreamer-plugins-base1.0-0 libgstreamer-plugins-base1.0-dev $glib libglib2.0-dev \
+        libgstreamer1.0-0 libgstreamer1.0-dev libgstreamer-plugins-base1.0-0 libgstreamer-plugins-base1.0-dev "$glib" libglib2.0-dev \
         libblkid-dev libbz2-dev libcap-dev libdw-dev libelf-dev libffi-dev liblzma-dev libmount-dev liborc-0.4-dev libpcre2-dev \
         libselinux1-dev libsepol-dev libunwind-dev zlib1g-dev
     mkdir "$scratch/kept/symbols"

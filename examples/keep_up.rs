@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Whether this machine keeps up with a live stream, and what becomes of the frames when it does not: plays a live test picture through
-//! the element, to a sink that goes by the clock, and counts. A frame that is lost, doubled or out of order is an error, and so are counts
-//! that do not add up.
+//! Checks whether this machine keeps up with a live stream, and how frames are treated when it does not. Plays a live
+//! test source through the element to a sink that synchronises to the clock, and counts the frames. It is an error if a
+//! frame is lost, duplicated or out of order, and if the counts do not add up.
 //!
 //! ```text
 //! cargo run --release --example keep_up -- 1280 720 30 60
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
                 &properties.join(" "),
             ),
         ),
-        _ => common::usage("keep_up WIDTH HEIGHT FPS SECONDS [FORMAT] [PROPERTY=VALUE]...; RGBx if no format is given"),
+        _ => common::usage("keep_up WIDTH HEIGHT FPS SECONDS [FORMAT] [PROPERTY=VALUE]...; the default format is RGBx"),
     }
 }
 
@@ -56,7 +56,7 @@ fn run([width, height, fps, seconds]: [u32; 4], format: &str, properties: &str) 
     ))?;
     let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| "no pipeline")?;
     let blurdm = pipeline.by_name("b").ok_or("no element")?;
-    let [came, went] = ["sink", "src"].map(|pad| counted(&blurdm, pad));
+    let [sink, src] = ["sink", "src"].map(|pad| counted(&blurdm, pad));
     let played = play(&pipeline);
     let stats = blurdm.property::<gst::Structure>("stats");
     println!("{stats}");
@@ -65,10 +65,10 @@ fn run([width, height, fps, seconds]: [u32; 4], format: &str, properties: &str) 
     }
     stop(&pipeline);
     played?;
-    add_up(&stats, &*came?, &*went?)
+    add_up(&stats, &*sink?, &*src?)
 }
 
-/// The frames that went by, and how many of them were not later than the one before.
+/// The number of frames at a pad, and how many of them were not later than the one before.
 #[derive(Default)]
 struct Counted {
     frames: AtomicU64,
@@ -78,13 +78,14 @@ struct Counted {
 
 fn counted(element: &gst::Element, pad: &str) -> Result<Arc<Counted>, String> {
     let counted = Arc::new(Counted::default());
-    let kept = counted.clone();
+    let counting = counted.clone();
     let pad = element.static_pad(pad).ok_or(format!("no {pad} pad"))?;
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) {
-            let first = kept.frames.fetch_add(1, Ordering::Relaxed) == 0;
-            let last = kept.last.swap(pts.nseconds(), Ordering::Relaxed);
-            kept.out_of_order
+            let first = counting.frames.fetch_add(1, Ordering::Relaxed) == 0;
+            let last = counting.last.swap(pts.nseconds(), Ordering::Relaxed);
+            counting
+                .out_of_order
                 .fetch_add(u64::from(!first && pts.nseconds() <= last), Ordering::Relaxed);
         }
         gst::PadProbeReturn::Ok
@@ -92,21 +93,22 @@ fn counted(element: &gst::Element, pad: &str) -> Result<Arc<Counted>, String> {
     Ok(counted)
 }
 
-fn add_up(stats: &gst::StructureRef, came: &Counted, went: &Counted) -> Result<(), Box<dyn Error>> {
+fn add_up(stats: &gst::StructureRef, sink: &Counted, src: &Counted) -> Result<(), Box<dyn Error>> {
     let stat = |name| stats.get::<u64>(name);
-    let [came, went, mixed] =
-        [&came.frames, &went.frames, &went.out_of_order].map(|count| count.load(Ordering::Relaxed));
+    let [received, pushed, out_of_order] =
+        [&sink.frames, &src.frames, &src.out_of_order].map(|count| count.load(Ordering::Relaxed));
     let (restored, passed, dropped) = (stat("frames")?, stat("passed")?, stat("dropped")?);
     println!(
-        "{came} frames came, {went} went on, {mixed} of them out of order: {restored} restored, {passed} as they came; {dropped} dropped"
+        "{received} frames received, {pushed} pushed, {out_of_order} of them out of order: {restored} restored, {passed} passed through; {dropped} dropped"
     );
-    if mixed > 0 || went != restored + passed || came != went + dropped {
-        return Err("frames are lost, doubled or out of order".into());
+    if out_of_order > 0 || pushed != restored + passed || received != pushed + dropped {
+        return Err("frames are lost, duplicated or out of order".into());
     }
     Ok(())
 }
 
-/// A live source begins with the clock, whoever is still loading: so nothing plays before the caps have gone through.
+/// Plays the pipeline to its end. A live source starts with the clock, even while the element is still loading its
+/// model, so the pipeline is set to PLAYING only after the element has negotiated its caps.
 fn play(pipeline: &gst::Pipeline) -> Result<(), Box<dyn Error>> {
     pipeline.set_state(gst::State::Paused)?;
     let blurdm = pipeline.by_name("b").and_then(|element| element.static_pad("src"));

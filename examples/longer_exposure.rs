@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Blurs a video as a longer exposure would have: every frame becomes the mean, in linear light, of what a moving hand-held
-//! camera sees while the shutter is open. The middle of the exposure is the frame as it was, so the original is the truth
-//! that a restored video can be measured against.
+//! Blurs a video as a longer exposure would have done. Every frame becomes the mean, in linear light, of what a moving
+//! hand-held camera sees while the shutter is open. The original frame is the middle of the exposure, so that it is the
+//! ground truth for a restored one.
 //!
 //! ```text
 //! cargo run --release --example longer_exposure -- sharp.mp4 blurred.mp4
@@ -40,7 +40,7 @@ fn run(sharp: &Path, blurred: &Path) -> Result<(), Box<dyn Error>> {
     let mut lengths = Vec::new();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     loop {
-        // As many frames at a time as there are cores.
+        // One batch has as many frames as there are cores.
         let mut frames = Vec::with_capacity(cores);
         while frames.len() < cores
             && let Some(frame) = reader.next()?
@@ -77,13 +77,13 @@ fn run(sharp: &Path, blurred: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What became of a frame, and how far the camera moved.
+/// A blurred frame, and how far the camera moved, in pixels.
 struct Exposed {
     pixels: Vec<u8>,
     length: f64,
 }
 
-/// Every frame on a thread of its own.
+/// Blurs every frame on a thread of its own.
 fn expose_all(curve: &Curve, frames: &[Frame]) -> Result<Vec<Exposed>, Box<dyn Error>> {
     thread::scope(|scope| {
         let expose_one = |frame| scope.spawn(move || expose_one(curve, frame));
@@ -107,7 +107,7 @@ fn expose_one(curve: &Curve, frame: &Frame) -> Exposed {
     }
 }
 
-/// A buffer of `pixels` at the frame's time.
+/// Returns a buffer of `pixels` with the timestamps of the frame.
 fn buffer_like(frame: &Frame, pixels: Vec<u8>) -> Result<gst::Buffer, Box<dyn Error>> {
     let old = frame.sample.buffer().ok_or("a frame without data")?;
     let mut buffer = gst::Buffer::from_mut_slice(pixels);

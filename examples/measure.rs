@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Restores a blurred video frame by frame and measures how near it comes to the original, and how fast.
+//! Restores a blurred video frame by frame, and measures how close the result is to the original, and how fast it is.
 //!
 //! ```text
 //! cargo run --release --example measure -- original.mp4 blurred.mp4
@@ -33,9 +33,9 @@ fn main() -> ExitCode {
     common::exit("measure", run(original, blurred))
 }
 
-/// What one frame scored.
+/// The scores of one frame.
 struct Scored {
-    /// How much detail the original has: the mean step of its green from pixel to pixel along the rows.
+    /// The detail of the original: the mean difference of its green between neighbouring pixels of a row.
     detail: f64,
     before: Score,
     after: Score,
@@ -97,7 +97,7 @@ fn run(original: &Path, blurred: &Path) -> Result<(), Box<dyn Error>> {
         }
         let started = Instant::now();
         let restored = restorer.restore(&input)?;
-        // The first frame includes the preparation of the model for this size.
+        // The first frame includes loading the model for this size.
         if !scored.is_empty() {
             restoring += started.elapsed();
         }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where the time of a frame goes, by size and threads: a table of what the element says of itself, with the time to the first frame and
-//! the most memory that the process took. Every row is a process of its own, so that none has memory or sessions of another.
+//! Prints where the time of a frame goes by size: a table of the element's statistics, the time to the first frame and
+//! the peak memory of the process. Every row is measured in a process of its own, so that none uses memory or sessions
+//! of another.
 //!
 //! ```text
 //! cargo run --release --example profile                                        # all sizes, with the defaults
@@ -33,7 +34,7 @@ const SIZES: [(u32, u32); 6] = [
 
 const WARM_UP: usize = 3;
 
-/// A row is measured for so long, and for at least so many frames.
+/// The least time and number of frames that a row is measured for.
 const SPAN: Duration = Duration::from_secs(8);
 const LEAST_FRAMES: usize = 8;
 
@@ -75,7 +76,7 @@ fn row((width, height): (u32, u32), properties: &[String]) -> Result<String, Box
     let started = Instant::now();
     gst::init()?;
     let restorer = Restorer::with(&properties.join(" "))?;
-    // Two in turns, since the element spares a repeated frame its prior.
+    // Two frames alternately, since the element samples no prior for a repeated one.
     let frames = [frame(width, height, 0)?, frame(width, height, 1)?];
     let mut turns = frames.iter().cycle();
     let mut next = || {
@@ -111,7 +112,7 @@ fn row((width, height): (u32, u32), properties: &[String]) -> Result<String, Box
     ))
 }
 
-/// A ramp with grain: something to restore, and never twice the same.
+/// Returns a ramp with noise that depends on the seed.
 fn frame(width: u32, height: u32, seed: u32) -> Result<Frame, Box<dyn Error>> {
     let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Rgbx, width, height)
         .fps(gst::Fraction::new(30, 1))
@@ -127,7 +128,7 @@ fn frame(width: u32, height: u32, seed: u32) -> Result<Frame, Box<dyn Error>> {
     Frame::new(gst::Sample::builder().buffer(&buffer).caps(&caps).build())
 }
 
-/// The most that this process has had in memory, in MB.
+/// Returns the peak memory of this process in MB.
 fn peak_memory() -> Result<u64, Box<dyn Error>> {
     let status = fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is left of the gain at the working scales that `adaptive` falls back to: restores pairs of pictures at each of them, and prints
-//! the mean gain in PSNR over the blurred picture.
+//! Measures the gain at the working scales that `adaptive` falls back to: restores pairs of pictures at each of them,
+//! and prints the mean gain in PSNR over the blurred picture.
 //!
 //! ```text
 //! cargo run --release --example scales -- FOLDER      # NAME_blurred.png beside NAME_sharp.png; a model folder may follow
@@ -25,7 +25,7 @@ use common::{
     reader::{Frame, Reader},
 };
 
-/// Above this a "blurred" picture is a sharp one, which says nothing about restoring.
+/// The PSNR in dB above which a "blurred" picture is sharp, and is left out.
 const SHARP_DB: f64 = 45.0;
 
 fn main() -> ExitCode {
@@ -58,7 +58,7 @@ fn run(folder: &Path, model: Option<&Path>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The gain of every pair in dB, and the median time in milliseconds.
+/// Returns the gain of every pair in dB, and the median time in milliseconds.
 fn at(reduction: usize, bundle: &Bundle, pairs: &[Pair]) -> Result<(Vec<f64>, f64), Box<dyn Error>> {
     let options = Options {
         reduction,
@@ -74,8 +74,8 @@ fn at(reduction: usize, bundle: &Bundle, pairs: &[Pair]) -> Result<(Vec<f64>, f6
             Some(deblurrer) if deblurrer.size() == size => deblurrer,
             other => other.insert(Deblurrer::new(bundle, &options, &Search::default(), size)?),
         };
-        // The pictures are no video.
-        deblurrer.forget();
+        // The pictures do not follow one another.
+        deblurrer.reset_history();
         let mut restored = vec![0; blurred.pixels.len()];
         let started = Instant::now();
         deblurrer.restore(&blurred.pixels, &mut restored, Sampling::default())?;
@@ -114,5 +114,5 @@ fn pairs(folder: &Path) -> Result<Vec<Pair>, Box<dyn Error>> {
 fn picture(path: &Path) -> Result<Frame, Box<dyn Error>> {
     Reader::open(path)?
         .next()?
-        .ok_or_else(|| format!("'{}' holds no picture", path.display()).into())
+        .ok_or_else(|| format!("'{}' has no picture", path.display()).into())
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Restores one frame of a video and saves it before, after, and half and half.
+//! Restores one frame of a video, and saves the original, the result, and a frame that is half of each.
 //!
 //! ```text
 //! cargo run --release --example stills -- drive.mp4 still- 12.5
@@ -55,5 +55,5 @@ fn seconds(text: &OsStr) -> Result<gst::ClockTime, Box<dyn Error>> {
     text.to_str()
         .and_then(|text| text.parse().ok())
         .and_then(|seconds| gst::ClockTime::try_from_seconds_f64(seconds).ok())
-        .ok_or_else(|| format!("'{}' is no time: give seconds, such as 12.5", text.display()).into())
+        .ok_or_else(|| format!("'{}' is not a time: give seconds, such as 12.5", text.display()).into())
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Too little time for all the work: the element does less of it, says so, and does all of it again when there is time.
+//! Where there is not enough time for all the work the element does less of it and posts that, and does all of it again when there is.
 
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -12,11 +12,11 @@ use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::VideoFormat;
 
-// As small as frames that are reduced.
+// The smallest frames that are reduced.
 const W: usize = 376;
 const H: usize = 360;
 
-/// No machine restores frames at this rate.
+/// A frame rate that no machine keeps up with.
 const TOO_FAST: i32 = 1_000_000;
 const SLOW: i32 = 1;
 
@@ -32,7 +32,7 @@ fn caps_of(width: usize, height: usize, fps: i32) -> gst::Caps {
     caps
 }
 
-/// An element that gets frames of that rate, from a source that is live or not.
+/// Returns an element whose source has this frame rate, and is live or not.
 fn clocked(live: bool, fps: i32) -> (gst::Element, gst::Bus, Harness) {
     with_caps(live, caps(fps))
 }
@@ -52,12 +52,12 @@ fn with_caps(live: bool, caps: gst::Caps) -> (gst::Element, gst::Bus, Harness) {
 
 fn push(harness: &mut Harness, number: u32) -> gst::Buffer {
     let mut input = buffer(&picture(W, H, number), VideoFormat::Rgbx, W, H);
-    input.make_mut().set_pts(due(number));
+    input.make_mut().set_pts(pts(number));
     harness.push_and_pull(input).unwrap()
 }
 
-/// Later than any jitter.
-fn due(number: u32) -> gst::ClockTime {
+/// The timestamp of a frame, which is larger than any jitter of these tests.
+fn pts(number: u32) -> gst::ClockTime {
     gst::ClockTime::from_seconds(10) + gst::ClockTime::from_mseconds(u64::from(number))
 }
 
@@ -65,8 +65,8 @@ fn scale(element: &gst::Element) -> f64 {
     stat(element, "working-scale")
 }
 
-/// Jitter and quality of the QOS messages so far.
-fn told(bus: &gst::Bus) -> Vec<(i64, i32)> {
+/// Returns jitter and quality of the QOS messages so far.
+fn qos_messages(bus: &gst::Bus) -> Vec<(i64, i32)> {
     std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Qos]))
         .map(|message| match message.view() {
             gst::MessageView::Qos(qos) => (qos.values().0, qos.values().2),
@@ -109,12 +109,12 @@ fn all_the_work_is_done_where_there_is_time_and_where_no_clock_decides() {
             (1.0, 0),
             "live: {live}, {fps} fps"
         );
-        assert!(told(&bus).is_empty());
+        assert!(qos_messages(&bus).is_empty());
     }
 }
 
 #[test]
-fn adaptive_false_is_kept_to() {
+fn adaptive_false_keeps_the_scale() {
     let (element, _, mut harness) = clocked(true, SLOW);
     element.set_property("adaptive", false);
     harness.set_src_caps(caps(TOO_FAST));
@@ -122,7 +122,7 @@ fn adaptive_false_is_kept_to() {
         push(&mut harness, number);
     }
     assert_eq!(scale(&element), 1.0);
-    // It may be changed while frames come; then sessions for it are made beside.
+    // The property changes while playing. A thread then makes the sessions.
     element.set_property("adaptive", true);
     let adapted = (40..20_000).any(|number| {
         push(&mut harness, number);
@@ -135,7 +135,7 @@ fn adaptive_false_is_kept_to() {
 }
 
 #[test]
-fn a_sink_that_falls_behind_makes_the_element_do_less_and_it_says_so() {
+fn a_sink_that_falls_behind_makes_the_element_do_less_and_post_it() {
     let (element, bus, mut harness) = clocked(false, SLOW);
     let mut number = 0;
     let adapted = (0..20_000).any(|_| {
@@ -145,15 +145,18 @@ fn a_sink_that_falls_behind_makes_the_element_do_less_and_it_says_so() {
             gst::QOSType::Underflow,
             3.5,
             60_000_000,
-            due(number),
+            pts(number),
         ));
         scale(&element) < 1.0
     });
     assert!(adapted);
-    let told = told(&bus);
-    // Less than a whole frame, more than one that was not restored.
-    assert!(told.len() == 1 && (500_001..1_000_000).contains(&told[0].1), "{told:?}");
-    // And when it has caught up, the element does all of it again.
+    let posted = qos_messages(&bus);
+    // Between the quality of an unchanged frame and that of a frame which got all the work.
+    assert!(
+        posted.len() == 1 && (500_001..1_000_000).contains(&posted[0].1),
+        "{posted:?}"
+    );
+    // When the sink has caught up, the element does all the work again.
     let rose = (0..400).any(|_| {
         number += 1;
         push(&mut harness, number);
@@ -161,7 +164,7 @@ fn a_sink_that_falls_behind_makes_the_element_do_less_and_it_says_so() {
             gst::QOSType::Overflow,
             0.1,
             -60_000_000,
-            due(number),
+            pts(number),
         ));
         scale(&element) == 1.0
     });
@@ -169,7 +172,7 @@ fn a_sink_that_falls_behind_makes_the_element_do_less_and_it_says_so() {
 }
 
 #[test]
-fn new_caps_begin_anew() {
+fn new_caps_start_with_all_the_work() {
     let (element, _, mut harness) = clocked(true, TOO_FAST);
     push(&mut harness, 0);
     assert!(scale(&element) < 1.0);
@@ -182,7 +185,7 @@ fn new_caps_begin_anew() {
 }
 
 #[test]
-fn frames_too_small_to_be_reduced_are_restored_as_they_are() {
+fn frames_too_small_to_be_reduced_are_restored_at_their_own_scale() {
     let (element, bus, mut harness) = with_caps(true, caps_of(376, 352, TOO_FAST));
     for number in 0..40 {
         harness
@@ -191,24 +194,27 @@ fn frames_too_small_to_be_reduced_are_restored_as_they_are() {
     }
     assert_eq!((frames(&element), scale(&element)), (40, 1.0));
     let warnings = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Warning])).count();
-    assert_eq!(warnings, 0, "a small frame is no fault");
+    assert_eq!(warnings, 0, "a small frame is no error");
 }
 
 #[test]
-fn loading_ends_when_the_level_is_found_and_the_first_frame_tells_which() {
+fn loading_ends_when_the_level_is_found_and_the_first_frame_posts_it() {
     let (_, bus, mut harness) = clocked(true, TOO_FAST);
     let kinds = [gst::MessageType::Progress, gst::MessageType::Latency];
     let posted: Vec<_> = std::iter::from_fn(|| bus.pop_filtered(&kinds)).collect();
     let last = |wanted: fn(&gst::Message) -> bool| posted.iter().rposition(wanted).unwrap();
-    let begun = last(|message| progress(message) == Some(gst::ProgressType::Start));
-    let ended = last(|message| progress(message) == Some(gst::ProgressType::Complete));
-    // What a frame costs at that level is known when the level is.
+    let started = last(|message| progress(message) == Some(gst::ProgressType::Start));
+    let completed = last(|message| progress(message) == Some(gst::ProgressType::Complete));
+    // The cost at a level is known when the level is found.
     let known = last(|message| message.type_() == gst::MessageType::Latency);
-    assert!(begun < known && known < ended, "{posted:?}");
+    assert!(started < known && known < completed, "{posted:?}");
     push(&mut harness, 0);
     push(&mut harness, 1);
-    let told = told(&bus);
-    assert!(told.len() == 1 && (500_001..1_000_000).contains(&told[0].1), "{told:?}");
+    let posted = qos_messages(&bus);
+    assert!(
+        posted.len() == 1 && (500_001..1_000_000).contains(&posted[0].1),
+        "{posted:?}"
+    );
 }
 
 fn progress(message: &gst::Message) -> Option<gst::ProgressType> {
@@ -224,15 +230,18 @@ fn the_element_stops_and_starts_again_while_sessions_are_made() {
     for start in [0, 100, 200] {
         element.set_state(gst::State::Paused).unwrap();
         harness.set_src_caps(caps(SLOW));
-        // So many frames come late before a smaller scale is wanted, and its sessions take longer to make than a frame or two.
+        // After this many late frames a smaller scale is wanted. Its sessions take longer to make than the last frames to restore.
         for number in start..start + 13 {
             push(&mut harness, number);
-            assert!(number > start || scale(&element) == 1.0, "a start begins anew");
+            assert!(
+                number > start || scale(&element) == 1.0,
+                "a start begins with all the work"
+            );
             harness.push_upstream_event(gst::event::Qos::new(
                 gst::QOSType::Underflow,
                 3.5,
                 60_000_000,
-                due(number),
+                pts(number),
             ));
         }
         element.set_state(gst::State::Null).unwrap();

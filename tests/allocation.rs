@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! In the steady state the element's own code allocates nothing. What ONNX Runtime and GStreamer allocate in C and C++ does not pass
-//! through Rust's allocator, and is not counted.
+//! In the steady state the element's code allocates nothing. Allocations of ONNX Runtime and GStreamer in C and C++ do
+//! not pass through Rust's allocator and are not counted.
 
-// A test may panic: that is how it fails.
+// A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -29,7 +29,7 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: everything is the system allocator's; counting touches no memory but a thread's own cell, which needs no allocation.
+// SAFETY: the system allocator does everything. Counting accesses only a cell of the thread, which needs no allocation.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // A thread that ends has no cell any more.
@@ -45,7 +45,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many allocations this thread makes in so many calls, after some others.
+/// Returns the number of allocations of this thread in `frames` calls, after a warm-up.
 fn allocations(frames: usize, mut frame: impl FnMut(usize)) -> usize {
     let warm_up = frames * 3 / 10;
     (0..warm_up).for_each(&mut frame);
@@ -65,13 +65,13 @@ fn the_engine_allocates_nothing_for_a_frame() {
     });
     assert_eq!(found, 0, "in {FRAMES} frames");
     let counted = allocations(FRAMES, |_| drop(std::hint::black_box(vec![0u8; 8])));
-    assert_eq!(counted, FRAMES, "the count counts");
+    assert_eq!(counted, FRAMES, "allocations are counted");
 }
 
 #[test]
 fn the_element_allocates_nothing_for_a_frame() {
-    // At a rate that leaves time for all the work, and at one that no machine keeps up with.
-    // No smaller frame than the second is reduced.
+    // At a frame rate that leaves time for all the work, and at one that no machine keeps up with. The second size is
+    // the smallest whose working scale is reduced.
     for (width, height, fps, scale, frames) in [(W, H, 1, 1.0, FRAMES), (368, 360, 1_000_000, 0.5, 100)] {
         let element = element();
         element.set_property("adaptive", true);

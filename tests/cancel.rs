@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A run that nobody waits for any more ends, and the next one is as if it had not been.
+//! A cancelled run ends early, and does not affect the next one.
 
-// A test may panic: that is how it fails.
+// A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -14,10 +14,10 @@ use gst::prelude::*;
 use gst_video::VideoFormat;
 use gstblurdm::engine::{Error, Provider};
 
-/// Large enough that a frame on one thread is still running when it is cancelled.
+/// So large that a frame on one thread is still running when it is cancelled.
 const WIDE: usize = 2560;
 const HIGH: usize = 1440;
-const BEGUN: Duration = Duration::from_millis(100);
+const STARTED: Duration = Duration::from_millis(100);
 
 #[test]
 fn a_cancelled_engine_restores_nothing_until_it_is_resumed() {
@@ -36,7 +36,7 @@ fn a_cancelled_engine_restores_nothing_until_it_is_resumed() {
     assert_eq!(out, restored(&frame, width, height, 0));
 }
 
-/// An element that has restored one large frame, and a thread in which it is restoring the second.
+/// Returns an element that has restored one large frame, and a thread in which it is restoring the second.
 fn restoring() -> (
     gst::Element,
     gst::Bus,
@@ -52,7 +52,7 @@ fn restoring() -> (
     assert_eq!(frames(&element), 1);
     let second = frame(2);
     let thread = thread::spawn(move || harness.push(second));
-    thread::sleep(BEGUN);
+    thread::sleep(STARTED);
     (element, bus, thread)
 }
 
@@ -82,7 +82,7 @@ fn a_flush_ends_the_run_without_an_error_and_the_next_frame_is_restored() {
 }
 
 #[test]
-fn stopping_ends_the_run_without_an_error_and_the_element_starts_again() {
+fn stopping_ends_the_run_without_an_error_and_the_element_can_be_started_again() {
     let (element, bus, pushing) = restoring();
     element.set_state(gst::State::Ready).unwrap();
     assert!(pushing.join().unwrap().is_err());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Caps of `memory:CUDAMemory`, as far as they can be tried without a GPU. `cargo test --features cuda-memory`.
+//! Caps with `memory:CUDAMemory`, as far as they can be tested without a GPU. `cargo test --features cuda-memory`.
 
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -23,7 +23,7 @@ fn on_device(format: VideoFormat) -> gst::Caps {
 }
 
 #[test]
-fn frames_on_a_gpu_are_taken_and_given_as_rgbx_and_rgba() {
+fn the_pads_take_frames_on_a_gpu_as_rgbx_and_rgba() {
     let element = element();
     for pad in ["sink", "src"] {
         let template = element.pad_template(pad).unwrap();
@@ -41,7 +41,7 @@ fn frames_on_a_gpu_are_taken_and_given_as_rgbx_and_rgba() {
     }
 }
 
-/// Whoever is downstream has a pool, of what it calls the GPU's memory.
+/// Lets downstream answer ALLOCATION queries with a pool, as if its memory were the GPU's.
 fn offer_pool(harness: &Harness) {
     let pad = harness.sinkpad().unwrap();
     pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
@@ -61,7 +61,7 @@ fn offer_pool(harness: &Harness) {
 }
 
 #[test]
-fn where_the_model_is_not_on_the_gpu_the_memory_is_mapped_to_the_cpu() {
+fn frames_are_mapped_to_the_cpu_if_the_model_is_not_on_the_gpu() {
     for at_once in [1u32, 2] {
         let element = element();
         element.set_property("frames-in-flight", at_once);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames that come too late: each goes out in order, restored or as it came, unless it was to be dropped; and the counts add up.
+//! Late frames: each goes on in order, restored or unchanged, unless it is to be dropped, and the counts add up.
 
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -15,10 +15,10 @@ use gst_video::VideoFormat;
 const W: usize = 64;
 const H: usize = 48;
 const FRAME: gst::ClockTime = gst::ClockTime::from_mseconds(40);
-/// Far more than a frame of this size takes.
+/// Far more than the cost of a frame of this size.
 const LATENCY: gst::ClockTime = gst::ClockTime::from_seconds(60);
 
-/// A pipeline of one element whose clock stands still until it is told otherwise, and whose latency is `LATENCY`.
+/// Returns an element whose clock stands still until the test sets it, and whose pipeline has the latency `LATENCY`.
 fn clocked(live: bool) -> (gst::Element, gst::Bus, Harness) {
     let element = element();
     let bus = gst::Bus::new();
@@ -31,7 +31,7 @@ fn clocked(live: bool) -> (gst::Element, gst::Bus, Harness) {
     (element, bus, harness)
 }
 
-/// Frame `number`, due at `due`, comes at `now`; what went out.
+/// Pushes frame `number` with the timestamp `due` at the time `now`. Returns what came out.
 fn frame_at(harness: &mut Harness, number: u64, due: gst::ClockTime, now: gst::ClockTime) -> Option<gst::Buffer> {
     harness.set_time(now).unwrap();
     let mut input = buffer(&picture(W, H, number as u32), VideoFormat::Rgbx, W, H);
@@ -54,7 +54,7 @@ fn dropped(element: &gst::Element) -> u64 {
     stat(element, "dropped")
 }
 
-/// (lateness in ns, proportion, frames that went on, frames dropped) of the QOS messages so far.
+/// Returns jitter, proportion, processed and dropped frames of the QOS messages so far.
 fn qos_messages(bus: &gst::Bus) -> Vec<(i64, f64, i64, i64)> {
     let count = |value: gst::GenericFormattedValue| value.value();
     let mut messages = Vec::new();
@@ -70,9 +70,9 @@ fn qos_messages(bus: &gst::Bus) -> Vec<(i64, f64, i64, i64)> {
 }
 
 #[test]
-fn a_late_live_frame_goes_out_as_it_came_and_a_timely_one_restored() {
+fn a_late_live_frame_passes_unchanged_and_one_in_time_is_restored() {
     let (element, bus, mut harness) = clocked(true);
-    // Long behind, just in time, long behind: relative to when it is due.
+    // Late and in time by turns.
     let too_late = LATENCY + LATENCY;
     for (number, behind, restored) in [
         (0, gst::ClockTime::ZERO, true),
@@ -82,7 +82,7 @@ fn a_late_live_frame_goes_out_as_it_came_and_a_timely_one_restored() {
     ] {
         let now = too_late * (number + 1);
         let due = now - behind;
-        let out = frame_at(&mut harness, number, due, now).expect("every frame goes out");
+        let out = frame_at(&mut harness, number, due, now).expect("a frame is missing");
         assert_eq!(out.pts(), Some(due));
         assert_eq!(is_original(&out, number), !restored, "frame {number}");
     }
@@ -100,7 +100,7 @@ fn a_late_live_frame_goes_out_as_it_came_and_a_timely_one_restored() {
 
 #[test]
 fn deadline_decides_what_becomes_of_a_late_frame() {
-    // value, live: does it go out, is it restored
+    // The property, whether the source is live, whether the frame comes out, whether it is restored.
     let cases = [
         ("process", true, true, true),
         ("passthrough", true, true, false),
@@ -117,7 +117,7 @@ fn deadline_decides_what_becomes_of_a_late_frame() {
         }
         assert_eq!(frames(&element) + passed(&element) + dropped(&element), 1, "{value}");
         assert_eq!(qos_messages(&bus).len(), usize::from(!is_restored), "{value}");
-        // And the next one in time is restored whatever became of this one.
+        // The next frame is in time, and is restored.
         let out = frame_at(&mut harness, 2, LATENCY * 3, LATENCY * 3).unwrap();
         assert!(!is_original(&out, 2), "{value}");
     }
@@ -134,8 +134,8 @@ fn without_a_live_source_the_clock_makes_no_frame_late() {
     assert!(qos_messages(&bus).is_empty());
 }
 
-/// The sink tells that a frame of this running time came this late.
-fn sink_says(harness: &mut Harness, due: gst::ClockTime, jitter: i64) {
+/// Sends the QOS event of a sink for which the frame of the running time `due` was late by `jitter`.
+fn send_qos(harness: &mut Harness, due: gst::ClockTime, jitter: i64) {
     let kind = if jitter > 0 {
         gst::QOSType::Underflow
     } else {
@@ -145,7 +145,7 @@ fn sink_says(harness: &mut Harness, due: gst::ClockTime, jitter: i64) {
 }
 
 #[test]
-fn what_the_sink_says_makes_frames_late_until_it_has_caught_up() {
+fn what_the_sink_reports_makes_frames_late_until_it_has_caught_up() {
     let (element, bus, mut harness) = clocked(true);
     let at = |harness: &mut Harness, number| {
         is_original(
@@ -154,20 +154,20 @@ fn what_the_sink_says_makes_frames_late_until_it_has_caught_up() {
         )
     };
     assert!(!at(&mut harness, 0));
-    // 60 ms late: what is due within 120 ms comes too late as well.
-    sink_says(&mut harness, FRAME, 60_000_000);
+    // After a lateness of 60 ms, frames of the next 120 ms are late as well.
+    send_qos(&mut harness, FRAME, 60_000_000);
     assert_eq!(
         [2, 3, 4, 5].map(|number| at(&mut harness, number)),
         [true, true, false, false]
     );
     assert!(qos_messages(&bus).iter().all(|message| message.1 == 1.5));
-    sink_says(&mut harness, FRAME * 6, 400_000_000);
+    send_qos(&mut harness, FRAME * 6, 400_000_000);
     assert!(at(&mut harness, 7));
-    sink_says(&mut harness, FRAME * 7, -10_000_000);
+    send_qos(&mut harness, FRAME * 7, -10_000_000);
     assert!(!at(&mut harness, 8));
     assert_eq!((frames(&element), late(&element)), (4, 3));
-    // A flush begins anew.
-    sink_says(&mut harness, FRAME * 9, 400_000_000);
+    // A flush forgets what the sink has reported.
+    send_qos(&mut harness, FRAME * 9, 400_000_000);
     assert!(harness.push_event(gst::event::FlushStart::new()));
     assert!(harness.push_event(gst::event::FlushStop::new(true)));
     let segment = gst::FormattedSegment::<gst::ClockTime>::new();
@@ -186,28 +186,28 @@ fn a_frame_without_a_timestamp_is_never_late() {
 }
 
 #[test]
-fn four_times_more_than_the_machine_can_carry_goes_through_in_order() {
+fn with_a_quarter_of_the_time_all_frames_come_out_in_order() {
     const FRAMES: u64 = 200;
     let element = element();
     let mut harness = harness(&element, W, H);
     harness.use_testclock();
     harness.set_live(true);
     harness.set_time(gst::ClockTime::ZERO).unwrap();
-    // A frame takes as long as the next four take to come; the clock goes on by that whenever one was restored.
+    // A restored frame costs four intervals: the clock advances by that.
     let cost = FRAME * 4;
     let mut now = gst::ClockTime::ZERO;
     assert!(harness.push_upstream_event(gst::event::Latency::new(cost)));
     for number in 0..FRAMES {
         now = now.max(FRAME * number);
         let before = frames(&element);
-        let out = frame_at(&mut harness, number, FRAME * number, now).expect("every frame goes out");
+        let out = frame_at(&mut harness, number, FRAME * number, now).expect("a frame is missing");
         assert_eq!(out.pts(), Some(FRAME * number));
         let restored = frames(&element) > before;
         assert_eq!(is_original(&out, number), !restored);
         if restored {
             now += cost;
         }
-        assert!(now <= FRAME * number + cost + cost, "frame {number} went out too late");
+        assert!(now <= FRAME * number + cost + cost, "frame {number} came out too late");
     }
     assert_eq!(frames(&element) + passed(&element), FRAMES);
     assert_eq!(passed(&element), late(&element));
@@ -218,13 +218,13 @@ fn four_times_more_than_the_machine_can_carry_goes_through_in_order() {
     );
 }
 
-/// Plays a live stream that is faster than its model to the end, through what stands behind the element, to a sink that goes by the clock.
-/// Frames that were restored, and warnings.
-fn live_and_too_fast(behind: &str) -> (u64, Vec<String>) {
-    // One thread needs many times the 10 ms that there are from frame to frame.
+/// Plays a live stream that is too fast for the model, with `after` between the element and a sink that synchronises to the clock. Returns
+/// the number of restored frames, and the warnings.
+fn live_and_too_fast(after: &str) -> (u64, Vec<String>) {
+    // One thread needs many times the interval of 10 ms.
     let (pipeline, blurdm) = pipeline(&format!(
         "videotestsrc is-live=true num-buffers=200 ! video/x-raw,format=RGBx,width=640,height=360,framerate=100/1 \
-         ! blurdm name=b execution-provider=cpu threads=1 adaptive=false {behind} ! fakesink sync=true"
+         ! blurdm name=b execution-provider=cpu threads=1 adaptive=false {after} ! fakesink sync=true"
     ));
     let bus = pipeline.bus().unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
@@ -246,7 +246,7 @@ fn live_and_too_fast(behind: &str) -> (u64, Vec<String>) {
 }
 
 #[test]
-fn where_the_thread_of_the_frames_waits_at_the_sink_one_warning_says_to_put_a_queue_behind() {
+fn if_the_sink_blocks_the_streaming_thread_one_warning_says_to_put_a_queue_after_the_element() {
     let (without, warnings) = live_and_too_fast("");
     assert!(
         warnings.len() == 1 && warnings[0].contains("put 'queue"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames between two pads of the test.
+//! The element between two pads of the test.
 
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -129,7 +129,7 @@ fn flags_are_kept() {
 }
 
 #[test]
-fn a_gap_passes_as_it_is() {
+fn a_gap_passes_unchanged() {
     let element = element();
     let mut harness = harness(&element, W, H);
     let frame = picture(W, H, 1);
@@ -187,8 +187,8 @@ fn a_still_scene_stays_still() {
 }
 
 #[test]
-fn the_latency_is_that_of_upstream_and_what_a_frame_has_cost() {
-    // Large enough that a frame costs more than the millisecond under which nothing is told.
+fn the_latency_is_that_of_upstream_and_the_cost_of_a_frame() {
+    // Large enough that a frame costs more than a millisecond, below which the latency does not change.
     let (width, height) = (320, 180);
     let upstream = gst::ClockTime::from_mseconds(20);
     let element = element();
@@ -198,10 +198,10 @@ fn the_latency_is_that_of_upstream_and_what_a_frame_has_cost() {
     harness.set_upstream_latency(upstream);
     assert_eq!(harness.query_latency(), Some(upstream));
     through(&mut harness, &picture(width, height, 1), width, height);
-    let told = bus
+    let message = bus
         .pop_filtered(&[gst::MessageType::Latency])
         .expect("no Latency message");
-    assert_eq!(told.src(), Some(element.upcast_ref()));
+    assert_eq!(message.src(), Some(element.upcast_ref()));
     let own = harness.query_latency().unwrap() - upstream;
     let cost = milliseconds(&element, "total-ms-p95");
     assert!((own.nseconds() as f64 / 1e6 - cost).abs() < 1e-3, "{own} and {cost} ms");
@@ -251,8 +251,8 @@ fn a_buffer_that_is_shorter_than_its_caps_is_a_warning_and_the_next_frame_is_res
     let mut harness = harness(&element, W, H);
     harness.push(gst::Buffer::from_slice([0; 10])).ok();
     let kinds = [gst::MessageType::Warning, gst::MessageType::Error];
-    let told = bus.pop_filtered(&kinds).expect("nothing is told");
-    assert_eq!(told.src(), Some(element.upcast_ref()));
+    let message = bus.pop_filtered(&kinds).expect("nothing was posted");
+    assert_eq!(message.src(), Some(element.upcast_ref()));
     assert_eq!(frames(&element), 0);
     while harness.try_pull().is_some() {}
     let frame = picture(W, H, 1);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frame in, frame out.
+//! The engine: a frame in, a restored frame out.
 
-// A test may panic: that is how it fails.
+// A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -69,7 +69,7 @@ fn every_number_of_steps_up_to_the_models_works_and_one_more_is_refused() {
     for (index, prior) in priors.iter().enumerate() {
         assert!(
             priors[..index].iter().all(|other| other != prior),
-            "{} steps are no other",
+            "{} steps give the prior of fewer",
             index + 1
         );
         restore(&mut deblurrer, &frame, index + 1);
@@ -86,7 +86,7 @@ fn every_number_of_steps_up_to_the_models_works_and_one_more_is_refused() {
 }
 
 #[test]
-fn zero_steps_are_the_models_own_choice() {
+fn zero_steps_mean_the_default_of_the_model() {
     let own = Bundle::builtin().unwrap().manifest().prior.default_steps;
     let mut deblurrer = deblurrer(Provider::Cpu, size(32, 32));
     let frame = picture(32, 32, 1);
@@ -130,7 +130,7 @@ fn the_fourth_byte_is_copied_and_changes_nothing_else() {
 }
 
 #[test]
-fn the_time_of_both_stages_is_told() {
+fn the_time_of_both_stages_is_returned() {
     let mut deblurrer = deblurrer(Provider::Cpu, size(64, 48));
     let frame = picture(64, 48, 1);
     let timing = deblurrer.restore(&frame, &mut vec![0; frame.len()], 0).unwrap();
@@ -138,7 +138,7 @@ fn the_time_of_both_stages_is_told() {
 }
 
 #[test]
-fn threads_do_not_change_the_picture() {
+fn the_number_of_threads_does_not_change_the_result() {
     let frame = picture(64, 48, 1);
     let restored = [1, 2].map(|threads| {
         let options = Options {
@@ -164,12 +164,12 @@ fn threads_do_not_change_the_picture() {
 }
 
 #[test]
-fn openvino_runs_where_its_library_lies_beside_the_runtime_and_is_refused_by_name_elsewhere() {
+fn openvino_runs_where_its_library_is_installed_and_is_an_error_that_names_it_elsewhere() {
     let (width, height) = (33, 24);
     if has_library(Provider::OpenVino) {
         let mut deblurrer = deblurrer(Provider::OpenVino, size(width, height));
         assert_eq!(deblurrer.provider(), Provider::OpenVino);
-        assert!(deblurrer.refused().is_empty());
+        assert!(deblurrer.rejected_providers().is_empty());
         let frame = picture(width, height, 1);
         assert_ne!(restore(&mut deblurrer, &frame, 0), frame);
     } else {
@@ -181,7 +181,7 @@ fn openvino_runs_where_its_library_lies_beside_the_runtime_and_is_refused_by_nam
 }
 
 #[test]
-fn a_gpu_provider_runs_or_is_refused_by_name_and_never_falls_back() {
+fn a_gpu_provider_runs_or_is_an_error_that_names_it_and_never_falls_back() {
     the_runtime();
     for provider in [Provider::Cuda, Provider::TensorRt] {
         let bundle = Bundle::builtin().unwrap();
@@ -204,18 +204,22 @@ fn assert_refused(wanted: Provider, error: &Error) {
 }
 
 #[test]
-fn auto_takes_the_best_that_runs_and_gives_reasons_for_what_it_passed_over() {
+fn auto_selects_the_best_provider_that_runs_and_gives_reasons_for_the_rejected_ones() {
     the_runtime();
     let bundle = Bundle::builtin().unwrap();
     let mut deblurrer = Deblurrer::new(&bundle, &Options::default(), &Search::default(), size(32, 32)).unwrap();
-    let passed: Vec<Provider> = deblurrer.refused().iter().map(|(provider, _)| *provider).collect();
+    let rejected: Vec<Provider> = deblurrer
+        .rejected_providers()
+        .iter()
+        .map(|(provider, _)| *provider)
+        .collect();
     let place = Provider::BEST_FIRST
         .iter()
         .position(|p| *p == deblurrer.provider())
         .unwrap();
-    assert_eq!(passed, Provider::BEST_FIRST[..place]);
-    for (provider, reason) in deblurrer.refused() {
-        assert!(!reason.trim().is_empty(), "{provider} was passed over without a reason");
+    assert_eq!(rejected, Provider::BEST_FIRST[..place]);
+    for (provider, reason) in deblurrer.rejected_providers() {
+        assert!(!reason.trim().is_empty(), "{provider} was rejected without a reason");
         assert!(matches!(
             refusal(&options(*provider), size(32, 32)),
             Error::Provider { .. }
@@ -231,7 +235,7 @@ fn the_runtime_is_new_enough_and_is_loaded_once() {
     assert!(runtime.path().is_absolute() && runtime.path().is_file());
     let minor: u32 = runtime.version().strip_prefix("1.").unwrap().parse().unwrap();
     assert!(minor >= gstblurdm::engine::MINIMUM_MINOR, "{}", runtime.version());
-    // Whatever is named later: the first that loads stays.
+    // Whatever library is named later, the one that was loaded first stays.
     let elsewhere = Search {
         library: Some("/nonexistent/libonnxruntime.so".into()),
         ..Search::default()
@@ -241,7 +245,7 @@ fn the_runtime_is_new_enough_and_is_loaded_once() {
 }
 
 #[test]
-fn a_bundle_in_a_folder_is_the_built_in_one_when_its_files_are_the_same() {
+fn a_bundle_in_a_folder_equals_the_built_in_one_if_its_files_do() {
     let copy = bundle::Copy::with_variants();
     let (opened, builtin) = (Bundle::open(copy.path()).unwrap(), Bundle::builtin().unwrap());
     assert_eq!(opened.hash(), builtin.hash());
@@ -256,7 +260,7 @@ fn a_bundle_in_a_folder_is_the_built_in_one_when_its_files_are_the_same() {
 }
 
 #[test]
-fn another_manifest_is_another_hash() {
+fn another_manifest_has_another_hash() {
     let copy = bundle::Copy::new();
     copy.set("version", "\"9.9.9\"");
     assert_ne!(

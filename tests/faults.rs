@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What goes wrong is one error on the bus that names the thing, and the element can be used again.
+//! Every fault is one error on the bus that names its cause, and the element can be used again.
 
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -19,7 +19,7 @@ use common::{
 use gst::{glib, prelude::*};
 use gstblurdm::engine::Provider;
 
-/// The error of a spoiled bundle, which names the bundle and each of `parts`.
+/// Asserts that a damaged bundle is an error with this code, whose text contains each of `parts`.
 fn assert_bundle_error(bundle: &Copy, code: impl glib::error::ErrorDomain, parts: &[&str]) {
     let error = one_error(&[("model", bundle.text())]);
     assert!(error.matches(code), "{error:?}");
@@ -62,7 +62,7 @@ fn a_file_that_was_cut_short_is_named_with_both_hashes() {
 }
 
 #[test]
-fn a_wrong_hash_in_the_manifest_is_told() {
+fn a_wrong_hash_in_the_manifest_is_named() {
     let bundle = Copy::new();
     let wrong = "0".repeat(64);
     bundle.set(&format!("\"{RESIDUALS}\""), &format!("\"{wrong}\""));
@@ -114,7 +114,7 @@ fn a_manifest_that_is_no_toml_is_named() {
 }
 
 #[test]
-fn a_name_that_could_not_be_shown_is_refused() {
+fn a_name_with_control_characters_is_refused() {
     for name in ["", "nano\\u0000", "nano\\n"] {
         let bundle = Copy::new();
         bundle.replace("name = \"blurdm-nano\"", &format!("name = \"{name}\""));
@@ -164,7 +164,7 @@ fn a_file_without_a_hash_is_refused() {
 }
 
 #[test]
-fn a_graph_that_breaks_the_contract_is_told_names_types_and_shapes() {
+fn the_error_of_a_graph_that_breaks_the_contract_has_names_types_and_shapes() {
     let bundle = Copy::new();
     bundle.set("fp32", &format!("\"{RESIDUALS}\""));
     let parts = [
@@ -184,7 +184,7 @@ fn a_graph_that_breaks_the_contract_is_told_names_types_and_shapes() {
 }
 
 #[test]
-fn a_dim_that_is_not_that_of_the_graphs_is_told() {
+fn a_dim_that_is_not_that_of_the_graphs_is_named() {
     let bundle = Copy::new();
     bundle.set("dim", "7");
     assert_bundle_error(
@@ -195,7 +195,7 @@ fn a_dim_that_is_not_that_of_the_graphs_is_told() {
 }
 
 #[test]
-fn nonsense_in_the_manifest_is_refused_with_the_place() {
+fn a_wrong_value_in_the_manifest_is_refused_with_its_place() {
     let cases = [
         ("alphas", "[1.0, 1.2, 1.1, 1.6, 1.8, 2.0]", "alphas[2]"),
         ("alphas", "[1.0, 1.2, 1.4]", "3 alphas"),
@@ -218,7 +218,7 @@ fn nonsense_in_the_manifest_is_refused_with_the_place() {
 }
 
 #[test]
-fn a_smoothing_that_would_keep_the_first_prior_for_ever_is_refused() {
+fn a_smoothing_with_which_the_first_prior_would_remain_forever_is_refused() {
     for smoothing in ["1.0", "-0.5", "nan"] {
         let bundle = Copy::new();
         bundle.replace("[prior]\n", &format!("[prior]\nsmoothing = {smoothing}\n"));
@@ -231,7 +231,7 @@ fn a_smoothing_that_would_keep_the_first_prior_for_ever_is_refused() {
 }
 
 #[test]
-fn a_model_that_computes_nan_is_found_out_before_the_first_frame() {
+fn a_model_that_computes_nan_is_an_error_before_the_first_frame() {
     for (name, part) in [
         (ENCODER, "the latent of the blurred frame is not a finite number"),
         (RESIDUALS, "residual is not a finite number"),
@@ -244,7 +244,7 @@ fn a_model_that_computes_nan_is_found_out_before_the_first_frame() {
 }
 
 #[test]
-fn a_provider_that_cannot_be_had_is_named() {
+fn a_provider_that_is_not_available_is_named() {
     common::init();
     let absent = [Provider::TensorRt, Provider::Cuda, Provider::OpenVino]
         .into_iter()
@@ -284,7 +284,7 @@ fn more_steps_than_the_model_has_are_one_error_while_playing_and_fewer_play_on()
 }
 
 #[test]
-fn with_on_error_passthrough_frames_that_fail_go_on_as_they_came_after_one_warning() {
+fn with_on_error_passthrough_frames_that_fail_pass_unchanged_after_one_warning() {
     let (width, height) = (32, 32);
     let blurdm = element();
     blurdm.set_property_from_str("on-error", "passthrough");
@@ -293,7 +293,7 @@ fn with_on_error_passthrough_frames_that_fail_go_on_as_they_came_after_one_warni
     let mut harness = harness(&blurdm, width, height);
     let frame = picture(width, height, 1);
     let expected = through(&mut harness, &frame, width, height);
-    for stretch in 1..=2 {
+    for run in 1..=2 {
         blurdm.set_property("steps", 6_u32);
         for _ in 0..3 {
             assert_eq!(through(&mut harness, &frame, width, height), frame);
@@ -305,15 +305,12 @@ fn with_on_error_passthrough_frames_that_fail_go_on_as_they_came_after_one_warni
         };
         let text = warning.error().to_string();
         assert!(
-            text.contains("between 1 and 5") && text.contains("go on as they came"),
+            text.contains("between 1 and 5") && text.contains("passed through unchanged"),
             "{text}"
         );
         blurdm.set_property("steps", 0_u32);
         assert_eq!(through(&mut harness, &frame, width, height), expected);
-        assert_eq!(
-            (common::frames(&blurdm), common::passed(&blurdm)),
-            (1 + stretch, 3 * stretch)
-        );
+        assert_eq!((common::frames(&blurdm), common::passed(&blurdm)), (1 + run, 3 * run));
     }
     assert!(errors_of(&bus, &blurdm).is_empty());
 }
@@ -333,7 +330,7 @@ fn a_bundle_behind_a_link_is_read() {
     pipeline.set_state(gst::State::Null).unwrap();
 }
 
-/// A frame and then the end, from a new source of its own.
+/// Adds a source to the pipeline that pushes one frame and ends.
 fn feed(pipeline: &gst::Pipeline, blurdm: &gst::Element, interlace: &str) -> gst_app::AppSrc {
     let mut caps = common::caps(gst_video::VideoFormat::Rgbx, 32, 32);
     caps.make_mut().set("interlace-mode", interlace);
@@ -362,7 +359,7 @@ fn interlaced_video_is_one_error_that_tells_to_deinterlace() {
         gst::BusSyncReply::Pass
     });
     let source = feed(&pipeline, &blurdm, "interleaved");
-    // The base class offers the caps again and again until the source gives up.
+    // The base class sets the caps again and again until the source posts an error of its own.
     while bus
         .timed_pop_filtered(HANG, &[gst::MessageType::Error])
         .expect("no error came")
@@ -370,10 +367,10 @@ fn interlaced_video_is_one_error_that_tells_to_deinterlace() {
         != Some(source.upcast_ref())
     {}
     pipeline.set_state(gst::State::Null).unwrap();
-    let told: Vec<glib::Error> = errors.try_iter().collect();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].matches(gst::CoreError::Negotiation), "{told:?}");
-    assert_names(&told[0], &["deinterlace"]);
+    let posted: Vec<glib::Error> = errors.try_iter().collect();
+    assert_eq!(posted.len(), 1, "{posted:?}");
+    assert!(posted[0].matches(gst::CoreError::Negotiation), "{posted:?}");
+    assert_names(&posted[0], &["deinterlace"]);
     pipeline.remove(&source).unwrap();
     feed(&pipeline, &blurdm, "progressive");
     play_to_end(&pipeline);
@@ -381,7 +378,7 @@ fn interlaced_video_is_one_error_that_tells_to_deinterlace() {
     assert!(errors.try_recv().is_err());
 }
 
-/// How often sessions were made.
+/// Returns how often sessions were made.
 fn loads(bus: &gst::Bus) -> usize {
     std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Progress]))
         .filter(|message| match message.view() {
@@ -392,7 +389,7 @@ fn loads(bus: &gst::Bus) -> usize {
 }
 
 #[test]
-fn what_fails_in_mid_stream_is_one_error_and_the_next_start_makes_it_anew() {
+fn a_graph_that_fails_while_playing_is_one_error_and_the_next_start_makes_new_sessions() {
     let (width, height) = (32, 32);
     let bundle = Copy::failing_on_white();
     for at_once in [1u32, 2] {
@@ -409,7 +406,7 @@ fn what_fails_in_mid_stream_is_one_error_and_the_next_start_makes_it_anew() {
         {
             let mut harness = harness(&blurdm, width, height);
             send(&mut harness, &frame).unwrap();
-            // Beside the stream a failure is known with the next frame.
+            // In flight, a failure is posted when the next frame arrives.
             let failed = (0..2).find_map(|_| send(&mut harness, &white).err());
             assert_eq!(failed, Some(gst::FlowError::Error), "{at_once}");
             let errors = errors_of(&bus, &blurdm);
@@ -424,7 +421,7 @@ fn what_fails_in_mid_stream_is_one_error_and_the_next_start_makes_it_anew() {
         harness.push_event(gst::event::Eos::new());
         let out = harness.pull().unwrap();
         assert!(common::unpacked(&out, gst_video::VideoFormat::Rgbx, width, height) == frame);
-        // Once to try it out and once for this size.
+        // Once on a trial frame and once for this size.
         assert_eq!(loads(&bus), 2, "sessions of the last start were used again");
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! YCbCr and grey frames in their own formats: only what the network changed is changed.
+//! YCbCr and grey frames in their own formats: only the network's change is applied.
 
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -19,14 +19,14 @@ const FORMATS: [VideoFormat; 5] = [
     VideoFormat::P01010le,
     VideoFormat::I42010le,
 ];
-/// BT.601 and BT.709 as cameras and files have them, full and limited.
+/// BT.601 and BT.709, in limited and in full range.
 const COLORIMETRIES: [&str; 4] = ["bt601", "bt709", "1:4:7:1", "1:3:5:1"];
 const SIZES: [(u32, u32); 4] = [(64, 48), (17, 31), (130, 33), (67, 16)];
 
 fn info(format: VideoFormat, (width, height): (u32, u32), colorimetry: &str) -> VideoInfo {
     init();
     let builder = VideoInfo::builder(format, width, height).fps(gst::Fraction::new(30, 1));
-    // Grey has no matrix; GStreamer takes it for full range.
+    // Grey has no matrix. GStreamer takes it for full range.
     if format == VideoFormat::Gray8 {
         return builder.build().unwrap();
     }
@@ -44,14 +44,14 @@ fn bits(info: &VideoInfo) -> u32 {
     info.format_info().depth()[0]
 }
 
-/// Bytes to a component within its pixel. For P010_10LE, GStreamer counts numbers.
+/// Returns the offset of a component in its pixel, in bytes. GStreamer has that of P010_10LE in samples.
 fn offset(info: &VideoInfo, component: usize) -> usize {
     let bytes = (bits(info) as usize).div_ceil(8);
     info.format_info().poffset()[component] as usize * bytes
 }
 
-/// One number of a frame: component 0 to 2 at a pixel.
-fn number(frame: &gst_video::VideoFrameRef<&gst::BufferRef>, component: usize, x: usize, y: usize) -> u32 {
+/// Returns the sample of a component at a pixel.
+fn sample(frame: &gst_video::VideoFrameRef<&gst::BufferRef>, component: usize, x: usize, y: usize) -> u32 {
     let (info, format) = (frame.info(), frame.format_info());
     let (x, y) = (x >> format.w_sub()[component], y >> format.h_sub()[component]);
     let plane = format.plane()[component] as usize;
@@ -65,11 +65,11 @@ fn number(frame: &gst_video::VideoFrameRef<&gst::BufferRef>, component: usize, x
     }
 }
 
-/// What the numbers of a format mean, by the standards' formulas, in floating point.
+/// How samples code colour, by the formulas of the standards, in floating point.
 struct Meaning {
     kr: f64,
     kb: f64,
-    /// Black, and from black to white; of a colour difference: none, and from its least to its most.
+    /// For luma, black and the span from black to white; for chroma, neutral and the span from the least to the greatest.
     luma: (f64, f64),
     chroma: (f64, f64),
 }
@@ -97,7 +97,7 @@ impl Meaning {
         [red, green, blue].map(|v| (v * 255.0).clamp(0.0, 255.0))
     }
 
-    /// The change of Y, Cb and Cr that a change of RGB is.
+    /// Returns the change of Y, Cb and Cr for a change of R, G and B.
     fn change(&self, rgb: [f64; 3]) -> [f64; 3] {
         let [red, green, blue] = rgb.map(|v| v / 255.0);
         let y = self.kr * red + (1.0 - self.kr - self.kb) * green + self.kb * blue;
@@ -107,8 +107,8 @@ impl Meaning {
     }
 }
 
-/// A frame of the format that shows the test picture, made with the formulas.
-fn shown(info: &VideoInfo, seed: u32) -> gst::Buffer {
+/// Returns the test picture in a format, converted with the formulas.
+fn test_frame(info: &VideoInfo, seed: u32) -> gst::Buffer {
     let (width, height) = (info.width() as usize, info.height() as usize);
     let rgbx = picture(width, height, seed);
     let meaning = Meaning::of(info);
@@ -147,30 +147,30 @@ fn readable<'a>(buffer: &'a gst::Buffer, info: &'a VideoInfo) -> gst_video::Vide
     gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, info).unwrap()
 }
 
-/// Every number of a frame that counts: component, place, value.
-fn numbers(buffer: &gst::Buffer, info: &VideoInfo) -> Vec<u32> {
+/// Returns every sample of a frame, without padding.
+fn samples(buffer: &gst::Buffer, info: &VideoInfo) -> Vec<u32> {
     let frame = readable(buffer, info);
     let format = info.format_info();
-    let mut numbers = Vec::new();
+    let mut samples = Vec::new();
     for component in 0..format.n_components() as usize {
         for y in (0..info.height() as usize).step_by(1 << format.h_sub()[component]) {
             for x in (0..info.width() as usize).step_by(1 << format.w_sub()[component]) {
-                numbers.push(number(&frame, component, x, y));
+                samples.push(sample(&frame, component, x, y));
             }
         }
     }
-    numbers
+    samples
 }
 
 #[test]
-fn what_the_network_does_not_change_keeps_its_bits() {
+fn samples_that_the_network_does_not_change_keep_their_bits() {
     let same = Copy::shifting(None, 0.0);
     for format in FORMATS {
         for (colorimetry, size) in COLORIMETRIES.iter().flat_map(|c| SIZES.map(|size| (c, size))) {
             let info = info(format, size, colorimetry);
             let element = element();
             element.set_property("model", same.text());
-            // Any number at all, also those that no RGB has.
+            // Any sample, including those that no RGB has.
             let mut state = 7u32;
             let mut random = || {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -186,8 +186,8 @@ fn what_the_network_does_not_change_keeps_its_bits() {
             let buffer = gst::Buffer::from_mut_slice(data);
             let out = of_caps(&element, &info).push_and_pull(buffer.clone()).unwrap();
             assert_eq!(
-                numbers(&out, &info),
-                numbers(&buffer, &info),
+                samples(&out, &info),
+                samples(&buffer, &info),
                 "{format} {colorimetry} {size:?}"
             );
             assert_eq!(frames(&element), 1);
@@ -196,7 +196,7 @@ fn what_the_network_does_not_change_keeps_its_bits() {
 }
 
 #[test]
-fn what_the_network_changes_is_changed_by_the_standards_formulas() {
+fn the_networks_change_is_converted_by_the_formulas_of_the_standards() {
     for format in FORMATS {
         for (colorimetry, size) in [
             ("bt601", (64, 48)),
@@ -207,12 +207,12 @@ fn what_the_network_changes_is_changed_by_the_standards_formulas() {
             let info = info(format, size, colorimetry);
             let (width, height) = (size.0 as usize, size.1 as usize);
             let (meaning, components) = (Meaning::of(&info), info.format_info().n_components() as usize);
-            let buffer = shown(&info, 1);
+            let buffer = test_frame(&info, 1);
             let frame = readable(&buffer, &info);
             let mut rgbx = Vec::new();
             for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
                 let value = |component: usize| match component < components {
-                    true => f64::from(number(&frame, component, x, y)),
+                    true => f64::from(sample(&frame, component, x, y)),
                     false => meaning.chroma.0,
                 };
                 let rgb = meaning.rgb(value(0), value(1), value(2));
@@ -228,7 +228,7 @@ fn what_the_network_changes_is_changed_by_the_standards_formulas() {
                 meaning.change([0, 1, 2].map(|c| f64::from(after[at + c]) - f64::from(rgbx[at + c])))
             };
             let top = f64::from((1u32 << bits(&info)) - 1);
-            // Rounding of RGB to 8 bits moves what the network makes of it by a level or two.
+            // RGB is rounded to 8 bits, which changes the network's output by a level or two.
             let tolerance = 3.0 * f64::from(1u32 << (bits(&info) - 8));
             let (mut squares, mut count) = (0.0, 0.0);
             for component in 0..components {
@@ -240,8 +240,8 @@ fn what_the_network_changes_is_changed_by_the_standards_formulas() {
                 {
                     let pixels = (0..down).flat_map(|dy| (0..right).map(move |dx| (x + dx, y + dy)));
                     let mean = pixels.map(|(x, y)| change(x, y)[component]).sum::<f64>() / (right * down) as f64;
-                    let wanted = (f64::from(number(&frame, component, x, y)) + mean).clamp(0.0, top);
-                    let off = f64::from(number(&out, component, x, y)) - wanted;
+                    let wanted = (f64::from(sample(&frame, component, x, y)) + mean).clamp(0.0, top);
+                    let off = f64::from(sample(&out, component, x, y)) - wanted;
                     assert!(
                         off.abs() <= tolerance,
                         "{format:?} {colorimetry} component {component} at {x}, {y}: off by {off}"
@@ -258,11 +258,11 @@ fn what_the_network_changes_is_changed_by_the_standards_formulas() {
 }
 
 #[test]
-fn rows_with_padding_are_read_right_and_padding_is_not_written() {
+fn padding_of_rows_is_not_read() {
     let size = (66, 34);
     for format in FORMATS {
         let info = info(format, size, "bt709");
-        let tight = shown(&info, 2);
+        let tight = test_frame(&info, 2);
         let wanted = of_caps(&element(), &info).push_and_pull(tight.clone()).unwrap();
 
         let planes = info.n_planes() as usize;
@@ -283,40 +283,40 @@ fn rows_with_padding_are_read_right_and_padding_is_not_written() {
         let none = VideoFrameFlags::empty();
         VideoMeta::add_full(padded.make_mut(), none, format, size.0, size.1, &offsets, &strides).unwrap();
         let out = of_caps(&element(), &info).push_and_pull(padded).unwrap();
-        assert_eq!(numbers(&out, &info), numbers(&wanted, &info), "{format}");
+        assert_eq!(samples(&out, &info), samples(&wanted, &info), "{format}");
     }
 }
 
 #[test]
-fn a_gap_and_a_strength_of_0_pass_the_frame_as_it_is() {
+fn a_gap_and_a_strength_of_0_pass_the_frame_unchanged() {
     for format in FORMATS {
         let info = info(format, (34, 18), "bt709");
         let element = element();
         let mut harness = of_caps(&element, &info);
-        let mut gap = shown(&info, 3);
+        let mut gap = test_frame(&info, 3);
         gap.make_mut().set_flags(gst::BufferFlags::GAP);
         let out = harness.push_and_pull(gap.clone()).unwrap();
-        assert_eq!(numbers(&out, &info), numbers(&gap, &info), "{format}");
+        assert_eq!(samples(&out, &info), samples(&gap, &info), "{format}");
         element.set_property("strength", 0.0);
-        let frame = shown(&info, 3);
+        let frame = test_frame(&info, 3);
         let out = harness.push_and_pull(frame.clone()).unwrap();
-        assert_eq!(numbers(&out, &info), numbers(&frame, &info), "{format}");
+        assert_eq!(samples(&out, &info), samples(&frame, &info), "{format}");
         assert_eq!((frames(&element), passed(&element)), (0, 2));
     }
 }
 
 #[test]
-fn strength_scales_the_change_and_the_split_leaves_the_left_side_alone() {
+fn strength_scales_the_change_and_the_split_leaves_the_left_side_unchanged() {
     for format in FORMATS {
         let info = info(format, (64, 32), "bt709");
-        let frame = shown(&info, 4);
+        let frame = test_frame(&info, 4);
         let with = |name: &str, value: &str| {
             let element = element();
             element.set_property_from_str(name, value);
             of_caps(&element, &info).push_and_pull(frame.clone()).unwrap()
         };
-        let (before, whole) = (numbers(&frame, &info), numbers(&with("strength", "1"), &info));
-        for ((&before, &whole), &half) in before.iter().zip(&whole).zip(&numbers(&with("strength", "0.5"), &info)) {
+        let (before, whole) = (samples(&frame, &info), samples(&with("strength", "1"), &info));
+        for ((&before, &whole), &half) in before.iter().zip(&whole).zip(&samples(&with("strength", "0.5"), &info)) {
             let middle = (f64::from(before) + f64::from(whole)) / 2.0;
             assert!(
                 (f64::from(half) - middle).abs() <= 1.5,
@@ -335,7 +335,7 @@ fn strength_scales_the_change_and_the_split_leaves_the_left_side_alone() {
                 white.chroma.0
             };
             for (y, x) in (0..32).flat_map(|y| (0..64).map(move |x| (y, x))) {
-                let at = |frame| number(frame, component, x, y);
+                let at = |frame| sample(frame, component, x, y);
                 match x {
                     0..=29 => assert_eq!(at(&split), at(&original), "{format} {x}"),
                     34.. => assert_eq!(at(&split), at(&all), "{format} {x}"),

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What only a machine with an NVIDIA GPU can show: `make test-gpu`. `make test` leaves these out, for most machines have none.
+//! Tests that need an NVIDIA GPU. `make test-gpu` runs them, `make test` does not.
 
-// A test may panic: that is how it fails.
+// A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{HANG, init, options, picture, size, the_runtime};
+use common::{HANG, compare::psnr, init, options, picture, size, the_runtime};
 use gst::prelude::*;
 use gst_check::Harness;
-use gstblurdm::engine::{Bundle, Deblurrer, Error, Options, Precision, Provider, Search, Settings, lacking};
+use gstblurdm::engine::{Bundle, Deblurrer, Error, Options, Precision, Provider, Search, Settings, missing_libraries};
 
 const FRAME: (usize, usize) = (640, 360);
 
-/// PSNR in dB that frames restored on a GPU have at least, those of the CPU in fp32 being the truth.
+/// The least PSNR in dB between frames restored on a GPU and on the CPU in fp32.
 const PARITY: f64 = 45.0;
 
-/// The bundles that are shipped, by name.
+/// Returns the bundles of the repository by name.
 fn bundles() -> Vec<(&'static str, Bundle)> {
     the_runtime();
-    // Where the tests run on another machine than they were built on, the models lie elsewhere.
+    // A test that runs on another machine than it was built on finds the models elsewhere.
     let models = std::env::var_os("BLURDM_MODELS").map(PathBuf::from);
     let models = models.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("models"));
     let small = models.join("blurdm-small");
@@ -48,16 +48,6 @@ fn restored(deblurrer: &mut Deblurrer, frame: &[u8]) -> Vec<u8> {
     restored
 }
 
-/// Over red, green and blue.
-fn psnr(a: &[u8], b: &[u8]) -> f64 {
-    let squares: f64 = a
-        .chunks_exact(4)
-        .zip(b.chunks_exact(4))
-        .flat_map(|(a, b)| (0..3).map(move |i| f64::from(a[i].abs_diff(b[i])).powi(2)))
-        .sum();
-    10.0 * (255.0 * 255.0 * (a.len() / 4 * 3) as f64 / squares.max(1e-9)).log10()
-}
-
 fn assert_parity(provider: Provider, precisions: &[Precision]) {
     let frame = picture(FRAME.0, FRAME.1, 3);
     for (name, bundle) in bundles() {
@@ -68,7 +58,7 @@ fn assert_parity(provider: Provider, precisions: &[Precision]) {
                 .unwrap_or_else(|error| panic!("{name} in {} on {provider}: {error}", precision.nick()));
             let parity = psnr(&restored(&mut deblurrer, &frame), &expected);
             println!(
-                "{name} in {} on {provider}: {parity:.1} dB from the CPU's",
+                "{name} in {} on {provider}: {parity:.1} dB against the CPU",
                 precision.nick()
             );
             assert!(parity >= PARITY, "{name} in {}: {parity} dB", precision.nick());
@@ -83,17 +73,17 @@ fn cuda_restores_as_the_cpu_does() {
 
 #[test]
 fn tensorrt_restores_as_the_cpu_does_where_it_is_installed() {
-    let lacks = lacking(Provider::TensorRt, the_runtime());
-    if lacks.is_empty() {
+    let missing = missing_libraries(Provider::TensorRt, the_runtime());
+    if missing.is_empty() {
         assert_parity(Provider::TensorRt, &[Precision::Fp16]);
     } else {
-        let lacks: Vec<String> = lacks.iter().map(ToString::to_string).collect();
-        println!("not run: TensorRT lacks {}", lacks.join("; "));
+        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        println!("not run: TensorRT lacks {}", missing.join("; "));
     }
 }
 
 #[test]
-fn left_to_itself_the_element_runs_on_the_gpu() {
+fn by_default_the_element_runs_on_the_gpu() {
     init();
     the_runtime();
     let mut harness = Harness::new("blurdm");
@@ -109,7 +99,7 @@ fn left_to_itself_the_element_runs_on_the_gpu() {
 }
 
 #[test]
-fn a_provider_started_again_restores_the_same() {
+fn a_provider_that_is_started_again_restores_the_same() {
     let (_, bundle) = bundles().remove(0);
     let frame = picture(FRAME.0, FRAME.1, 3);
     let [first, again] = [(); 2].map(|()| {
@@ -137,8 +127,8 @@ fn a_memory_limit_means_tiles_or_an_error_with_the_figures() {
     }
 }
 
-/// The frames that come out of an element on the GPU with so many in flight, and what the log has said meanwhile.
-fn through_the_element(at_once: u32, count: u32) -> Vec<Vec<u8>> {
+/// Returns the frames that come out of an element on the GPU with `in_flight` frames in flight.
+fn through_the_element(in_flight: u32, count: u32) -> Vec<Vec<u8>> {
     init();
     the_runtime();
     let (width, height) = FRAME;
@@ -146,7 +136,7 @@ fn through_the_element(at_once: u32, count: u32) -> Vec<Vec<u8>> {
         .property_from_str("execution-provider", "cuda")
         .property_from_str("precision", "fp16")
         .property("adaptive", false)
-        .property("frames-in-flight", at_once)
+        .property("frames-in-flight", in_flight)
         .build()
         .unwrap();
     let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
@@ -165,7 +155,7 @@ fn through_the_element(at_once: u32, count: u32) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn frames_in_flight_are_those_that_come_one_by_one() {
+fn frames_in_flight_are_restored_as_one_after_the_other_is() {
     let (alone, beside) = (through_the_element(1, 12), through_the_element(2, 12));
     assert_eq!((alone.len(), beside.len()), (12, 12));
     for (number, (alone, beside)) in alone.iter().zip(&beside).enumerate() {
@@ -175,28 +165,28 @@ fn frames_in_flight_are_those_that_come_one_by_one() {
 }
 
 #[test]
-fn graphs_are_captured_and_frames_staged() {
+fn graphs_are_captured_and_frames_are_staged() {
     use std::sync::Mutex;
-    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
     gst::log::add_log_function(|category, level, _, _, _, _, message| {
         if category.name().starts_with("blurdm") && level <= gst::DebugLevel::Info {
-            let mut said = SAID.lock().unwrap();
-            said.extend(message.get().map(|text| text.to_string()));
+            let mut logged = LOGGED.lock().unwrap();
+            logged.extend(message.get().map(|text| text.to_string()));
         }
     });
     gst::log::set_threshold_from_string("blurdm*:4", false);
     assert_eq!(through_the_element(2, 4).len(), 4);
-    let said = SAID.lock().unwrap();
-    let worse: Vec<_> = said
+    let logged = LOGGED.lock().unwrap();
+    let warnings: Vec<_> = logged
         .iter()
         .filter(|line| line.contains("frames cannot be restored") || line.contains("every frame is copied"))
         .collect();
-    assert!(worse.is_empty(), "{worse:#?}");
+    assert!(warnings.is_empty(), "{warnings:#?}");
 }
 
-/// `cudaupload` and `cudadownload` come with GStreamer's "bad" plugins, and `--features cuda-memory` with this one.
+/// `cudaupload` and `cudadownload` are among GStreamer's "bad" plugins, and this crate needs the feature `cuda-memory`.
 #[test]
-fn frames_on_the_gpu_come_out_as_those_on_the_cpu_do() {
+fn frames_in_gpu_memory_are_restored_as_those_in_host_memory_are() {
     init();
     let missing = ["cudaupload", "cudadownload"]
         .into_iter()

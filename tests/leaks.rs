@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Nothing is left behind: no object after the last state change, no memory after thousands of frames.
+//! Nothing leaks: no object after the last state change, no memory after thousands of frames.
 
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -13,17 +13,17 @@ use common::{buffer, bundle::Copy, element, frames, harness, picture, pipeline};
 use gst::prelude::*;
 use gst_video::VideoFormat;
 
-/// Set in the process whose objects GStreamer's own tracer counts: it is read when GStreamer is made ready.
+/// Set in the child process. GStreamer reads the settings of its leaks tracer when it is initialised.
 const TRACED: &str = "BLURDM_TEST_TRACED";
 const CYCLES: usize = 100;
 
 #[test]
-fn a_hundred_cycles_of_null_and_playing_leave_no_object_behind() {
+fn a_hundred_cycles_of_null_and_playing_leak_no_object() {
     if env::var_os(TRACED).is_some() {
         return cycle();
     }
     let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "a_hundred_cycles_of_null_and_playing_leave_no_object_behind"])
+        .args(["--exact", "a_hundred_cycles_of_null_and_playing_leak_no_object"])
         .envs([
             (TRACED, "1"),
             ("GST_TRACERS", "leaks"),
@@ -35,7 +35,7 @@ fn a_hundred_cycles_of_null_and_playing_leave_no_object_behind() {
     let log = String::from_utf8_lossy(&child.stderr);
     assert!(child.status.success(), "{log}");
     assert!(log.contains("leaks"), "the tracer did not run: {log}");
-    // The tracer also tells the format of its records.
+    // The tracer also prints the format of its records.
     let alive: Vec<&str> = log
         .lines()
         .filter(|line| line.contains("object-alive,") && !line.contains("%s"))
@@ -43,7 +43,7 @@ fn a_hundred_cycles_of_null_and_playing_leave_no_object_behind() {
     assert!(alive.is_empty(), "{alive:#?}");
 }
 
-/// A model of three small graphs, so that loading it a hundred times takes seconds.
+/// Uses a model of three small graphs, which is loaded a hundred times in seconds.
 fn cycle() {
     let copy = Copy::shifting(None, 0.5);
     let (pipeline, blurdm) = pipeline(&format!(
@@ -57,11 +57,11 @@ fn cycle() {
         pipeline.set_state(gst::State::Null).unwrap();
     }
     drop((pipeline, blurdm));
-    // SAFETY: nothing of GStreamer is used after this; the tracer tells what is still alive.
+    // SAFETY: nothing of GStreamer is used after this, which makes the tracer print what is still alive.
     unsafe { gst::deinit() };
 }
 
-/// Resident memory of this process, in bytes.
+/// Returns the resident memory of this process, in bytes.
 fn resident() -> usize {
     const PAGE: usize = 4096;
     let statm = fs::read_to_string("/proc/self/statm").unwrap();
@@ -69,7 +69,7 @@ fn resident() -> usize {
 }
 
 #[test]
-fn ten_thousand_frames_leave_no_memory_behind() {
+fn ten_thousand_frames_leak_no_memory() {
     const MEGABYTE: usize = 1 << 20;
     let (width, height) = (32, 32);
     let element = element();

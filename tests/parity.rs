@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The three graphs against what the network computed in PyTorch, in `models/blurdm-nano/reference`.
+//! The three graphs against the results of the network in PyTorch, in `models/blurdm-nano/reference`.
 
-// A test may panic: that is how it fails.
+// A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -36,11 +36,11 @@ fn png(name: &str) -> (FrameSize, Vec<u8>) {
 struct Latents {
     name: String,
     z_blur: Vec<f32>,
-    /// The prior in 1, 2, ... steps.
+    /// The priors of 1, 2, ... steps.
     priors: Vec<Vec<f32>>,
 }
 
-/// The references, of which there are several sizes, an odd one among them.
+/// Reads the references, which have several sizes, an odd one among them.
 fn latents() -> Vec<Latents> {
     let text = fs::read_to_string(reference("latents.json")).unwrap();
     let all: BTreeMap<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
@@ -57,7 +57,7 @@ fn latents() -> Vec<Latents> {
     found
 }
 
-/// The distance between two vectors as a share of the length of the second.
+/// Returns the distance between two vectors, relative to the norm of the second.
 fn relative_error(found: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
@@ -91,7 +91,8 @@ fn frames_are_restored_on_the_cpu_as_in_pytorch() {
 
 #[test]
 fn frames_are_restored_on_every_other_provider_as_in_pytorch() {
-    // TensorRT runs in half precision, which is another bound. What is not there is tested by name in engine.rs.
+    // TensorRT computes in half precision, which has another bound. engine.rs tests the errors of providers that are
+    // not installed.
     for provider in [Provider::OpenVino, Provider::Cuda] {
         if has_library(provider) {
             assert_restores_as_pytorch(provider);
@@ -100,7 +101,7 @@ fn frames_are_restored_on_every_other_provider_as_in_pytorch() {
 }
 
 #[test]
-fn the_prior_in_every_number_of_steps_is_that_of_pytorch() {
+fn the_prior_of_every_number_of_steps_is_that_of_pytorch() {
     for Latents { name, priors, .. } in latents() {
         let (size, frame) = png(&format!("frame_{name}.png"));
         let mut deblurrer = deblurrer(Provider::Cpu, size);
@@ -134,7 +135,7 @@ fn the_latent_of_the_blurred_frame_is_that_of_pytorch() {
 }
 
 #[test]
-fn the_residual_graph_leads_from_the_latent_to_the_prior_of_pytorch() {
+fn one_step_with_the_residual_graph_gives_the_prior_of_pytorch() {
     let runtime = the_runtime();
     let bundle = Bundle::builtin().unwrap();
     let graph = nano().join(&bundle.manifest().prior.residuals);

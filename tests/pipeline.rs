@@ -24,12 +24,12 @@ fn restored(frame: &[u8], width: usize, height: usize) -> Vec<u8> {
     common::restored(frame, width, height, 0)
 }
 
-/// The timestamps of the buffers that arrive at a sink.
+/// Receives the timestamps of the buffers that arrive at a sink.
 fn arrivals(pipeline: &gst::Pipeline, sink: &str) -> mpsc::Receiver<Option<gst::ClockTime>> {
     let (sender, receiver) = mpsc::channel();
     let pad = pipeline.by_name(sink).unwrap().static_pad("sink").unwrap();
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        // The test may have seen enough.
+        // The test may have ended.
         sender.send(info.buffer().unwrap().pts()).ok();
         gst::PadProbeReturn::Ok
     });
@@ -47,7 +47,7 @@ fn stop(pipeline: &gst::Pipeline) {
     pipeline.set_state(gst::State::Null).unwrap();
 }
 
-/// A source that the test feeds, with caps of RGBx.
+/// Returns the source, which the test feeds, with caps of RGBx.
 fn source(pipeline: &gst::Pipeline, width: u32, height: u32) -> gst_app::AppSrc {
     let source = pipeline.by_name("s").unwrap().downcast::<gst_app::AppSrc>().unwrap();
     source.set_format(gst::Format::Time);
@@ -121,7 +121,7 @@ fn frames_go_on_after_a_flushing_seek() {
     for hours in [2, 1, 3] {
         let target = gst::ClockTime::from_seconds(hours * 3600);
         pipeline.seek_simple(gst::SeekFlags::FLUSH, target).unwrap();
-        // Frames from before the seek may still lie in the channel.
+        // Frames from before the seek may still be in the channel.
         let arrived = (0..1_000_000)
             .map(|_| next(&arrivals))
             .find(|time| time.seconds() / 3600 == hours);
@@ -278,7 +278,7 @@ fn a_format_of_another_kind_is_offered_through_videoconvert() {
 }
 
 #[test]
-fn nothing_of_a_pipeline_is_left_when_it_is_dropped() {
+fn a_pipeline_that_is_dropped_leaves_nothing_behind() {
     let (pipeline, blurdm) = pipeline(&format!(
         "videotestsrc num-buffers=2 ! {SIZE} ! {BLURDM} name=b ! fakesink"
     ));

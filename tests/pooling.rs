@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The memory that frames lie in: what the element offers to the one before it, and what it takes from the one after it.
+//! The memory of frames: the pool that the element proposes upstream, and the one that it takes from downstream.
 
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -17,11 +17,11 @@ const W: usize = 50;
 const H: usize = 34;
 const ALIGNMENT: usize = 64;
 
-/// The element between two pads of the test, of which the second answers allocation queries with `pool`.
+/// The element between two pads of the test. The second pad answers ALLOCATION queries with a pool.
 struct Rig {
     element: gst::Element,
     before: gst::Pad,
-    /// Held, since the element has no reference to it.
+    /// The element has no reference to it.
     _after: gst::Pad,
     bus: gst::Bus,
     out: Arc<Mutex<Vec<gst::Buffer>>>,
@@ -31,10 +31,10 @@ impl Rig {
     fn new(format: VideoFormat, pool: Option<gst::BufferPool>) -> Self {
         let (element, bus, out) = (element(), gst::Bus::new(), Arc::<Mutex<Vec<_>>>::default());
         element.set_bus(Some(&bus));
-        let (before, kept) = (gst::Pad::new(gst::PadDirection::Src), out.clone());
+        let (before, received) = (gst::Pad::new(gst::PadDirection::Src), out.clone());
         let after = gst::Pad::builder(gst::PadDirection::Sink)
             .chain_function(move |_, _, buffer| {
-                kept.lock().unwrap().push(buffer);
+                received.lock().unwrap().push(buffer);
                 Ok(gst::FlowSuccess::Ok)
             })
             .query_function(move |pad, parent, query| match query.view_mut() {
@@ -66,14 +66,14 @@ impl Rig {
         }
     }
 
-    /// What comes of a frame.
+    /// Returns what comes out for a frame.
     fn push(&self, frame: gst::Buffer) -> Result<gst::Buffer, gst::FlowError> {
         self.before.push(frame)?;
         Ok(self.out.lock().unwrap().pop().unwrap())
     }
 
-    /// The pool that the element offers.
-    fn offered(&self, format: VideoFormat) -> gst::BufferPool {
+    /// Returns the pool that the element proposes, configured.
+    fn proposed(&self, format: VideoFormat) -> gst::BufferPool {
         let caps = caps(format, W as u32, H as u32);
         let mut query = gst::query::Allocation::new(Some(&caps), true);
         assert!(self.before.peer_query(&mut query));
@@ -106,14 +106,14 @@ fn is_aligned(buffer: &gst::BufferRef) -> bool {
 }
 
 #[test]
-fn upstream_is_offered_frames_that_are_tensors_as_they_lie() {
+fn frames_of_the_proposed_pool_are_aligned_and_have_no_padding() {
     for format in [
         VideoFormat::Rgbx,
         VideoFormat::Rgb,
         VideoFormat::Nv12,
         VideoFormat::I42010le,
     ] {
-        let pool = Rig::new(format, None).offered(format);
+        let pool = Rig::new(format, None).proposed(format);
         pool.set_active(true).unwrap();
         let frames: Vec<_> = (0..3).map(|_| pool.acquire_buffer(None).unwrap()).collect();
         for frame in &frames {
@@ -133,7 +133,7 @@ fn upstream_is_offered_frames_that_are_tensors_as_they_lie() {
 }
 
 #[test]
-fn frames_go_out_in_memory_that_is_used_again() {
+fn the_memory_of_output_frames_is_used_again() {
     let rig = Rig::new(VideoFormat::Rgbx, None);
     let mut places = std::collections::BTreeSet::new();
     for seed in 0..6 {
@@ -145,7 +145,7 @@ fn frames_go_out_in_memory_that_is_used_again() {
 }
 
 #[test]
-fn the_pool_of_downstream_is_used_however_its_rows_lie() {
+fn the_pool_of_downstream_is_used_whatever_its_strides_are() {
     let frame = picture(W, H, 1);
     common::init();
     let caps = caps(VideoFormat::Rgbx, W as u32, H as u32);
@@ -156,11 +156,11 @@ fn the_pool_of_downstream_is_used_however_its_rows_lie() {
     config.add_option(gst_video::BUFFER_POOL_OPTION_VIDEO_ALIGNMENT);
     config.set_video_alignment(&gst_video::VideoAlignment::new(3, 5, 7, 9, &[0; 4]));
     pool.set_config(config).unwrap();
-    // One that is at work already keeps its configuration.
+    // An active pool keeps its configuration.
     pool.set_active(true).unwrap();
     let rig = Rig::new(VideoFormat::Rgbx, Some(pool.upcast()));
     let out = rig.push(buffer(&frame, VideoFormat::Rgbx, W, H)).unwrap();
-    // As no other pool has them.
+    // No other pool has this stride.
     let stride = out.meta::<VideoMeta>().unwrap().stride()[0] as usize;
     assert_eq!(stride, (W + 7 + 9) * 4);
     let wanted = restored(&frame, W, H, 0);
@@ -168,7 +168,7 @@ fn the_pool_of_downstream_is_used_however_its_rows_lie() {
 }
 
 #[test]
-fn a_pool_that_refuses_these_frames_is_passed_over() {
+fn a_pool_that_refuses_these_frames_is_not_used() {
     let frame = picture(W, H, 1);
     let rig = Rig::new(VideoFormat::Rgbx, Some(pool::<Refusing>()));
     let out = rig.push(buffer(&frame, VideoFormat::Rgbx, W, H)).unwrap();
@@ -186,7 +186,7 @@ fn a_pool_that_has_no_memory_is_one_error_and_no_frame() {
     assert!(rig.out.lock().unwrap().is_empty());
 }
 
-/// Pools that cannot be had.
+/// Pools that cannot be used.
 mod pools {
     use super::*;
 

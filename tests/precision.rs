@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Cheaper numbers: taken where they help and lose little, never silently in place of what was asked for.
+//! Lower precisions: selected where they are faster and lose little, and never silently instead of the one that was
+//! asked for.
 
-// A test may panic: that is how it fails.
+// A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
-use common::{bundle::Copy, errors_of, has_library, options, picture, size, the_runtime};
+use common::{bundle::Copy, compare::psnr, errors_of, has_library, options, picture, size, the_runtime};
 use gst::prelude::*;
 use gstblurdm::engine::{Bundle, Deblurrer, Error, Options, Precision, Provider, Search};
 
 const W: usize = 320;
 const H: usize = 180;
 
-fn loaded(bundle: &Bundle, provider: Provider, precision: Option<Precision>) -> Result<Deblurrer, Error> {
+fn load(bundle: &Bundle, provider: Provider, precision: Option<Precision>) -> Result<Deblurrer, Error> {
     the_runtime();
     let options = Options {
         precision,
@@ -36,27 +37,18 @@ fn restored(deblurrer: &mut Deblurrer) -> Vec<u8> {
     restored
 }
 
-/// PSNR of the colours, in dB; infinite for equal ones.
-fn psnr(a: &[u8], b: &[u8]) -> f64 {
-    let colours = a.iter().zip(b).enumerate().filter(|(at, _)| at % 4 != 3);
-    let (sum, count) = colours.fold((0.0, 0.0), |(sum, count), (_, (&a, &b))| {
-        (sum + f64::from(a.abs_diff(b)).powi(2), count + 1.0)
-    });
-    10.0 * (255.0 * 255.0 * count / sum).log10()
-}
-
 #[test]
 fn int8_restores_nearly_what_fp32_restores() {
     let bundle = Bundle::builtin().unwrap();
     for provider in providers() {
-        let mut exact = loaded(&bundle, provider, Some(Precision::Fp32)).unwrap();
-        let mut cheap = loaded(&bundle, provider, Some(Precision::Int8)).unwrap();
+        let mut exact = load(&bundle, provider, Some(Precision::Fp32)).unwrap();
+        let mut cheap = load(&bundle, provider, Some(Precision::Int8)).unwrap();
         assert_eq!(
             (exact.precision(), cheap.precision()),
             (Precision::Fp32, Precision::Int8)
         );
         let (exact, cheap) = (restored(&mut exact), restored(&mut cheap));
-        assert_ne!(exact, cheap, "{provider}: that was no int8");
+        assert_ne!(exact, cheap, "{provider}: it did not compute in int8");
         assert!(psnr(&exact, &cheap) > 40.0, "{provider}: {}", psnr(&exact, &cheap));
         let fourth = |frame: &[u8]| frame.iter().skip(3).step_by(4).copied().collect::<Vec<u8>>();
         assert_eq!(fourth(&cheap), fourth(&picture(W, H, 3)));
@@ -64,10 +56,10 @@ fn int8_restores_nearly_what_fp32_restores() {
 }
 
 #[test]
-fn bf16_is_computed_by_openvino_where_the_cpu_can_and_is_an_error_elsewhere() {
+fn bf16_runs_on_openvino_where_the_cpu_supports_it_and_is_an_error_elsewhere() {
     let bundle = Bundle::builtin().unwrap();
     let refused = |provider| {
-        loaded(&bundle, provider, Some(Precision::Bf16))
+        load(&bundle, provider, Some(Precision::Bf16))
             .err()
             .unwrap()
             .to_string()
@@ -84,11 +76,11 @@ fn bf16_is_computed_by_openvino_where_the_cpu_can_and_is_an_error_elsewhere() {
         .unwrap()
         .contains("avx512_bf16")
     {
-        let mut cheap = loaded(&bundle, Provider::OpenVino, Some(Precision::Bf16)).unwrap();
+        let mut cheap = load(&bundle, Provider::OpenVino, Some(Precision::Bf16)).unwrap();
         assert_eq!(cheap.precision(), Precision::Bf16);
-        let exact = restored(&mut loaded(&bundle, Provider::OpenVino, Some(Precision::Fp32)).unwrap());
+        let exact = restored(&mut load(&bundle, Provider::OpenVino, Some(Precision::Fp32)).unwrap());
         let cheap = restored(&mut cheap);
-        assert_ne!(exact, cheap, "that was no bf16");
+        assert_ne!(exact, cheap, "it did not compute in bf16");
         assert!(psnr(&exact, &cheap) > 45.0, "{}", psnr(&exact, &cheap));
     } else {
         let message = refused(Provider::OpenVino);
@@ -101,10 +93,7 @@ fn a_variant_that_the_model_does_not_have_is_an_error_that_names_those_it_has() 
     let copy = Copy::shifting(None, 0.5);
     let bundle = Bundle::open(copy.path()).unwrap();
     for precision in [Precision::Fp16, Precision::Int8] {
-        let message = loaded(&bundle, Provider::Cpu, Some(precision))
-            .err()
-            .unwrap()
-            .to_string();
+        let message = load(&bundle, Provider::Cpu, Some(precision)).err().unwrap().to_string();
         assert!(
             message.contains(precision.nick()) && message.contains("fp32 only"),
             "{message}"
@@ -127,7 +116,7 @@ fn a_variant_that_the_model_does_not_have_is_an_error_that_names_those_it_has() 
 }
 
 #[test]
-fn auto_takes_nothing_that_loses_too_much_or_that_nobody_measured() {
+fn auto_selects_no_precision_that_loses_too_much_or_was_not_measured() {
     for provider in providers() {
         for losses in ["", "int8 = 0.1\nbf16 = 0.3", "int8 = 2.0\nbf16 = 2.0"] {
             let copy = Copy::with_variants();
@@ -140,7 +129,7 @@ fn auto_takes_nothing_that_loses_too_much_or_that_nobody_measured() {
             }
             let bundle = Bundle::open(copy.path()).unwrap();
             assert_eq!(
-                loaded(&bundle, provider, None).unwrap().precision(),
+                load(&bundle, provider, None).unwrap().precision(),
                 Precision::Fp32,
                 "{provider}, {losses}"
             );
@@ -149,22 +138,25 @@ fn auto_takes_nothing_that_loses_too_much_or_that_nobody_measured() {
 }
 
 #[test]
-fn a_variant_that_is_not_what_its_manifest_promises_is_refused_and_auto_goes_on_with_the_exact_one() {
-    let load = |gain, precision| {
+fn a_variant_that_is_not_what_its_manifest_promises_is_refused_and_auto_uses_the_exact_one() {
+    let with_gain = |gain, precision| {
         let copy = Copy::shifting_with_int8(gain);
-        loaded(&Bundle::open(copy.path()).unwrap(), Provider::Cpu, precision)
+        load(&Bundle::open(copy.path()).unwrap(), Provider::Cpu, precision)
     };
-    assert_eq!(load(0.5, Some(Precision::Int8)).unwrap().precision(), Precision::Int8);
-    let message = load(2.0, Some(Precision::Int8)).err().unwrap().to_string();
+    assert_eq!(
+        with_gain(0.5, Some(Precision::Int8)).unwrap().precision(),
+        Precision::Int8
+    );
+    let message = with_gain(2.0, Some(Precision::Int8)).err().unwrap().to_string();
     assert!(
         message.contains("int8") && message.contains("not what its manifest promises"),
         "{message}"
     );
-    assert_eq!(load(2.0, None).unwrap().precision(), Precision::Fp32);
+    assert_eq!(with_gain(2.0, None).unwrap().precision(), Precision::Fp32);
 }
 
 #[test]
-fn auto_takes_the_cheap_numbers_of_the_built_in_model_where_this_machine_has_units_for_them() {
+fn auto_selects_the_lower_precision_of_the_built_in_model_that_this_machine_computes_fast() {
     let bundle = Bundle::builtin().unwrap();
     let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap();
     let has = |names: &[&str]| {
@@ -180,7 +172,7 @@ fn auto_takes_the_cheap_numbers_of_the_built_in_model_where_this_machine_has_uni
             _ => Precision::Fp32,
         };
         assert_eq!(
-            loaded(&bundle, provider, None).unwrap().precision(),
+            load(&bundle, provider, None).unwrap().precision(),
             expected,
             "{provider}"
         );
@@ -188,7 +180,7 @@ fn auto_takes_the_cheap_numbers_of_the_built_in_model_where_this_machine_has_uni
 }
 
 #[test]
-fn a_manifest_with_precisions_that_do_not_exist_is_refused_by_their_names() {
+fn a_manifest_with_unknown_precisions_is_an_error_that_names_them() {
     let spoiled = |old: &str, new: &str| {
         let copy = Copy::with_variants();
         copy.replace(old, new);
@@ -206,15 +198,18 @@ fn a_manifest_with_precisions_that_do_not_exist_is_refused_by_their_names() {
 }
 
 #[test]
-fn the_element_says_in_what_numbers_it_computes() {
+fn the_element_posts_the_precision_that_it_computes_in() {
     common::init();
     let element = common::element();
     element.set_property_from_str("precision", "int8");
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
     element.set_state(gst::State::Paused).unwrap();
-    let told = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Element]))
-        .find_map(|message| message.structure().map(|said| said.get::<String>("precision").unwrap()));
-    assert_eq!(told.as_deref(), Some("int8"));
+    let posted = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Element])).find_map(|message| {
+        message
+            .structure()
+            .map(|structure| structure.get::<String>("precision").unwrap())
+    });
+    assert_eq!(posted.as_deref(), Some("int8"));
     element.set_state(gst::State::Null).unwrap();
 }

@@ -29,7 +29,7 @@ fn strength_0_is_the_same_buffer() {
         let out = harness.push_and_pull(input).unwrap();
         assert_eq!(out.as_ptr(), address);
     }
-    // And on to work from there.
+    // From there back to work.
     element.set_property("strength", 1.0);
     let frame = picture(W, H, 1);
     assert_eq!(through(&mut harness, &frame, W, H), restored(&frame, W, H, 0));
@@ -48,7 +48,7 @@ fn strength_blends_between_the_input_and_the_restored_frame() {
     }
 }
 
-/// Asserts that columns left of `line` are the input's, and from two pixels (the line itself) on the restored ones.
+/// Asserts that the columns left of `line` are those of the input, and those right of its two white columns those of the restored frame.
 fn assert_split(out: &[u8], frame: &[u8], restored: &[u8], line: usize) {
     for (at, pixel) in out.chunks(4).enumerate() {
         let (x, bytes) = (at % W, at * 4..at * 4 + 4);
@@ -144,7 +144,7 @@ fn stats_count_frames_and_time_the_stages() {
 }
 
 #[test]
-fn what_really_runs_is_told_by_property_and_message() {
+fn the_provider_in_use_is_in_a_property_and_a_message() {
     let element = element();
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
@@ -153,15 +153,15 @@ fn what_really_runs_is_told_by_property_and_message() {
     let _harness = harness(&element, W, H);
     let active = element.property::<String>("active-provider");
     let message = bus.pop_filtered(&[gst::MessageType::Element]).unwrap();
-    let told = message.structure().unwrap();
+    let structure = message.structure().unwrap();
     assert_eq!(
-        (told.name().as_str(), told.get::<String>("provider").unwrap()),
+        (structure.name().as_str(), structure.get::<String>("provider").unwrap()),
         ("blurdm-provider", active.clone())
     );
     let refused = Provider::BEST_FIRST.iter().take_while(|p| p.nick() != active);
     for provider in refused {
         assert!(
-            !told
+            !structure
                 .get::<String>(format!("refused-{provider}").as_str())
                 .unwrap()
                 .is_empty()
@@ -170,7 +170,7 @@ fn what_really_runs_is_told_by_property_and_message() {
 }
 
 #[test]
-fn the_provider_that_was_named_is_the_active_one_until_the_element_stops() {
+fn the_requested_provider_is_active_until_the_element_stops() {
     let element = element();
     let harness = harness(&element, W, H);
     assert_eq!(element.property::<String>("active-provider"), "cpu");
@@ -180,7 +180,7 @@ fn the_provider_that_was_named_is_the_active_one_until_the_element_stops() {
 }
 
 #[test]
-fn a_reduction_is_kept_to_whether_the_element_adapts_or_not() {
+fn a_reduction_applies_whether_the_element_adapts_or_not() {
     let frame = picture(W, H, 4);
     let options = Options {
         reduction: 2,
@@ -207,7 +207,7 @@ fn a_reduction_is_kept_to_whether_the_element_adapts_or_not() {
 fn the_defaults_are_those_of_the_property_table() {
     init();
     let element = gst::ElementFactory::make("blurdm").build().unwrap();
-    // name, default, changes while playing
+    // The name, the default, whether it may change while playing.
     let table = [
         ("model", "", false),
         ("library-path", "", false),
@@ -266,7 +266,7 @@ fn the_defaults_are_those_of_the_property_table() {
     }
 }
 
-/// How often the element has said that it loads a model.
+/// Returns how often the element has posted that it loads a model.
 fn loads(bus: &gst::Bus) -> usize {
     std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Progress]))
         .filter(|message| match message.view() {
@@ -277,12 +277,12 @@ fn loads(bus: &gst::Bus) -> usize {
 }
 
 #[test]
-fn a_model_is_loaded_once_for_all_starts_that_ask_for_the_same_and_given_up_in_null() {
+fn a_model_is_loaded_once_for_all_starts_with_the_same_properties_and_unloaded_in_null() {
     let element = element();
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
     let mut harness = harness(&element, W, H);
-    // Once to try the model out and once for the size; then only for another size.
+    // Once on a trial frame and once for the size; then only for another size.
     for (size, expected) in [((W, H), 2), ((W, H), 0), ((W / 2, H), 1), ((W / 2, H), 0), ((W, H), 1)] {
         let (width, height) = size;
         element.set_state(gst::State::Playing).unwrap();
@@ -304,9 +304,9 @@ fn a_model_is_loaded_once_for_all_starts_that_ask_for_the_same_and_given_up_in_n
     element.set_state(gst::State::Ready).unwrap();
     element.set_property("threads", 1u32);
     element.set_state(gst::State::Paused).unwrap();
-    assert_eq!(loads(&bus), 1, "something else was asked for");
+    assert_eq!(loads(&bus), 1, "a property has changed");
     element.set_state(gst::State::Null).unwrap();
     element.set_state(gst::State::Paused).unwrap();
-    assert_eq!(loads(&bus), 1, "nothing is kept in NULL");
+    assert_eq!(loads(&bus), 1, "the model is unloaded in NULL");
     element.set_state(gst::State::Null).unwrap();
 }

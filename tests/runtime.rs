@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which ONNX Runtime is loaded, and what is said where: matters of a whole process.
+//! Which ONNX Runtime a process loads, and where messages are written.
 
-// A test may panic: that is how it fails.
+// A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -28,7 +28,7 @@ use common::{
 use gst::prelude::*;
 use gstblurdm::engine::{Bundle, Deblurrer, Provider, Search};
 
-/// A shared library from C source.
+/// Compiles a shared library from C source.
 fn compile(folder: &Path, source: &str) -> PathBuf {
     let (file, library) = (folder.join("stub.c"), folder.join("libonnxruntime.so"));
     fs::write(&file, source).unwrap();
@@ -42,8 +42,8 @@ fn compile(folder: &Path, source: &str) -> PathBuf {
 }
 
 #[test]
-fn the_oldest_runtime_at_hand_restores_as_well() {
-    // `make test` fetches it; without it there is nothing to run.
+fn the_oldest_supported_runtime_restores_too() {
+    // `make test` fetches it. Without it this test cannot run.
     let Some(oldest) = std::env::var_os("BLURDM_OLDEST_RUNTIME") else {
         assert!(
             std::env::var_os("CI").is_none(),
@@ -53,7 +53,7 @@ fn the_oldest_runtime_at_hand_restores_as_well() {
         return;
     };
     let oldest = PathBuf::from(oldest);
-    let name = "the_oldest_runtime_at_hand_restores_as_well";
+    let name = "the_oldest_supported_runtime_restores_too";
     in_own_process(name, &[("ORT_DYLIB_PATH", Some(&oldest))], || {
         let (pipeline, blurdm) = pipeline(
             "videotestsrc num-buffers=2 ! video/x-raw,format=RGBx,width=64,height=48 \
@@ -84,15 +84,15 @@ fn assert_runtime_error(library: &str, parts: &[&str]) {
 }
 
 #[test]
-fn a_runtime_that_is_not_there_is_named() {
-    in_own_process("a_runtime_that_is_not_there_is_named", &[], || {
+fn a_runtime_that_does_not_exist_is_an_error_that_names_it() {
+    in_own_process("a_runtime_that_does_not_exist_is_an_error_that_names_it", &[], || {
         assert_runtime_error("/nonexistent/libonnxruntime.so", &[]);
     });
 }
 
 #[test]
-fn a_runtime_that_is_too_old_is_named_with_its_version_and_the_one_that_is_needed() {
-    let name = "a_runtime_that_is_too_old_is_named_with_its_version_and_the_one_that_is_needed";
+fn a_runtime_that_is_too_old_is_an_error_with_its_version_and_the_required_one() {
+    let name = "a_runtime_that_is_too_old_is_an_error_with_its_version_and_the_required_one";
     in_own_process(name, &[], || {
         let folder = tempfile::tempdir().unwrap();
         let library = compile(folder.path(), OLD);
@@ -101,8 +101,8 @@ fn a_runtime_that_is_too_old_is_named_with_its_version_and_the_one_that_is_neede
 }
 
 #[test]
-fn a_foreign_library_is_named_and_refused() {
-    in_own_process("a_foreign_library_is_named_and_refused", &[], || {
+fn a_library_that_is_not_a_runtime_is_an_error_that_names_it() {
+    in_own_process("a_library_that_is_not_a_runtime_is_an_error_that_names_it", &[], || {
         let folder = tempfile::tempdir().unwrap();
         let library = compile(folder.path(), "int other(void) { return 1; }");
         assert_runtime_error(library.to_str().unwrap(), &["not an ONNX Runtime"]);
@@ -110,63 +110,71 @@ fn a_foreign_library_is_named_and_refused() {
 }
 
 #[test]
-fn a_text_in_place_of_the_runtime_is_named_and_refused() {
-    in_own_process("a_text_in_place_of_the_runtime_is_named_and_refused", &[], || {
-        let folder = tempfile::tempdir().unwrap();
-        let library = folder.path().join("libonnxruntime.so");
-        fs::write(&library, "a text").unwrap();
-        assert_runtime_error(library.to_str().unwrap(), &["not an ONNX Runtime"]);
-    });
+fn a_text_file_instead_of_the_runtime_is_an_error_that_names_it() {
+    in_own_process(
+        "a_text_file_instead_of_the_runtime_is_an_error_that_names_it",
+        &[],
+        || {
+            let folder = tempfile::tempdir().unwrap();
+            let library = folder.path().join("libonnxruntime.so");
+            fs::write(&library, "a text").unwrap();
+            assert_runtime_error(library.to_str().unwrap(), &["not an ONNX Runtime"]);
+        },
+    );
 }
 
 #[test]
-fn a_folder_without_a_runtime_is_named() {
-    in_own_process("a_folder_without_a_runtime_is_named", &[], || {
+fn a_folder_without_a_runtime_is_an_error_that_names_it() {
+    in_own_process("a_folder_without_a_runtime_is_an_error_that_names_it", &[], || {
         let folder = tempfile::tempdir().unwrap();
         assert_runtime_error(folder.path().to_str().unwrap(), &["holds no libonnxruntime.so"]);
     });
 }
 
 #[test]
-fn library_path_goes_before_a_wrong_ort_dylib_path() {
-    // Only the parent may load the runtime to ask where it lies.
+fn library_path_takes_precedence_over_a_wrong_ort_dylib_path() {
+    // Only the parent may load the runtime to find out its path.
     let real = std::env::var_os("BLURDM_REAL").map_or_else(|| the_runtime().path().to_owned(), PathBuf::from);
     let environment = [
         ("ORT_DYLIB_PATH", Some(Path::new("/nonexistent/ort.so"))),
         ("BLURDM_REAL", Some(real.as_path())),
     ];
-    in_own_process("library_path_goes_before_a_wrong_ort_dylib_path", &environment, || {
-        let real = std::env::var("BLURDM_REAL").unwrap();
-        let (pipeline, blurdm) = pipeline(
-            "videotestsrc num-buffers=1 ! video/x-raw,format=RGBx,width=32,height=32 \
+    in_own_process(
+        "library_path_takes_precedence_over_a_wrong_ort_dylib_path",
+        &environment,
+        || {
+            let real = std::env::var("BLURDM_REAL").unwrap();
+            let (pipeline, blurdm) = pipeline(
+                "videotestsrc num-buffers=1 ! video/x-raw,format=RGBx,width=32,height=32 \
              ! blurdm name=b execution-provider=cpu ! fakesink",
-        );
-        assert!(pipeline.set_state(gst::State::Playing).is_err());
-        let errors = errors_of(&pipeline.bus().unwrap(), &blurdm);
-        assert_eq!(errors.len(), 1, "{errors:?}");
-        assert_names(&errors[0], &["/nonexistent/ort.so"]);
-        pipeline.set_state(gst::State::Null).unwrap();
-        blurdm.set_property("library-path", real);
-        play_to_end(&pipeline);
-        pipeline.set_state(gst::State::Null).unwrap();
-    });
+            );
+            assert!(pipeline.set_state(gst::State::Playing).is_err());
+            let errors = errors_of(&pipeline.bus().unwrap(), &blurdm);
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert_names(&errors[0], &["/nonexistent/ort.so"]);
+            pipeline.set_state(gst::State::Null).unwrap();
+            blurdm.set_property("library-path", real);
+            play_to_end(&pipeline);
+            pipeline.set_state(gst::State::Null).unwrap();
+        },
+    );
 }
 
 #[test]
-fn no_runtime_anywhere_is_told_with_the_places_that_were_looked_at() {
+fn no_runtime_at_all_is_an_error_with_the_folders_that_were_searched() {
     let empty = tempfile::tempdir().unwrap();
     let mut environment: Vec<_> = ["HOME", "XDG_DATA_HOME", "PATH"]
         .map(|key| (key, Some(empty.path())))
         .to_vec();
     environment.extend(["ORT_DYLIB_PATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH"].map(|key| (key, None)));
     in_own_process(
-        "no_runtime_anywhere_is_told_with_the_places_that_were_looked_at",
+        "no_runtime_at_all_is_an_error_with_the_folders_that_were_searched",
         &environment,
         || {
             let home = std::env::var("HOME").unwrap();
             let (pipeline, blurdm) = pipeline("videotestsrc ! blurdm name=b ! fakesink");
             match gstblurdm::engine::runtime(&gstblurdm::engine::Search::default()) {
-                // The system's own cannot be hidden from the search.
+                // A runtime in the system's folders cannot be hidden from the search.
                 Ok(found) => assert!(found.path().starts_with("/usr"), "{}", found.path().display()),
                 Err(_) => {
                     assert!(pipeline.set_state(gst::State::Playing).is_err());
@@ -181,15 +189,16 @@ fn no_runtime_anywhere_is_told_with_the_places_that_were_looked_at() {
     );
 }
 
-/// What gst-launch-1.0 -q has to say about a pipeline with these properties: standard output stays empty.
+/// Runs a pipeline with these properties in gst-launch-1.0 -q, whose standard output must stay empty. Returns whether
+/// it succeeded, and its standard error.
 fn launch_quietly(properties: &[&str]) -> (bool, String) {
     let mut arguments = vec!["-q", "videotestsrc", "num-buffers=2", "!"];
     arguments.extend(["video/x-raw,format=RGBx,width=32,height=32", "!", "blurdm"]);
     arguments.extend(properties);
     arguments.extend(["!", "fakesink"]);
     let output = gst_launch(&arguments);
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.is_empty(), "{properties:?} on standard output: {told}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.is_empty(), "{properties:?} on standard output: {printed}");
     assert!(output.status.code().is_some(), "{properties:?}: {}", output.status);
     (
         output.status.success(),
@@ -198,15 +207,15 @@ fn launch_quietly(properties: &[&str]) -> (bool, String) {
 }
 
 #[test]
-fn nothing_is_written_on_standard_output_when_all_is_well() {
+fn nothing_is_written_to_standard_output_on_success() {
     for properties in [&[][..], &["execution-provider=cpu"][..]] {
-        let (played, told) = launch_quietly(properties);
-        assert!(played, "{told}");
+        let (played, errors) = launch_quietly(properties);
+        assert!(played, "{errors}");
     }
 }
 
 #[test]
-fn nothing_is_written_on_standard_output_when_something_is_wrong() {
+fn nothing_is_written_to_standard_output_on_failure() {
     let (spoiled, foreign) = (Copy::new(), Copy::new());
     spoiled.poison(BACKBONE);
     foreign.vouch(BACKBONE, b"no graph");
@@ -224,26 +233,27 @@ fn nothing_is_written_on_standard_output_when_something_is_wrong() {
         ("steps=999".into(), "999".into()),
     ];
     for (property, part) in cases {
-        let (played, told) = launch_quietly(&[&property]);
-        assert!(!played && told.contains(&part), "{property}: {told}");
+        let (played, errors) = launch_quietly(&[&property]);
+        assert!(!played && errors.contains(&part), "{property}: {errors}");
     }
 }
 
-/// Which cores the threads of this process may run on, one entry for each different answer.
+/// Returns the sets of cores that the threads of this process may run on.
 fn cores_of_threads() -> BTreeSet<String> {
     let threads = fs::read_dir("/proc/self/task").unwrap();
-    let told = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok());
-    told.filter_map(|status| {
-        let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list"))?;
-        Some(line.to_owned())
-    })
-    .collect()
+    let statuses = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok());
+    statuses
+        .filter_map(|status| {
+            let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list"))?;
+            Some(line.to_owned())
+        })
+        .collect()
 }
 
-/// Or else processes that share a machine would meet on its first cores while others have nothing to do.
+/// Otherwise processes that share a machine would compete for its first cores while others are idle.
 #[test]
-fn threads_are_held_to_no_cores_of_their_own() {
-    let name = "threads_are_held_to_no_cores_of_their_own";
+fn threads_are_not_pinned_to_cores() {
+    let name = "threads_are_not_pinned_to_cores";
     in_own_process(name, &[], || {
         the_runtime();
         let before = cores_of_threads();

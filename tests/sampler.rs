@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The sampler against the paper's arithmetic, with residuals that are known exactly.
+//! The sampler against the arithmetic of the paper, with residuals that are known exactly.
 
-// A test may panic: that is how it fails.
+// A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::convert::Infallible;
@@ -40,7 +40,7 @@ fn sampled<E: ResidualEstimator>(
         .map(|prior| prior.to_owned())
 }
 
-/// Values between -0.4 and 0.4 that look like nothing in particular.
+/// Returns values between -0.4 and 0.4 without a pattern.
 fn values(seed: usize) -> Array1<f64> {
     Array1::from_iter((0..D).map(|i| 0.4 * ((i * 7 + seed * 13 + 1) as f64).sin()))
 }
@@ -56,7 +56,7 @@ fn assert_close(found: &Array1<f32>, expected: &Array1<f64>, what: &str) {
     }
 }
 
-/// A process whose every residual is known: e[t] leads from t - 1 to t, eps stays.
+/// A process whose residuals are known: e[t] leads from t - 1 to t, and eps is constant.
 struct Truth {
     residuals: Vec<Array1<f64>>,
     noise: Array1<f64>,
@@ -99,7 +99,7 @@ impl ResidualEstimator for Truth {
     }
 }
 
-/// Answers with a closure of (z_t, t).
+/// Estimates residuals with a closure of (z_t, t).
 struct Answer<F>(F);
 
 impl<F: FnMut(ArrayView1<'_, f32>, usize) -> (Array1<f32>, Array1<f32>)> ResidualEstimator for Answer<F> {
@@ -143,7 +143,7 @@ fn the_built_in_model_has_a_schedule_of_this_form() {
 }
 
 #[test]
-fn with_true_residuals_every_number_of_steps_arrives_at_the_sharp_prior() {
+fn with_true_residuals_every_number_of_steps_gives_the_sharp_prior() {
     for steps in 1..=T {
         let mut truth = Truth::new(values);
         let sharp = values(30);
@@ -164,7 +164,7 @@ fn with_constant_residuals_one_jump_equals_five_steps() {
     });
     let one = found[0].mapv(f64::from);
     assert_close(&found[1], &one, "five steps");
-    // Were the residuals ignored, they would agree as well.
+    // Both would agree too if the residuals were ignored.
     found[0].zip_mut_with(&z_blur, |z, b| *z -= b);
     assert!(found[0].iter().any(|v| v.abs() > 0.1));
 }
@@ -205,7 +205,7 @@ fn all_steps_are_the_stepwise_formula_of_the_paper() {
 }
 
 #[test]
-fn the_last_step_takes_no_noise_away() {
+fn the_last_step_removes_no_noise() {
     let z_blur = narrow(&values(1));
     let run = |noise_at_one: f32, noise_before: f32| {
         let mut answer = Answer(|_: ArrayView1<'_, f32>, t| {
@@ -220,7 +220,7 @@ fn the_last_step_takes_no_noise_away() {
 }
 
 #[test]
-fn no_noise_is_noise_of_zeros() {
+fn no_noise_means_zeros() {
     let z_blur = narrow(&values(1));
     let zeros = Array1::zeros(D);
     let ones = Array1::ones(D);
@@ -248,7 +248,7 @@ fn a_sampler_can_be_used_again_and_gives_the_same() {
 }
 
 #[test]
-fn a_warm_start_from_the_true_prior_arrives_at_it_in_one_jump_less() {
+fn a_warm_start_from_the_true_prior_gives_it_in_one_jump_less() {
     let sharp = values(1);
     for steps in 2..=T {
         let mut truth = Truth::new(|_| values(2));
@@ -265,7 +265,7 @@ fn a_warm_start_from_the_true_prior_arrives_at_it_in_one_jump_less() {
 }
 
 #[test]
-fn a_warm_start_with_one_step_is_no_warm_start() {
+fn a_warm_start_with_one_step_is_an_ordinary_run() {
     let z_blur = narrow(&values(1));
     let warm = sampler()
         .run_warm(z_blur.view(), narrow(&values(9)).view(), 1, &mut Truth::new(values))
@@ -275,7 +275,7 @@ fn a_warm_start_with_one_step_is_no_warm_start() {
 }
 
 #[test]
-fn a_warm_start_from_what_is_no_prior_is_refused() {
+fn a_warm_start_from_an_invalid_prior_is_refused() {
     let z_blur = narrow(&values(1));
     let warm = |last: Array1<f32>| {
         let mut sampler = sampler();
@@ -303,14 +303,14 @@ fn the_times_of_a_sampler_are_spread_evenly() {
 }
 
 #[test]
-fn the_estimator_is_asked_for_the_jumps_between_these_times() {
+fn the_estimator_is_called_for_the_jumps_between_these_times() {
     let mut truth = Truth::new(values);
     sampled(narrow(&values(1)).view(), None, 4, &mut truth).unwrap();
     assert_eq!(truth.jumps, [(5, 4), (4, 3), (3, 1), (1, 0)]);
 }
 
 #[test]
-fn steps_outside_of_one_to_t_are_refused() {
+fn steps_outside_one_to_t_are_refused() {
     for wrong in [0, T + 1] {
         let mut truth = Truth::new(values);
         let error = sampled(narrow(&values(1)).view(), None, wrong, &mut truth).unwrap_err();
@@ -343,7 +343,7 @@ fn noise_of_another_length_is_refused() {
 }
 
 #[test]
-fn numbers_that_are_not_finite_are_refused_by_name() {
+fn values_that_are_not_finite_are_errors_that_name_them() {
     let spoiled = |value: f32| {
         let mut vector: Array1<f32> = Array1::zeros(D);
         vector[D - 1] = value;
@@ -383,7 +383,7 @@ fn a_prior_that_overflows_is_refused() {
 }
 
 #[test]
-fn an_error_of_the_estimator_comes_out_as_it_is() {
+fn an_error_of_the_estimator_is_returned_unchanged() {
     struct Broken;
     impl ResidualEstimator for Broken {
         type Error = &'static str;
@@ -407,7 +407,7 @@ fn an_error_of_the_estimator_comes_out_as_it_is() {
 }
 
 #[test]
-fn nonsense_schedules_are_refused_with_the_place() {
+fn invalid_schedules_are_errors_with_the_index() {
     type Case<'a> = (&'a [f64], &'a [f64], Option<usize>, &'a str);
     let cases: [Case<'_>; 11] = [
         (&[1.0, 1.2, 1.4], &[0.0, 0.1], None, "lengths"),

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames restored at a smaller working scale: what did not change keeps its bits, and what changed is where it belongs.
+//! Frames restored at a smaller working scale: unchanged pixels keep their bits, and changes are enlarged to where they
+//! belong.
 
-// A test may panic: that is how it fails.
+// A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -13,7 +14,7 @@ use gstblurdm::{
     frame::{add_change, reduce, reduced_side},
 };
 
-/// Sides that fill blocks of 2, 3 and 4, and that do not.
+/// Sides that are multiples of 2, 3 and 4, and sides that are not.
 const SIZES: [(usize, usize); 5] = [(48, 24), (49, 25), (50, 27), (130, 16), (1, 1)];
 
 fn reduced(frame: &[u8], width: usize, height: usize, factor: usize) -> Vec<u8> {
@@ -54,7 +55,7 @@ fn a_reduced_pixel_is_the_mean_of_its_block() {
 }
 
 #[test]
-fn what_did_not_change_keeps_its_bits() {
+fn unchanged_pixels_keep_their_bits() {
     for (width, height) in SIZES {
         let frame = picture(width, height, 6);
         for factor in REDUCTIONS {
@@ -79,7 +80,7 @@ fn a_change_is_enlarged_bilinearly_and_the_fourth_byte_is_the_frames() {
                 .flat_map(|at| [(128.0 + change(at % columns, at / columns)) as u8; 4])
                 .collect();
             let out = with_change(&frame, width, factor, &before, &after);
-            // Where the middle of a full pixel lies among the middles of reduced ones.
+            // The position of the centre of a full pixel among the centres of reduced ones.
             let place = |at: usize, count: usize| {
                 let at = ((at as f64 + 0.5) / factor as f64 - 0.5).clamp(0.0, (count - 1) as f64);
                 (
@@ -108,7 +109,7 @@ fn a_change_is_enlarged_bilinearly_and_the_fourth_byte_is_the_frames() {
 }
 
 #[test]
-fn changes_stop_at_black_and_at_white() {
+fn changes_are_clamped_to_black_and_white() {
     let frame: Vec<u8> = [[2, 250, 128, 9]; 64].concat();
     let (before, after) = ([[128, 128, 128, 0]; 16].concat(), [[0, 255, 128, 0]; 16].concat());
     assert_eq!(
@@ -131,7 +132,7 @@ fn the_model_sees_the_reduced_frame_and_changes_the_full_one() {
     let (width, height) = (131, 70);
     let copy = Copy::shifting(None, 0.5);
     let bundle = Bundle::open(copy.path()).unwrap();
-    // Every channel moves by half of its mean's distance from 128: so does that of the reduced frame, to rounding.
+    // Every channel moves by half of its mean's distance from 128. The reduced frame has the same means, to rounding.
     let frame: Vec<u8> = [[100, 128, 150, 7]; 131 * 70].concat();
     for reduction in [1, 2, 3, 4] {
         let mut restored = vec![0; frame.len()];
@@ -146,7 +147,7 @@ fn the_model_sees_the_reduced_frame_and_changes_the_full_one() {
 }
 
 #[test]
-fn reduced_tiles_are_tiles_of_the_reduced_frame() {
+fn tiles_are_those_of_the_reduced_frame() {
     let copy = Copy::shifting(Some(64), 0.1);
     let bundle = Bundle::open(copy.path()).unwrap();
     let mut whole = deblurrer(&bundle, 2, 300, 200).unwrap();
@@ -158,7 +159,7 @@ fn reduced_tiles_are_tiles_of_the_reduced_frame() {
 }
 
 #[test]
-fn a_reduction_that_cannot_be_had_is_named() {
+fn a_reduction_that_is_not_possible_is_an_error_that_names_it() {
     let bundle = Bundle::builtin().unwrap();
     for (reduction, width, height, what) in [
         (0, 64, 64, "by 0"),

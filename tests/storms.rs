@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! What no pipeline should do and some do: clocks and timestamps that jump, caps that change with every frame, QoS without end. Every frame
-//! still comes out, in the order in which it came, restored or as it was, and the counts add up.
+//! comes out nevertheless, in order, restored or unchanged, and the counts add up.
 
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -19,7 +19,7 @@ use gst_video::VideoFormat;
 
 const W: usize = 64;
 const H: usize = 48;
-/// Far more than a frame of this size takes.
+/// Far more than the cost of a frame of this size.
 const LATENCY: gst::ClockTime = gst::ClockTime::from_seconds(60);
 const DAY: gst::ClockTime = gst::ClockTime::from_seconds(24 * 3600);
 
@@ -34,16 +34,16 @@ fn live(element: &gst::Element) -> (gst::Bus, Harness) {
     (bus, harness)
 }
 
-/// The frame that comes out of frame `number`, due at `due`; whether it was restored.
+/// Pushes frame `number` with the timestamp `due`. Returns whether it was restored.
 fn through(harness: &mut Harness, number: u32, due: gst::ClockTime) -> bool {
     let frame = picture(W, H, number);
     let mut input = buffer(&frame, VideoFormat::Rgbx, W, H);
     input.make_mut().set_pts(due);
-    let out = harness.push_and_pull(input).expect("every frame goes out");
+    let out = harness.push_and_pull(input).expect("a frame is missing");
     assert_eq!(out.pts(), Some(due));
     let out = unpacked(&out, VideoFormat::Rgbx, W, H);
     let is_restored = out != frame;
-    // Where it adapts, a prior may be that of the frame before.
+    // With `adaptive` the prior may be that of an earlier frame.
     let adapts = harness.element().unwrap().property::<bool>("adaptive");
     assert!(
         !is_restored || adapts || out == restored(&frame, W, H, 0),
@@ -59,12 +59,12 @@ fn a_clock_that_jumps_makes_frames_late_until_timestamps_have_jumped_too() {
     let second = gst::ClockTime::SECOND;
     let steps = [
         (second, second, true),
-        // The clock was set, or the machine has slept; the source goes on counting.
+        // The clock was set, or the machine has slept. The source continues its timestamps.
         (second * 2, DAY, false),
         (second * 3, DAY + second, false),
-        // Now the source has noticed.
+        // The source follows.
         (DAY + second * 2, DAY + second * 2, true),
-        // The source counts wrongly for a while: far ahead, then from 0 again.
+        // The timestamps of the source are wrong for a while: far ahead, then 0.
         (DAY * 30, DAY + second * 3, true),
         (gst::ClockTime::ZERO, DAY + second * 4, false),
         (DAY + second * 5, DAY + second * 5, true),
@@ -90,7 +90,7 @@ fn timestamps_at_the_end_of_time_are_no_error() {
         for proportion in [f64::INFINITY, f64::NAN, -1.0, 0.0] {
             for due in [gst::ClockTime::ZERO, longest, last] {
                 let kind = gst::QOSType::Underflow;
-                // GStreamer lets nothing come before the beginning of time.
+                // GStreamer asserts that a frame is not early by more than its timestamp.
                 let jitter = jitter.max(-i64::try_from(due.nseconds()).unwrap_or(i64::MAX));
                 harness.push_upstream_event(gst::event::Qos::new(kind, proportion, jitter, due));
                 through(&mut harness, 2, due);
@@ -115,7 +115,7 @@ fn storm(adaptive: bool) {
     let count = thread::scope(|scope| {
         let storm = scope.spawn(|| {
             for number in 0..EVENTS {
-                // Late by days, early by as much as there was time, and all between; about frames long past and far ahead.
+                // Late by up to days and early by up to the whole running time, about frames long past and far ahead.
                 let due = gst::ClockTime::from_mseconds(number * 5);
                 let jitter = match number as i64 % 7 - 3 {
                     days @ 0.. => days * DAY.nseconds() as i64,
@@ -142,15 +142,15 @@ fn storm(adaptive: bool) {
         (passed(&element), 0)
     );
     assert!(errors_of(&bus, &element).is_empty());
-    // When it is over, frames are restored again.
+    // After the storm, frames are restored again.
     let (kind, begin) = (gst::QOSType::Overflow, gst::ClockTime::ZERO);
     assert!(harness.push_upstream_event(gst::event::Qos::new(kind, 0.5, 0, begin)));
     assert!(through(&mut harness, count, gst::ClockTime::from_seconds(50)));
 }
 
 #[test]
-fn caps_that_change_with_every_frame_give_every_frame_as_it_should_be() {
-    // What it does to a frame can be told: it moves each channel away from 128 by half its mean's distance.
+fn caps_that_change_with_every_frame_give_correct_frames() {
+    // The effect of this model is known: it moves each channel away from 128 by half the distance of its mean.
     let model = Copy::shifting(None, 0.5);
     let element = element();
     element.set_property("model", model.text());
@@ -180,5 +180,32 @@ fn caps_that_change_with_every_frame_give_every_frame_as_it_should_be() {
         }
     }
     assert_eq!((frames(&element), passed(&element)), (60, 0));
+    assert!(errors_of(&bus, &element).is_empty());
+}
+
+#[test]
+fn events_that_are_not_serialized_with_frames_disturb_none() {
+    const EVENTS: u32 = 20_000;
+    let element = element();
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let mut harness = harness(&element, W, H);
+    let sink = element.static_pad("sink").unwrap();
+    let count = thread::scope(|scope| {
+        let events = scope.spawn(|| {
+            for _ in 0..EVENTS {
+                let structure = gst::Structure::new_empty("out-of-band");
+                sink.send_event(gst::event::CustomDownstreamOob::new(structure));
+            }
+        });
+        let mut count = 0;
+        while !events.is_finished() {
+            let frame = buffer(&picture(W, H, count), VideoFormat::Rgbx, W, H);
+            harness.push_and_pull(frame).expect("every frame goes out");
+            count += 1;
+        }
+        count
+    });
+    assert_eq!((frames(&element), passed(&element)), (u64::from(count), 0));
     assert!(errors_of(&bus, &element).is_empty());
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The prior over time: one serves as many frames as it was asked to, and nothing outlives a cut.
+//! The prior over time: one serves as many frames as it is asked to, and none outlives a discontinuity.
 
-// A test may panic: that is how it fails.
+// A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -21,7 +21,7 @@ fn policy(interval: u32, smoothing: f64) -> TemporalPolicy {
     TemporalPolicy { interval, smoothing }
 }
 
-/// Where the priors of `frames` different frames come from.
+/// Returns where the priors of `frames` different frames come from.
 fn sources(policy: TemporalPolicy, frames: usize) -> Vec<Due> {
     let mut priors = TemporalPrior::new(1);
     let mut source = || {
@@ -36,7 +36,7 @@ fn sources(policy: TemporalPolicy, frames: usize) -> Vec<Due> {
 }
 
 #[test]
-fn by_default_every_frame_is_sampled_by_itself() {
+fn by_default_every_frame_has_a_prior_of_its_own() {
     assert_eq!(sources(TemporalPolicy::default(), 3), [Due::Sample; 3]);
 }
 
@@ -55,20 +55,20 @@ fn a_prior_serves_as_many_frames_as_the_interval_says() {
 }
 
 #[test]
-fn smoothing_leaves_a_share_of_the_prior_before() {
+fn smoothing_keeps_a_share_of_the_last_prior() {
     let mut priors = TemporalPrior::new(2);
     let expected = [[1.0, -4.0], [0.75, -3.0], [0.5625, -2.25]];
     for (sampled, expected) in [[1.0, -4.0], [0.0, 0.0], [0.0, 0.0]].iter().zip(expected) {
         priors.renew(Array1::from(sampled.to_vec()).view(), policy(1, 0.75));
         assert_eq!(priors.current().to_vec(), expected);
     }
-    priors.forget();
+    priors.reset();
     priors.renew(array![8.0, 8.0].view(), policy(1, 0.75));
     assert_eq!(priors.current().to_vec(), [8.0, 8.0]);
 }
 
 #[test]
-fn a_repeated_frame_holds_the_prior_and_a_cut_ends_it() {
+fn a_repeated_frame_keeps_the_prior_and_a_reset_ends_it() {
     let mut priors = TemporalPrior::new(1);
     assert_eq!(priors.due(policy(1, 0.0), true), Due::Sample);
     priors.renew(array![1.0].view(), policy(1, 0.0));
@@ -76,7 +76,7 @@ fn a_repeated_frame_holds_the_prior_and_a_cut_ends_it() {
     assert_eq!(priors.due(policy(1, 0.5), false), Due::WarmStart);
     priors.hold();
     assert_eq!(priors.age(), 1);
-    priors.forget();
+    priors.reset();
     assert_eq!((priors.due(policy(9, 0.5), true), priors.age()), (Due::Sample, 0));
 }
 
@@ -90,7 +90,7 @@ fn buffer(seed: u32, flags: gst::BufferFlags) -> gst::Buffer {
     buffer
 }
 
-/// Pushes pictures 1, 2, … and returns the age of each one's prior; before the third, `between` happens.
+/// Pushes frames 1, 2, … and returns the age of each one's prior. `between` is called before the third.
 fn ages(element: &gst::Element, harness: &mut Harness, between: impl Fn(&mut Harness)) -> Vec<u32> {
     let pushed = |harness: &mut Harness, seed| {
         harness.push_and_pull(buffer(seed, gst::BufferFlags::empty())).unwrap();
@@ -103,7 +103,7 @@ fn ages(element: &gst::Element, harness: &mut Harness, between: impl Fn(&mut Har
 }
 
 #[test]
-fn the_element_keeps_a_prior_for_prior_interval_frames() {
+fn a_prior_serves_prior_interval_frames_in_the_element() {
     let element = element();
     let mut harness = harness(&element, W, H);
     assert_eq!(ages(&element, &mut harness, |_| ()), [0; 5]);
@@ -117,7 +117,7 @@ fn the_element_keeps_a_prior_for_prior_interval_frames() {
 }
 
 #[test]
-fn a_repeated_frame_costs_no_prior() {
+fn no_prior_is_sampled_for_a_repeated_frame() {
     let element = element();
     let mut harness = harness(&element, W, H);
     let frame = picture(W, H, 1);
@@ -126,11 +126,11 @@ fn a_repeated_frame_costs_no_prior() {
         assert_eq!(through(&mut harness, &frame, W, H), first);
         assert_eq!(age(&element), repeated);
     }
-    // Not so when the sampler is to do otherwise.
+    // One is sampled when the number of steps has changed.
     element.set_property("steps", 5u32);
     assert_eq!(through(&mut harness, &frame, W, H), restored(&frame, W, H, 5));
     assert_eq!(age(&element), 0);
-    // One value of one pixel is another frame.
+    // A frame that differs in one bit is another frame.
     let mut other = frame.clone();
     other[4 * (W * H / 2)] ^= 1;
     through(&mut harness, &other, W, H);
@@ -138,9 +138,9 @@ fn a_repeated_frame_costs_no_prior() {
 }
 
 #[test]
-fn nothing_of_a_prior_outlives_a_cut() {
-    type Cut = fn(&mut Harness);
-    let cuts: [(&str, Cut); 6] = [
+fn no_prior_outlives_a_discontinuity() {
+    type Discontinuity = fn(&mut Harness);
+    let discontinuities: [(&str, Discontinuity); 6] = [
         ("a discontinuity", |h| {
             drop(h.push_and_pull(buffer(2, gst::BufferFlags::DISCONT)).unwrap())
         }),
@@ -164,20 +164,21 @@ fn nothing_of_a_prior_outlives_a_cut() {
             h.set_src_caps(common::caps(VideoFormat::Bgrx, W as u32, H as u32))
         }),
     ];
-    for (name, cut) in cuts {
+    for (name, discontinuity) in discontinuities {
         let element = element();
         element.set_property("prior-interval", 100u32);
         let mut harness = harness(&element, W, H);
-        let ages = ages(&element, &mut harness, cut);
+        let ages = ages(&element, &mut harness, discontinuity);
         assert_eq!(ages[..2], [0, 1], "{name}");
-        // A flagged frame was itself the first one after the cut; a gap and an event leave that to the next.
-        let begun = u32::from(name.starts_with("a disc") || name.starts_with("a res"));
-        assert_eq!(ages[2..], [begun, begun + 1, begun + 2], "{name}");
+        // A flagged frame is itself the first one after the discontinuity. After a gap or an event that is the next
+        // frame.
+        let first = u32::from(name.starts_with("a disc") || name.starts_with("a res"));
+        assert_eq!(ages[2..], [first, first + 1, first + 2], "{name}");
     }
 }
 
 #[test]
-fn passthrough_ends_a_prior() {
+fn no_prior_outlives_passthrough() {
     let element = element();
     element.set_property("prior-interval", 100u32);
     let mut harness = harness(&element, W, H);
@@ -191,7 +192,7 @@ fn passthrough_ends_a_prior() {
 }
 
 #[test]
-fn smoothing_carries_a_share_of_the_last_prior_into_the_next_frame() {
+fn smoothing_mixes_the_last_prior_into_the_next_frames() {
     let (one, two) = (picture(W, H, 1), picture(W, H, 2));
     let with = |smoothing: f64| {
         let element = element();

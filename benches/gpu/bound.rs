@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The bare graphs on a GPU at their best: bound once to pinned memory, which they read and write every time.
+//! The fastest bare run of the graphs on a GPU: bound once to pinned memory, which they read and write every time.
 
 use std::error::Error;
 
@@ -12,7 +12,7 @@ use ort::{
 
 type Failure = Box<dyn Error>;
 
-/// Frame up, latent down; the same frame up and the prior, restored frame down.
+/// The bindings of both graphs. The frame is uploaded twice, once for each graph.
 pub struct Bound {
     encoder: IoBinding,
     backbone: IoBinding,
@@ -51,14 +51,14 @@ impl Bound {
 
     pub fn encode(&mut self, session: &mut Session, frame: &[u8]) -> Result<&[f32], Failure> {
         self.frame.extract_tensor_mut().1.copy_from_slice(frame);
-        // A copy to the device is made when a value is bound.
+        // Binding a value copies it to the device.
         self.encoder.bind_input("frame", &self.frame)?;
         let outputs = session.run_binding(&self.encoder)?;
         self.z_blur.copy_from_slice(outputs[0].try_extract_tensor::<f32>()?.1);
         Ok(&self.z_blur)
     }
 
-    /// A byte of the restored frame, so that it was there.
+    /// Returns a byte of the restored frame, so that it must be downloaded.
     pub fn restore(&mut self, session: &mut Session, prior: &[f32]) -> Result<u8, Failure> {
         self.prior.extract_tensor_mut().1.copy_from_slice(prior);
         self.backbone.bind_input("frame", &self.frame)?;

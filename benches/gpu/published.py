@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 import torch
+
 from training.export import Origin, write_bundle
 from training.import_checkpoint import PUBLISHED, published_model
 from training.model import BlurDm

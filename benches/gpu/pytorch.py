@@ -14,10 +14,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+
 from training.config import Config, load_config
 from training.diffusion import even_times
 from training.import_checkpoint import PUBLISHED, published_model
@@ -48,7 +50,8 @@ def main() -> None:
         moved = 2 * sum(p.numel() for p in model.parameters()) + 2 * PIXEL * pixels
         bound = 1 / max(macs * pixels / peak, moved / bandwidth)
         worst = sorted(times)[int(0.99 * (len(times) - 1))]
-        print(f"| {config.name} | {width}x{height} | {1 / middle:.1f} | {1e3 * middle:.2f} | {1e3 * worst:.2f} | {macs * pixels / middle / peak:.1%} | {bound:.0f} |")
+        print(f"| {config.name} | {width}x{height} | {1 / middle:.1f} | {1e3 * middle:.2f} | {1e3 * worst:.2f} "
+              f"| {macs * pixels / middle / peak:.1%} | {bound:.0f} |")
 
 
 def options() -> argparse.Namespace:
@@ -119,7 +122,7 @@ def products(device: torch.device) -> float:
     found = 0.0
     for side in (2048, 4096, 8192) if device.type == "cuda" else (512, 1024):
         a, b = (torch.randn(side, side, device=device).to(torch.float16 if device.type == "cuda" else torch.bfloat16) for _ in range(2))
-        found = max(found, side**3 / best(device, lambda: a @ b))
+        found = max(found, side**3 / best(device, partial(torch.matmul, a, b)))
     return found
 
 

@@ -32,7 +32,7 @@ step() { # NAME COMMAND…
 pytorch() { # NAME NETWORK [OPTION…]
   local name=$1
   shift
-  # shellcheck disable=SC2086
+  # shellcheck disable=SC2086 # the sizes are words of their own
   step "pytorch-$name" "$python" "$here/pytorch.py" "$@" --device "$device" --sizes ${sizes//,/ } --frames "$frames" ${COMPILE:+"$COMPILE"}
 }
 
@@ -52,4 +52,4 @@ pytorch mimo-unet mimo-unet
 element blurdm-nano
 pytorch blurdm-nano "$here/models/training/configs/nano.toml" --bundle "$here/models/blurdm-nano"
 "$python" "$here/table.py" "$results" | tee "$results/table.md"
-exit $failed
+exit "$failed"

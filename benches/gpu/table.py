@@ -33,7 +33,8 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     results = parser.parse_args().results
     print(header(text(results, "pytorch-blurdm-small")))
-    print("\n| network | size | element, fps | bare `run_binding`, fps | element / bare | PyTorch, fps | element / PyTorch | share of the fp16 peak | bound, fps |")
+    print("\n| network | size | element, fps | bare `run_binding`, fps | element / bare | PyTorch, fps | element / PyTorch "
+          "| share of the fp16 peak | bound, fps |")
     print("|---|---|---|---|---|---|---|---|---|")
     found = {}
     for name in ("blurdm-nano", "blurdm-small", "mimo-unet"):
@@ -85,7 +86,8 @@ def number(cell: str) -> float | None:
 def row(name: str, size: str, speed: Speed) -> str:
     share = speed.element * speed.macs / speed.peak if speed.element and speed.macs and speed.peak else None
     figures = [
-        shown(speed.element, "{:.1f}"), shown(speed.bare, "{:.1f}"), ratio(speed.element, speed.bare), shown(speed.pytorch, "{:.1f}"), ratio(speed.element, speed.pytorch),
+        shown(speed.element, "{:.1f}"), shown(speed.bare, "{:.1f}"), ratio(speed.element, speed.bare),
+        shown(speed.pytorch, "{:.1f}"), ratio(speed.element, speed.pytorch),
         shown(share, "{:.1%}"), shown(speed.bound, "{:.0f}"),
     ]
     return f"| {name} | {size} | " + " | ".join(figures) + " |"

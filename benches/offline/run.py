@@ -27,7 +27,8 @@ CRF = 18
 
 def probe(clip: Path) -> tuple[int, str, tuple[int, int]]:
     shown = subprocess.run(
-        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries", "stream=width,height,nb_read_packets,r_frame_rate", "-of", "json", clip],
+        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_packets",
+         "-show_entries", "stream=width,height,nb_read_packets,r_frame_rate", "-of", "json", clip],
         capture_output=True, text=True, check=True)
     stream = json.loads(shown.stdout)["streams"][0]
     return int(stream["nb_read_packets"]), stream["r_frame_rate"], (stream["width"], stream["height"])
@@ -35,7 +36,7 @@ def probe(clip: Path) -> tuple[int, str, tuple[int, int]]:
 
 def timed(command: list[str] | str, environment: dict[str, str]) -> float:
     began = time.perf_counter()
-    done = subprocess.run(command, shell=isinstance(command, str), env=os.environ | environment, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, shell=isinstance(command, str), env=os.environ | environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{command}\n{done.stderr[-2000:]}")
     return time.perf_counter() - began
@@ -59,8 +60,9 @@ def main() -> None:
         restore = [str(given.blurdm), "restore", str(given.clip), "-o", str(out / "a.mp4"), "--overwrite", "--quiet", "--software-encoder",
                    "--quality", str(CRF), "--execution-provider", given.provider, "--precision", given.precision]
         bare = ["gst-launch-1.0", "-q", "filesrc", f"location={given.clip}", "!", "decodebin", "!", "queue", "max-size-buffers=3", "!", "blurdm",
-                "deadline=process", "adaptive=false", f"execution-provider={given.provider}", f"precision={given.precision}", "!", "queue", "max-size-buffers=3", "!",
-                "x264enc", "pass=qual", f"quantizer={CRF}", "!", "h264parse", "!", "mp4mux", "!", "filesink", f"location={out / 'b.mp4'}"]
+                "deadline=process", "adaptive=false", f"execution-provider={given.provider}", f"precision={given.precision}", "!",
+                "queue", "max-size-buffers=3", "!", "x264enc", "pass=qual", f"quantizer={CRF}", "!", "h264parse", "!",
+                "mp4mux", "!", "filesink", f"location={out / 'b.mp4'}"]
         raw = f"-f rawvideo -pix_fmt rgb0 -s {width}x{height} -r {rate}"
         piped = (f"ffmpeg -v error -i {shlex.quote(str(given.clip))} -f rawvideo -pix_fmt rgb0 - | "
                  f"{shlex.quote(given.python)} {HERE / 'pipe.py'} --bundle {shlex.quote(str(given.bundle))} --size {width}x{height} | "
@@ -74,7 +76,7 @@ def main() -> None:
         print(f"{name:<18} {frames / statistics.median(seconds):6.2f} fps   {', '.join(f'{s:.1f}' for s in seconds)} s")
     own = times["blurdm restore"]
     for name in list(ways)[1:]:
-        ratio = statistics.median(other / mine for other, mine in zip(times[name], own))
+        ratio = statistics.median(other / mine for other, mine in zip(times[name], own, strict=True))
         print(f"speed of blurdm restore / {name}: {ratio:.3f}")
 
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Starting and stopping pipelines, with the error that an element has posted instead of "failed to change state".
+//! Starts and stops pipelines. Errors are those that elements have posted, instead of "failed to change state".
 
 use std::error::Error;
 
 use gst::prelude::*;
 
-/// The first error on the bus that has not been read yet.
+/// Returns the next error on the bus, if there is one.
 pub fn error(pipeline: &gst::Pipeline) -> Option<String> {
     let message = pipeline.bus()?.pop_filtered(&[gst::MessageType::Error])?;
     match message.view() {
@@ -15,7 +15,7 @@ pub fn error(pipeline: &gst::Pipeline) -> Option<String> {
     }
 }
 
-/// Takes a pipeline to a state and waits until it is there.
+/// Sets a pipeline to a state, and blocks until it has reached it.
 pub fn reach(pipeline: &gst::Pipeline, state: gst::State) -> Result<(), Box<dyn Error>> {
     let changed = pipeline
         .set_state(state)
@@ -26,7 +26,8 @@ pub fn reach(pipeline: &gst::Pipeline, state: gst::State) -> Result<(), Box<dyn 
     }
 }
 
-/// Going to NULL cannot fail for the elements that the examples use, and nothing could be done about it at the end.
+/// Sets a pipeline to NULL. This does not fail with the elements of the examples; if it did, nothing could be done
+/// about it.
 pub fn stop(pipeline: &gst::Pipeline) {
     if let Err(failed) = pipeline.set_state(gst::State::Null) {
         eprintln!("warning: a pipeline does not stop: {failed}");

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a longer exposure makes of a frame: the light of all moments of the exposure, added up while the camera moves.
+//! Simulates a longer exposure of a frame: the sum of the light of all moments of the exposure while the camera moves.
 
 use std::f64::consts::TAU;
 
-/// The shortest and the longest way of the camera within one exposure, in pixels.
+/// The shortest and the longest path of the camera within one exposure, in pixels.
 const LENGTHS: (f64, f64) = (4.0, 14.0);
 
-/// A hand-held camera. Its heading and its speed are sums of a few slow oscillations, so that it moves smoothly, on a curve,
-/// and the same way every time.
+/// A hand-held camera. Its heading and its speed are sums of a few slow oscillations, so that it moves smoothly, on a
+/// curve, and is reproducible.
 pub struct Camera {
-    /// Seconds that the shutter is open: all the time from one frame to the next.
+    /// The exposure time in seconds, which is the time from one frame to the next.
     pub exposure: f64,
 }
 
 impl Camera {
-    /// Pixels that the camera moves while the frame at `time` is exposed.
+    /// Returns how many pixels the camera moves while the frame at `time` is exposed.
     pub fn length(&self, time: f64) -> f64 {
         let (short, long) = LENGTHS;
         let swing = 0.7 * (TAU * 0.23 * time).sin() + 0.3 * (TAU * 0.61 * time + 1.0).sin();
@@ -26,8 +26,8 @@ impl Camera {
         TAU * 0.37 * time + 1.1 * (TAU * 2.3 * time).sin() + 0.5 * (TAU * 5.1 * time + 0.7).sin()
     }
 
-    /// Where the picture lies at moments of the exposure of the frame at `time`, relative to the middle of the exposure. They
-    /// are evenly spaced, at most a pixel apart, and the moment in the middle is one of them.
+    /// Returns the positions of the picture at moments of the exposure of the frame at `time`, relative to the middle
+    /// of the exposure. The positions are at most a pixel apart, evenly spaced, and include the middle.
     pub fn path(&self, time: f64) -> Vec<(f64, f64)> {
         let length = self.length(time);
         let half = (length / 2.0).ceil() as usize;
@@ -53,7 +53,7 @@ impl Camera {
     }
 }
 
-/// The weight of a neighbour, `dx` and `dy` pixels away, in the mean over the exposure.
+/// The weight in the mean over the exposure of the pixel that is `dx` and `dy` pixels away.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Tap {
     dx: isize,
@@ -61,7 +61,7 @@ struct Tap {
     weight: f32,
 }
 
-/// The mean of the moments as weights of whole pixels: a moment between four pixels is their bilinear mean.
+/// Returns the mean of the moments as weights of whole pixels. A moment between four pixels is their bilinear mean.
 fn taps(path: &[(f64, f64)]) -> Vec<Tap> {
     let mut taps: Vec<Tap> = Vec::new();
     for &(x, y) in path {
@@ -85,7 +85,7 @@ fn taps(path: &[(f64, f64)]) -> Vec<Tap> {
     taps
 }
 
-/// Steps of linear light from black to white, fine enough for the darkest 8-bit values.
+/// The number of steps of linear light from black to white, enough for the darkest 8-bit values.
 const LIGHT_STEPS: usize = 1 << 14;
 
 /// The sRGB curve and its inverse.
@@ -122,7 +122,7 @@ impl Curve {
     }
 }
 
-/// An RGBx frame as it looks when its light is added up along `path`. Beyond the edge the picture goes on as its last pixel.
+/// Returns the mean of an RGBx frame along `path`, in linear light. Beyond the edges the last pixels are repeated.
 pub fn expose(curve: &Curve, pixels: &[u8], width: usize, path: &[(f64, f64)]) -> Vec<u8> {
     let taps = taps(path);
     let margin = taps.iter().map(|t| t.dx.unsigned_abs().max(t.dy.unsigned_abs())).max();
@@ -155,7 +155,7 @@ pub fn expose(curve: &Curve, pixels: &[u8], width: usize, path: &[(f64, f64)]) -
                 *sum += tap.weight * light;
             }
         }
-        // The fourth byte means nothing in RGBx; it stays as it was.
+        // The fourth byte has no meaning in RGBx and is copied.
         let codes = sum.iter().zip(*original).enumerate();
         exposed.extend(codes.map(|(i, (light, old))| if i % 4 == 3 { *old } else { curve.code(*light) }));
     }

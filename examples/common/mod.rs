@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the examples share.
+//! Code that the examples share.
 
-// Every example is a crate of its own, and uses a part of this.
+// Every example is a crate of its own, and uses a part of this code.
 #![allow(dead_code)]
 
 pub mod bus;
@@ -15,7 +15,7 @@ pub mod writer;
 
 use std::{error::Error, process::ExitCode};
 
-/// Ends an example: its error, if any, as one line.
+/// Prints the error of an example, if any, and returns its exit code.
 pub fn exit(name: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -26,7 +26,7 @@ pub fn exit(name: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
     }
 }
 
-/// Tells how an example is called.
+/// Prints how an example is called, and returns its exit code.
 pub fn usage(line: &str) -> ExitCode {
     eprintln!("usage: {line}");
     ExitCode::from(2)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! How near a frame is to the truth. Both measures take RGBx of 8 bits and look at red, green and blue.
+//! Quality measures. They compare red, green and blue of 8-bit RGBx frames with the ground truth.
 
-/// Peak signal-to-noise ratio in decibels, over all pixels.
+/// Returns the peak signal-to-noise ratio over all pixels, in dB.
 pub fn psnr(truth: &[u8], frame: &[u8]) -> f64 {
     let (truth, frame) = (truth.as_chunks::<4>().0, frame.as_chunks::<4>().0);
     let error = |(t, f): (&[u8; 4], &[u8; 4])| -> u64 {
@@ -14,7 +14,8 @@ pub fn psnr(truth: &[u8], frame: &[u8]) -> f64 {
     10.0 * (255.0 * 255.0 / mean).log10()
 }
 
-/// How much detail an RGBx frame has: the mean step of its green from pixel to pixel along the rows, in grey levels.
+/// Returns the detail of a frame: the mean difference of its green between neighbouring pixels of a row, in grey
+/// levels.
 pub fn detail(pixels: &[u8], width: usize) -> f64 {
     let steps = pixels.chunks_exact(4 * width).flat_map(|row| {
         let green = row.iter().skip(1).step_by(4);
@@ -29,7 +30,8 @@ const SIGMA: f64 = 1.5;
 const C1: f32 = (0.01 * 255.0) * (0.01 * 255.0);
 const C2: f32 = (0.03 * 255.0) * (0.03 * 255.0);
 
-/// Structural similarity of Wang et al. 2004: Gaussian windows that lie within the frame, mean of the three colours.
+/// Returns the structural similarity of Wang et al. 2004, with Gaussian windows inside the frame, as the mean of the
+/// three colours.
 pub fn ssim(truth: &[u8], frame: &[u8], width: usize) -> f64 {
     let colour = |pixels: &[u8], c: usize| -> Vec<f32> {
         pixels.iter().skip(c).step_by(4).map(|&code| f32::from(code)).collect()
@@ -70,7 +72,7 @@ fn window() -> [f32; SIDE] {
     window.map(|weight| weight / sum)
 }
 
-/// The weighted mean of every window that lies within the plane.
+/// Returns the weighted mean of every window inside the plane.
 fn weighted(plane: &[f32], width: usize, window: &[f32; SIDE]) -> Vec<f32> {
     let across = |row: &[f32]| -> Vec<f32> {
         let mut sums = vec![0.0; (row.len() + 1).saturating_sub(SIDE)];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A video file as frames.
+//! Reads the frames of a video file.
 
 use std::{error::Error, path::Path};
 
@@ -9,7 +9,7 @@ use gst_video::prelude::*;
 
 use super::bus;
 
-/// A frame and its caps: what goes to the next pipeline just as it came from the last.
+/// A frame, with the sample that it was read from for the next pipeline.
 #[derive(Clone)]
 pub struct Frame {
     pub sample: gst::Sample,
@@ -25,7 +25,7 @@ impl Frame {
             return Err("a frame came without caps or without data".into());
         };
         let info = gst_video::VideoInfo::from_caps(caps)?;
-        let pixels = tight(buffer, &info)?;
+        let pixels = unpadded(buffer, &info)?;
         Ok(Self {
             width: info.width() as usize,
             height: info.height() as usize,
@@ -35,8 +35,8 @@ impl Frame {
     }
 }
 
-/// The pixels of an RGBx buffer without the padding that its rows may have.
-fn tight(buffer: &gst::BufferRef, info: &gst_video::VideoInfo) -> Result<Vec<u8>, Box<dyn Error>> {
+/// Returns the pixels of an RGBx buffer without row padding.
+fn unpadded(buffer: &gst::BufferRef, info: &gst_video::VideoInfo) -> Result<Vec<u8>, Box<dyn Error>> {
     let picture = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, info)?;
     let row = 4 * info.width() as usize;
     let stride = usize::try_from(picture.plane_stride().first().copied().unwrap_or(0))?;
@@ -72,7 +72,7 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Goes to a time, or to the middle, before the first frame is taken.
+    /// Seeks to a time, or to the middle. Must be called before the first frame is read.
     pub fn seek(&self, to: Option<gst::ClockTime>) -> Result<(), Box<dyn Error>> {
         let middle = || {
             self.pipeline
@@ -84,10 +84,10 @@ impl Reader {
             .ok_or_else(|| self.context("its length is unknown"))?;
         self.pipeline
             .seek_simple(gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE, to)
-            .map_err(|_| self.context(format!("it cannot be read from {to:.1} on")).into())
+            .map_err(|_| self.context(format!("it cannot be sought to {to:.1}")).into())
     }
 
-    /// The next frame, or `None` after the last.
+    /// Returns the next frame, or `None` after the last one.
     pub fn next(&self) -> Result<Option<Frame>, Box<dyn Error>> {
         self.pipeline.set_state(gst::State::Playing)?;
         match self.frames.pull_sample() {

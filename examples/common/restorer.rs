@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The element in a pipeline of its own: a frame in, a frame out.
+//! Restores single frames with the element in a pipeline of its own.
 
 use std::error::Error;
 
@@ -20,9 +20,9 @@ impl Restorer {
         Self::with("")
     }
 
-    /// With properties of the element, as gst-launch has them.
+    /// Creates a pipeline whose element has the given properties, in the syntax of gst-launch.
     pub fn with(properties: &str) -> Result<Self, Box<dyn Error>> {
-        // The crate is linked in, so that no plugin needs to be installed.
+        // The crate is linked statically, so that no plugin must be installed.
         gstblurdm::plugin_register_static()?;
         let pipeline = gst::parse::launch(&format!(
             "appsrc name=in format=time ! blurdm name=blurdm frames-in-flight=1 {properties} ! appsink name=out sync=false"

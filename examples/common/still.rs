@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames as PNG files.
+//! Writes frames to PNG files.
 
 use std::{error::Error, fs::File, io::BufWriter, path::Path};
 

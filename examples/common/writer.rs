@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames as an H.264 video file of high quality.
+//! Writes frames to an H.264 video file of high quality.
 
 use std::{error::Error, path::Path};
 
@@ -15,7 +15,7 @@ pub struct Writer {
 
 impl Writer {
     pub fn create(path: &Path, caps: &gst::CapsRef) -> Result<Self, Box<dyn Error>> {
-        // No B-frames, so that frames keep their order and their times.
+        // Without B-frames, so that frames keep their order and their timestamps.
         let pipeline = gst::parse::launch(
             "appsrc name=frames format=time block=true max-buffers=4 ! videoconvert ! video/x-raw,format=I420 ! \
              x264enc pass=quant quantizer=12 bframes=0 ! h264parse ! mp4mux ! filesink name=file",
@@ -37,7 +37,7 @@ impl Writer {
         pushed.map(|_| ()).map_err(|failed| self.reason(failed))
     }
 
-    /// Waits until the file is complete.
+    /// Blocks until the file is complete.
     pub fn finish(self) -> Result<(), Box<dyn Error>> {
         self.frames.end_of_stream().map_err(|failed| self.reason(failed))?;
         let bus = self.pipeline.bus().ok_or("no bus")?;

@@ -30,7 +30,10 @@ class Aligned:
 
 def _homography(truth: np.ndarray, picture: np.ndarray) -> np.ndarray | None:
     """[3, 3] from the truth's pixels to the picture's; none when ECC finds no way."""
-    grey = lambda rgb: cv2.cvtColor(rgb / np.float32(255), cv2.COLOR_RGB2GRAY)
+
+    def grey(rgb):
+        return cv2.cvtColor(rgb / np.float32(255), cv2.COLOR_RGB2GRAY)
+
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, ITERATIONS, 0)
     try:
         return cv2.findTransformECC(grey(truth), grey(picture), np.eye(3, dtype=np.float32), cv2.MOTION_HOMOGRAPHY, criteria, None, SMOOTHING)[1]

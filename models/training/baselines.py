@@ -47,7 +47,10 @@ def best_settings(pairs: list[Pair], aligned: bool = False) -> Settings:
     """The settings with the highest mean PSNR on every third blurred pair, or fewer where there are many."""
     blurred = [pair for pair in pairs if pair.length != 0]
     some = [_sample(pair, aligned) for pair in blurred[:: max(3, len(blurred) // CHOSEN_ON)]]
-    best = lambda restore, grid: max(grid, key=lambda setting: np.mean([psnr(restore(picture, setting), truth, mask) for picture, truth, mask in some]))
+
+    def best(restore, grid):
+        return max(grid, key=lambda setting: np.mean([psnr(restore(picture, setting), truth, mask) for picture, truth, mask in some]))
+
     return {"unsharp": best(unsharp, UNSHARP_GRID), "wiener": best(wiener_gaussian, WIENER_GRID)}
 
 

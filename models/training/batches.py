@@ -13,7 +13,7 @@ from .exposure import Camera, point_spread
 from .model import Example
 from .networks import ExposureOracle
 from .patches import open_store, unpack_motion
-from .remade import blur_anew, random_spread
+from .remade import blur_anew, random_path
 
 TELLING_LENGTH = 3.0
 TELLING_ERROR = 60.0
@@ -21,20 +21,29 @@ TELLING_ERROR = 60.0
 among them a network stayed at the identity for its first thousand steps (gain 0.02 dB after 525); with telling ones alone it had
 0.18 dB by then."""
 
-LOOK_AGAIN_EVERY = 1000
+LOOK_AGAIN_EVERY = 200
 """Batches between two looks at how far the store has grown."""
 
 
-class Batches:
-    """Random crops of the patch store, flipped, transposed and with colours permuted, the same for blurred and sharp. reduction: see config.Config."""
+UNKNOWN = np.full((2 * ExposureOracle.RADIUS + 1,) * 2, np.nan, np.float32)
+"""The point spread of real blur."""
 
-    def __init__(self, folder: Path, whole_patch: bool, seed: int = 0, reduction: int = 1):
+
+class Batches:
+    """Random crops of the patch store, flipped, transposed and with colours permuted, the same for blurred and sharp. reduction: see config.Config.
+    real: a store of training.real, of which stages take their `real_share`; of these no point spread is known, and it is NaN.
+    scales: by how much the frames are reduced that point spreads are of (see networks/two_scale.py); of several there is one each."""
+
+    def __init__(self, folder: Path, whole_patch: bool, seed: int = 0, reduction: int = 1, real: Path | None = None, scales: tuple[int, ...] = (1,)):
         self._blurred, self._sharp, self._length, self._motion, self._error = open_store(folder)
-        self._folder, self._whole_patch, self.reduction = folder, whole_patch, reduction
+        self._real = None if real is None else Batches(real, whole_patch, seed, reduction, scales=scales)
+        self._folder, self._whole_patch, self.reduction, self.scales = folder, whole_patch, reduction, scales
         self._drawn = 0
         self.side = self._blurred.shape[1]
         self._look()
         self.rng = np.random.default_rng(seed)
+        if self._real and self._real.side != self.side:
+            raise ConfigError(f"{real}: patches of {self._real.side} px beside those of {self.side} px in {folder}: make both of one size")
 
     def _look(self) -> None:
         self._ready = np.flatnonzero(~np.isnan(self._length))
@@ -48,15 +57,28 @@ class Batches:
         self._drawn += 1
         if self._drawn % LOOK_AGAIN_EVERY == 0:
             self._look()
-        examples = [self._example(stage) for _ in range(stage.batch)]
+        self._check(stage)
+        examples = [self._drawn_from(stage)._example(stage) for _ in range(stage.batch)]
         pictures = [torch.from_numpy(np.stack(side)).to(device).permute(0, 3, 1, 2).float().div(255).contiguous(memory_format=torch.channels_last)
-                    for side in zip(*(pictures for pictures, _ in examples))]
+                    for side in zip(*(pictures for pictures, _ in examples), strict=True)]
         blurred, sharp = (F.avg_pool2d(side, self.reduction) if self.reduction > 1 else side for side in pictures[:2])
         return Example(blurred, sharp, pictures[2] if self._whole_patch else blurred, torch.from_numpy(np.stack([spread for _, spread in examples])).to(device))
 
     def sharp_picture(self, stage: Stage) -> np.ndarray:
         """The sharp side of a whole patch, uint8 [side, side, 3]."""
         return self._sharp[self._index(stage)]
+
+    def _check(self, stage: Stage) -> None:
+        if stage.crop * self.reduction > self.side:
+            raise ConfigError(f"{self._folder}: crops of {stage.crop} px at reduction {self.reduction} do not fit into patches of {self.side} px")
+        if stage.real_share and self._real is None:
+            raise ConfigError(f"stage {stage.number}: real_share = {stage.real_share} needs a store of training.real (--real)")
+
+    def _drawn_from(self, stage: Stage) -> Batches:
+        if stage.real_share and self.rng.random() < stage.real_share:
+            self._real.rng = self.rng
+            return self._real
+        return self
 
     def _index(self, stage: Stage) -> int:
         pool = self._telling if self.rng.random() < stage.telling_share else self._ready
@@ -66,10 +88,11 @@ class Batches:
         """[blurred crop, sharp crop, and the whole blurred patch where it is wanted], and the point spread in the middle of the crop."""
         index = self._index(stage)
         blurred, sharp, motion = self._blurred[index], self._sharp[index], unpack_motion(self._motion[index])
-        remade = stage.remade_share > 0 and self.rng.random() < stage.remade_share
+        known = not np.isnan(self._motion[index, 0])
+        remade = known and stage.remade_share > 0 and self.rng.random() < stage.remade_share
         if remade:
-            spread = random_spread(self.rng, self.side)
-            blurred = blur_anew(sharp, spread, Camera.random(self.rng), self.rng)
+            path = random_path(self.rng, self.side, base=max(self.scales))
+            blurred = blur_anew(sharp, point_spread(path, ExposureOracle.RADIUS * max(self.scales)), Camera.random(self.rng), self.rng)
         side, crop = self.side, stage.crop * self.reduction
         y, x = (int(v) for v in self.rng.integers(0, side - crop + 1, 2))
         flip_y, flip_x, transpose = self.rng.integers(0, 2, 3)
@@ -81,7 +104,8 @@ class Batches:
 
         window = np.s_[y : y + crop, x : x + crop]
         pictures = [blurred[window], sharp[window], *([blurred] if self._whole_patch else [])]
-        if not remade:
-            middle = (x + crop / 2 - side / 2, y + crop / 2 - side / 2)
-            spread = point_spread(motion.path_at(middle, side), ExposureOracle.RADIUS)
-        return [np.ascontiguousarray(turned(p)[:, :, channels]) for p in pictures], np.ascontiguousarray(turned(spread))
+        if known and not remade:
+            path = motion.path_at((x + crop / 2 - side / 2, y + crop / 2 - side / 2), side)
+        spreads = [point_spread(path / scale, ExposureOracle.RADIUS) if known else UNKNOWN for scale in self.scales]
+        spread = np.stack([turned(one) for one in spreads]) if len(spreads) > 1 else turned(spreads[0])
+        return [np.ascontiguousarray(turned(p)[:, :, channels]) for p in pictures], np.ascontiguousarray(spread)

@@ -11,8 +11,9 @@ from .config import Config
 TEMPLATE = """# {name}
 
 Removes motion blur from 8-bit RGB video frames of any size from 16x16. A BlurDM model (He et al., NeurIPS 2025): a blur encoder and a latent
-diffusion that takes noise and blur residuals away give a sharp prior of {latent} numbers for each of {rows} x {columns} regions of a frame. A Wiener filter for the exposure that
-the priors describe begins the restoration, and their mean is fused into every block of the thin U-Net that finishes it. Trained from nothing for this project; no published weights were used.
+diffusion that takes noise and blur residuals away give a sharp prior of {latent} numbers for each of {rows} x {columns} regions of a frame. A
+Wiener filter for the exposure that the priors describe begins the restoration, and their mean is fused into every block of the thin U-Net that
+finishes it. Trained from nothing for this project; no published weights were used.
 
 - Licence: MPL-2.0, weights included.
 - Backbone {backbone_kmac:.1f} kMAC per pixel, prior {prior_kmac:.2f} kMAC per pixel, no LayerNorm; T = 5, any of 1 to 5 steps, 1 by default.
@@ -34,10 +35,10 @@ reference was at hand.
 
 ![training curve](curve.png)
 
-{stages}; seed {seed}; {minutes:.0f} minutes on {device}. Stage 0 trains writing point spreads as priors and reading them back, stage 1 the backbone with an embedding of the true exposure as its prior, stage 2 the blur
-encoder and the estimators to find that prior in the blurred frame, stage 3 all of it on the image. The upper plot is the training loss, the lower one the PSNR
-gain over the blurred input on part of the validation exposures, which was looked at during training; the length of the stages, the mix of patches and the losses
-were chosen with it in view.
+{stages}; seed {seed}; {minutes:.0f} minutes on {device}. Stage 0 trains writing point spreads as priors and reading them back, stage 1 the
+backbone with an embedding of the true exposure as its prior, stage 2 the blur encoder and the estimators to find that prior in the blurred frame,
+stage 3 all of it on the image. The upper plot is the training loss, the lower one the PSNR gain over the blurred input on part of the validation
+exposures, which was looked at during training; the length of the stages, the mix of patches and the losses were chosen with it in view.
 {notes}
 ## Data
 
@@ -45,16 +46,18 @@ were chosen with it in view.
 |---|---|---|
 | Udacity CarND stills, except `p1_*` | MIT, Udacity | training |
 | DNIT road survey frames 1 to 304 | MIT, Bianka Passos | training |
-| Debian lomiri-wallpapers 16.04 and 20.04, except `Fossa`, `picosdeeuropa` and two drawings | CC0, CC-BY-4.0, CC-BY-SA-3.0, CC-BY-SA-4.0: Aitzol Berasategi, Sander Klootwijk, Bolly, Peter Nerlich, Trevor "Freespace", Clemens Engelhardt, Jakub Mede, Aury88, Lukas Baubkus, HEROBRINE7GAMER | training |
+| Debian lomiri-wallpapers 16.04 and 20.04, except `Fossa`, `picosdeeuropa` and two drawings | CC0, CC-BY-4.0, \
+CC-BY-SA-3.0, CC-BY-SA-4.0: Aitzol Berasategi, Sander Klootwijk, Bolly, Peter Nerlich, Trevor "Freespace", \
+Clemens Engelhardt, Jakub Mede, Aury88, Lukas Baubkus, HEROBRINE7GAMER | training |
 | Udacity CarND stills `p1_*`, DNIT frames 320 to 373, lomiri `Fossa` and `picosdeeuropa` | as above | validation |
 | Debian plasma-workspace-wallpapers | GPL-2+, LGPL-3 | validation only |
 
 ## Limits
 
 Blur is reduced, not removed, and least where it is short: see the table. The prior is one for a region: where parts of that move differently, they are
-restored as the region suggests, and a sharp overlay on a blurred picture, such as a recorder's time stamp, gets faint ringing. Echoes stand beside strong edges of
-long exposures. Fine texture that the exposure has mixed away, letters among it, is not
-recovered, and nothing that this model draws is evidence of what stood there.
+restored as the region suggests, and a sharp overlay on a blurred picture, such as a recorder's time stamp, gets faint ringing. Echoes stand
+beside strong edges of long exposures. Fine texture that the exposure has mixed away, letters among it, is not recovered, and nothing
+that this model draws is evidence of what stood there.
 """
 
 
@@ -66,6 +69,7 @@ def write_card(config: Config, macs: dict[str, float], run: Path, scores: Path, 
     notes = run / "notes.md"
     shutil.copyfile(run / "curve.png", bundle / "curve.png")
     (bundle / "MODEL_CARD.md").write_text(TEMPLATE.format(
-        name=config.name, latent=config.model.latent, rows=config.model.regions[0], columns=config.model.regions[1], backbone_kmac=macs["backbone"] / 1e3, prior_kmac=macs["prior"] / 1e3, scores=(scores / "scores.md").read_text().strip(),
+        name=config.name, latent=config.model.latent, rows=config.model.regions[0], columns=config.model.regions[1],
+        backbone_kmac=macs["backbone"] / 1e3, prior_kmac=macs["prior"] / 1e3, scores=(scores / "scores.md").read_text().strip(),
         stages=stages[0].upper() + stages[1:], seed=config.seed, minutes=rows[-1]["seconds"] / 60, device=device,
         notes=f"\n{notes.read_text().strip()}\n" if notes.is_file() else ""))

@@ -27,7 +27,10 @@ class Stage:
     spread_weight: how much the point spread in the prior counts, for backbones that deconvolve. remade_share: of the examples, how
     many are blurred anew (see remade.py) instead of taken as stored.
     kept (stage 2, spectral encoder): how many patches' mean spectra are kept and learnt from again and again (see spectra.py); 0 for
-    patches as they come. pictures (stage 2): of how many sharp pictures a frame blurred anew is put together (see remade.py)."""
+    patches as they come. pictures (stage 2): of how many sharp pictures a frame blurred anew is put together (see remade.py).
+    real_share (stage 3): how many examples are real blur (see real.py). consistency_weight (stages 2 and 3): how much
+    it counts that another sub-schedule ends elsewhere. frozen: beginnings of the names of parameters that stay as they are, such as "encoder."; statistics
+    of a frozen encoder's inputs stay as well."""
 
     number: int
     steps: int
@@ -42,6 +45,9 @@ class Stage:
     remade_share: float = 0.0
     kept: int = 0
     pictures: int = 1
+    real_share: float = 0.0
+    consistency_weight: float = 0.0
+    frozen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,8 @@ def _check_stage(path: Path, stage: Stage) -> None:
         raise ConfigError(f"{path}: 'kept' is for stage 2, not for stage {stage.number}")
     if stage.pictures < 1 or (stage.pictures > 1 and not stage.kept):
         raise ConfigError(f"{path}: 'pictures' must be 1 or more, and more than 1 only beside 'kept', got {stage.pictures}")
+    if stage.real_share and stage.number != 3:
+        raise ConfigError(f"{path}: 'real_share' is for stage 3, not for stage {stage.number}: nothing is known of how real exposures moved")
     losses = {0: ("spread",), 2: ("latent",)}.get(stage.number, tuple(IMAGE_LOSSES))
     if stage.loss not in losses:
         raise ConfigError(f"{path}: stage {stage.number} cannot use loss '{stage.loss}' (choose: {', '.join(losses)})")

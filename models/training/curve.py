@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (the backend must be chosen first)
+from matplotlib import pyplot as plt
 
 
 def draw_curve(log: Path, picture: Path) -> None:
@@ -22,13 +22,16 @@ def draw_curve(log: Path, picture: Path) -> None:
         upper.plot([r["seconds"] / 60 for r in mine], [r["loss"] for r in mine], label=f"stage {stage}")
         scored = [r for r in mine if "gain" in r]
         if scored:
-            lower.plot([r["seconds"] / 60 for r in scored], [r["gain"] for r in scored], "o-", label=f"stage {stage}" + (" (oracle prior)" if stage == 1 else ""))
+            label = f"stage {stage}" + (" (oracle prior)" if stage == 1 else "")
+            lower.plot([r["seconds"] / 60 for r in scored], [r["gain"] for r in scored], "ko-", label=label)
+            for kind in scored[-1].get("gains", {}):
+                lower.plot([r["seconds"] / 60 for r in scored], [r.get("gains", {}).get(kind, float("nan")) for r in scored], lw=1, label=kind)
     upper.set_ylabel("training loss")
     upper.legend()
     lower.set_ylabel("validation PSNR gain, dB")
     lower.set_xlabel("minutes of training")
     if lower.has_data():
-        lower.legend()
+        lower.legend(fontsize=6, ncol=3)
     for axes in (upper, lower):
         axes.grid(alpha=0.3)
     figure.tight_layout()

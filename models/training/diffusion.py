@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-
 
 ALPHAS = tuple(1 + 0.2 * t for t in range(6))
 BETAS = (0.0, 0.005, 0.01, 0.015, 0.02)
@@ -26,13 +26,13 @@ class Schedule:
         return len(self.alphas) - 1
 
     @staticmethod
-    def released() -> "Schedule":
+    def released() -> Schedule:
         """The schedule of the published code: bbar_t = sqrt(sum_{i<=t} (a_{i-1}/a_t)^2 b_i), a = 1..2, b = 0..0.02, T = 5."""
         bars = [math.sqrt(sum((ALPHAS[i - 1] / ALPHAS[t]) ** 2 * BETAS[i - 1] for i in range(1, t + 1))) for t in range(6)]
         return Schedule(ALPHAS, tuple(bars))
 
     @staticmethod
-    def printed() -> "Schedule":
+    def printed() -> Schedule:
         """The schedule as the paper prints it: bbar_t = sqrt(sum_{i<=t} (a_i/a_t)^2 b_i^2), the noise that the forward process really adds up."""
         bars = [math.sqrt(sum((ALPHAS[i] / ALPHAS[t]) ** 2 * BETAS[i - 1] ** 2 for i in range(1, t + 1))) for t in range(6)]
         return Schedule(ALPHAS, tuple(bars))
@@ -63,8 +63,11 @@ def jump(schedule: Schedule, z: torch.Tensor, blur: torch.Tensor, noise: torch.T
 def sample(schedule: Schedule, residuals, z_blur: torch.Tensor, noise: torch.Tensor, times: list[int]) -> torch.Tensor:
     """z_0 from z_T = z_B + bbar_T noise. residuals(z_t, z_blur, t [1], s [1]) returns (blur residual, noise residual)."""
     z = z_blur + schedule.beta_bars[-1] * noise
-    for t, s in zip(times, times[1:]):
-        at = lambda value: torch.full((1,), float(value), device=z.device)
+
+    def at(value: int) -> torch.Tensor:
+        return torch.full((1,), float(value), device=z_blur.device)
+
+    for t, s in itertools.pairwise(times):
         blur, eps = residuals(z, z_blur, at(t), at(s))
         z = jump(schedule, z, blur, eps, t, s)
     return z

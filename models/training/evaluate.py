@@ -2,6 +2,7 @@
 
     python -m training.evaluate --validation VALIDATION --bundle models/blurdm-nano --out SCORES [--config CONFIG --run RUN]
     python -m training.evaluate --layout gopro --images GOPRO --bundle models/blurdm-nano --out SCORES
+    python -m training.evaluate --set real --images DATA --out SCORES
 
 Needs gst-launch-1.0 with the plugin (GST_PLUGIN_PATH) and ONNX Runtime (ORT_DYLIB_PATH) as any user has them. Names, sizes and readability of all pictures
 are seen to before the first is restored. Writes SCORES/scores.json (means), SCORES/scores.md (tables), SCORES/pictures.json (every picture) and the
@@ -26,6 +27,7 @@ from .errors import EvaluationError
 from .layouts import LAYOUTS, Pair, check_pictures, find_pairs
 from .lpips import WEIGHTS, read_weights
 from .macs import per_pixel
+from .real_scores import evaluate_real
 from .scoring import Restored, Scorer, score_pictures
 from .tables import Result, method_name, summary, table
 
@@ -80,6 +82,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", "--validation", type=Path, required=True, help="folder of the pictures")
     parser.add_argument("--layout", choices=LAYOUTS, default="exposures", help="how they lie in it; exposures are what training.validation writes")
+    parser.add_argument("--set", choices=("real",), help="real: the validation clips of real blur in the footage folder --images, with the element's defaults")
+    parser.add_argument("--exposures", type=Path, help="with --set real: a folder of training.validation --long to score beside them")
+    parser.add_argument("--property", action="append", default=[], metavar="NAME=VALUE", help="with --set real: a property of the element")
     parser.add_argument("--bundle", type=Path, help="bundle folder; without it the one built into the plugin")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, nargs="+", help="sampler steps; 1 2 5 for exposures, else 5 as in the paper")
@@ -98,15 +103,26 @@ def _arguments() -> argparse.Namespace:
     return args
 
 
+def _properties(asked: list[str]) -> dict[str, str]:
+    for one in asked:
+        if "=" not in one:
+            raise EvaluationError(f"--property {one}: write NAME=VALUE")
+    return dict(one.split("=", 1) for one in asked)
+
+
 def main() -> None:
     args = _arguments()
     try:
         config = load_config(args.config) if args.config else None
         weights = find_weights(args.lpips_weights)
+        if args.set == "real":
+            args.out.mkdir(parents=True, exist_ok=True)
+            print(evaluate_real(args.images, args.exposures, args.bundle, _properties(args.property), args.out, weights))
+            return
         result = evaluate(args.layout, args.images, args.bundle, args.out, args.steps, weights, args.workers)
     except (EvaluationError, ConfigError) as error:
         raise SystemExit(f"error: {error}") from error
-    pictures = {method: {pair.name: scores for pair, scores in zip(result.pairs, every)} for method, every in result.methods.items()}
+    pictures = {method: {pair.name: scores for pair, scores in zip(result.pairs, every, strict=True)} for method, every in result.methods.items()}
     (args.out / "pictures.json").write_text(json.dumps(pictures, indent=1))
     (args.out / "scores.json").write_text(json.dumps(summary(result), indent=1))
     (args.out / "scores.md").write_text(table(result) + "\n")

@@ -90,7 +90,7 @@ def export_graphs(model: BlurDm, out: Path, tile: int = 0) -> None:
     """Writes the three graphs. With a tile, the frames of encoder and backbone are of that side and no other."""
     latent = torch.zeros(1, model.regions * model.latent)
     # Large enough for two windows of the encoder each way: the exporter takes a size of 1 for a constant.
-    frame = torch.zeros(1, tile or 192, tile or 256, 4, dtype=torch.uint8)
+    frame = torch.zeros(1, tile or 192 * max(model.scales), tile or 256 * max(model.scales), 4, dtype=torch.uint8)
     height, width = torch.export.Dim("height", min=16, max=16384), torch.export.Dim("width", min=16, max=16384)
     sides = {"frame": None if tile else {1: height, 2: width}}
     _export(PriorEncoderGraph(model), {"frame": frame}, ["z_blur"], sides, out / "prior_encoder.onnx")
@@ -148,7 +148,7 @@ def check_parity(model: BlurDm, out: Path, tile: int = 0) -> None:
         _close("prior_encoder", sessions["prior_encoder"].run(None, {"frame": frame})[0], z_blur.numpy(), allowed)
         latent = {"z_t": torch.randn_like(z_blur), "z_blur": z_blur, "t": torch.tensor([5.0]), "s": torch.tensor([2.0])}
         outputs = sessions["residuals"].run(None, {k: v.numpy() for k, v in latent.items()})
-        for got, want in zip(outputs, ResidualsGraph(model)(**latent)):
+        for got, want in zip(outputs, ResidualsGraph(model)(**latent), strict=True):
             _close("residuals", got, want.numpy(), LATENT_DIFFERENCE)
         prior = sample(model.schedule, model.residuals_of_regions, z_blur, torch.randn_like(z_blur), even_times(model.schedule.steps, 1))
         got = sessions["backbone"].run(None, {"frame": frame, "prior": prior.numpy()})[0]
@@ -193,13 +193,16 @@ def write_manifest(name: str, backbone: str, model: BlurDm, origin: Origin, out:
     made = {precision: file for precision, file in (("fp16", FP16), ("int8", INT8)) if (out / file).is_file()}
     variants = {"fp32": "backbone.onnx"} | made
     files = sorted([*(f"{g}.onnx" for g in GRAPHS), "weights.safetensors", *made.values()])
-    listed = lambda values: "[" + ", ".join(json.dumps(v) for v in values) + "]"
+
+    def listed(values):
+        return "[" + ", ".join(json.dumps(v) for v in values) + "]"
+
     lines = [
         "format = 1", f"name = {json.dumps(name)}", f"version = {json.dumps(origin.version)}", f"licence = {json.dumps(origin.licence)}", "",
         "[files]", *(f'"{file}" = "{hashlib.sha256((out / file).read_bytes()).hexdigest()}"' for file in files), "",
         "[schedule]", f"alphas = {listed(map(float, model.schedule.alphas))}", f"beta_bars = {listed(map(float, model.schedule.beta_bars))}", "",
-        "[prior]", f"dim = {model.regions * model.latent}", f"max_steps = {model.schedule.steps}", f"default_steps = {DEFAULT_STEPS}", 'encoder_input = "frame"',
-        'encoder = "prior_encoder.onnx"', 'residuals = "residuals.onnx"', "",
+        "[prior]", f"dim = {model.regions * model.latent}", f"max_steps = {model.schedule.steps}", f"default_steps = {DEFAULT_STEPS}",
+        'encoder_input = "frame"', 'encoder = "prior_encoder.onnx"', 'residuals = "residuals.onnx"', "",
         "[backbone]", f'name = "{backbone}"', f"multiple = {model.backbone.MULTIPLE}", *([f"tile = {tile}"] if tile else []), "",
         "[backbone.variants]", *(f'{precision} = "{file}"' for precision, file in variants.items()), "",
         *(["[backbone.losses]", *(f"{precision} = {loss:.3f}" for precision, loss in origin.losses.items()), ""] if origin.losses else []),

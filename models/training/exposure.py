@@ -189,7 +189,7 @@ class Camera:
     crf: int | None = None
 
     @staticmethod
-    def random(rng: np.random.Generator) -> "Camera":
+    def random(rng: np.random.Generator) -> Camera:
         camera = Camera(gain=float(rng.uniform(0.9, 1.25)))
         if rng.random() < 0.5:
             camera.shot = float(10 ** rng.uniform(-4.5, -3.4))
@@ -200,7 +200,7 @@ class Camera:
 
 
     @staticmethod
-    def harsh(rng: np.random.Generator) -> "Camera":
+    def harsh(rng: np.random.Generator) -> Camera:
         """A cheap sensor in bad light, and a recorder that saves bits."""
         camera = Camera(gain=float(rng.uniform(0.9, 1.5)), shot=float(10 ** rng.uniform(-4, -3)), read=float(10 ** rng.uniform(-3.2, -2.4)))
         if rng.random() < 0.4:

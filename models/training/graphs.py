@@ -7,9 +7,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from .model import BlurDm
-from .networks import NanoBackbone
+from .networks import HalfBackbone, NanoBackbone, SpectralEncoder, TwoScaleBackbone
+from .networks.half_bytes import HalfBytes
 from .networks.nano_bytes import NanoBytes
-
+from .networks.transforms import LUMA
+from .networks.two_scale_bytes import TwoScaleBytes
 
 SMALLEST_SIDE = 16
 
@@ -24,8 +26,11 @@ def _pad_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
 
 
 def _pad_pixels_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
-    """As `_pad_to`, of pixels [1, H, W, 4], for a multiple of 16 at most."""
+    """As `_pad_to`, of pixels [1, H, W, 4]; beyond a multiple of 16 the last line is repeated, since a side may have less to reflect than is missing."""
     h, w = frame.shape[1], frame.shape[2]
+    if multiple > SMALLEST_SIDE:
+        lines = F.pad(frame.flatten(2), (0, 0, 0, _missing(h, multiple)), mode="replicate").unflatten(2, (-1, 4))
+        return F.pad(lines.permute(0, 3, 1, 2), (0, _missing(w, multiple), 0, 0), mode="replicate").permute(0, 2, 3, 1)
     return F.pad(frame[None], (0, 0, 0, _missing(w, multiple), 0, _missing(h, multiple)), mode="reflect")[0]
 
 
@@ -45,6 +50,18 @@ def _picture(frame: torch.Tensor) -> torch.Tensor:
     return frame[..., :3].to(torch.float32).permute(0, 3, 1, 2) / 255
 
 
+GROUP = 16
+"""Pixels that a matrix product takes at a time: with one, runtimes spend longer on luma than on a convolution."""
+
+
+def _luma(frame: torch.Tensor) -> torch.Tensor:
+    """RGBx bytes [1, H, W, 4] to luma [1, 1, H, W] in 0..1, without taking colours apart."""
+    h, w = frame.shape[1], frame.shape[2]
+    groups = F.pad(frame, (0, 0, 0, _missing(w, GROUP))).reshape(-1, 4 * GROUP).to(torch.float32)
+    weights = torch.kron(torch.eye(GROUP, device=frame.device), torch.tensor([*LUMA, 0.0], device=frame.device)[:, None] / 255)
+    return (groups @ weights).reshape(1, 1, h, -1)[..., :w]
+
+
 class PriorEncoderGraph(nn.Module):
     """frame u8 [1, H, W, 4] -> z_blur f32 [1, D], D being that of all regions."""
 
@@ -53,6 +70,8 @@ class PriorEncoderGraph(nn.Module):
         self.model = model
 
     def forward(self, frame: torch.Tensor) -> torch.Tensor:
+        if isinstance(self.model.encoder, SpectralEncoder):
+            return self.model.encode_luma(_luma(frame)).flatten(1)
         return self.model.encode_regions(_pad_to(_picture(frame), self.model.encoder.MULTIPLE)).flatten(1)
 
 
@@ -73,7 +92,8 @@ class BackboneGraph(nn.Module):
     def __init__(self, model: BlurDm):
         super().__init__()
         self.model = model
-        self.bytes = NanoBytes(model.backbone) if isinstance(model.backbone, NanoBackbone) else None
+        byte_graphs = {NanoBackbone: NanoBytes, HalfBackbone: HalfBytes, TwoScaleBackbone: TwoScaleBytes}
+        self.bytes = byte_graphs[type(model.backbone)](model.backbone) if type(model.backbone) in byte_graphs else None
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         h, w = frame.shape[1], frame.shape[2]

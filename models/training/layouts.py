@@ -102,7 +102,10 @@ def _gopro(folder: Path) -> list[Pair]:
     if scenes:
         return [Pair(f"{scene.name}/{blurred.stem}", blurred, sharp, scene.name)
                 for scene in scenes for blurred, sharp in _matched(scene / "blur", scene / "sharp")]
-    scene_of = lambda path: match[1] if (match := GOPRO_FRAME.match(path.name)) else ""
+
+    def scene_of(path):
+        return match[1] if (match := GOPRO_FRAME.match(path.name)) else ""
+
     return [Pair(blurred.stem, blurred, sharp, scene_of(blurred)) for blurred, sharp in _flat(folder, "test/GOPR*")]
 
 

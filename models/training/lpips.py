@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ def _reconstruct(*_: object) -> _Array:
 class _Unpickler(pickle.Unpickler):
     """Reads dicts of float32 arrays. A pickle may name any function to call: the names that arrays need lead to what stands above, all others to an error."""
 
-    ADMITTED = {
+    ADMITTED: ClassVar[dict] = {
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy", "ndarray"): _Array,
@@ -119,7 +120,10 @@ class Lpips(nn.Module):
 
     def features(self, picture: torch.Tensor) -> list[torch.Tensor]:
         """Of [B, 3, H, W] in -1..1, both sides from 31: the five layers, each pixel's vector of unit length."""
-        per_channel = lambda values: picture.new_tensor(values).view(1, 3, 1, 1)
+
+        def per_channel(values):
+            return picture.new_tensor(values).view(1, 3, 1, 1)
+
         x = (picture - per_channel(SHIFT)) / per_channel(SCALE)
         layers = []
         for i, convolution in enumerate(self.convolutions):
@@ -131,16 +135,22 @@ class Lpips(nn.Module):
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """[B] distances of [B, 3, H, W] in -1..1."""
-        layers = zip(self.features(a), self.features(b), self.heads)
+        layers = zip(self.features(a), self.features(b), self.heads, strict=True)
         return sum(((fa - fb).square() * head).sum(1).mean((1, 2)) for fa, fb, head in layers)
 
     @torch.inference_mode()
     def distance(self, a: np.ndarray, b: np.ndarray) -> float:
         """Of two pictures [H, W, 3] uint8, whole."""
-        tensor = lambda picture: torch.from_numpy(picture.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
+
+        def tensor(picture):
+            return torch.from_numpy(picture.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
+
         return float(self(tensor(a), tensor(b)))
 
     def squashed_distance(self, a: np.ndarray, b: np.ndarray) -> float:
         """As the authors take it: both reduced to 256x256 first, whatever their proportions (Pillow's bicubic, which averages as it reduces)."""
-        squash = lambda picture: np.asarray(Image.fromarray(picture).resize(SQUASHED, Image.Resampling.BICUBIC))
+
+        def squash(picture):
+            return np.asarray(Image.fromarray(picture).resize(SQUASHED, Image.Resampling.BICUBIC))
+
         return self.distance(squash(a), squash(b))

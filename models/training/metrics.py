@@ -46,7 +46,10 @@ def ssim_volume(a: np.ndarray, b: np.ndarray) -> float:
     It takes the array for a volume: the Gaussian window is 11x11x11 and reaches over the channels, edges are repeated, and every pixel counts.
     """
     a, b = a.astype(np.float64), b.astype(np.float64)
-    blur = lambda volume: gaussian_filter(volume, SIGMA, radius=RADIUS, mode="nearest")
+
+    def blur(volume):
+        return gaussian_filter(volume, SIGMA, radius=RADIUS, mode="nearest")
+
     mean_a, mean_b = blur(a), blur(b)
     variance_a, variance_b, covariance = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2, blur(a * b) - mean_a * mean_b
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2

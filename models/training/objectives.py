@@ -39,11 +39,14 @@ class Objective:
             return self._image(stage, example, None)
         if stage.number == 1 or kind == "oracle":
             prior = self.model.oracle_prior(example)
-            return self._image(stage, example, prior) + self._apart(stage, prior, example.spread)
-        prior = self.model.prior(example.context, self._times(), self._noise(example.blurred))
+            return self._image(stage, example, prior) + self._apart(stage, prior.reshape(-1, self.model.latent), example.spread.reshape(-1, *example.spread.shape[-2:]))
+        # One after the other where there are several scales.
+        z_blur = self.model.encode(example.context).unflatten(1, (-1, self.model.latent)).flatten(0, 1)
+        prior, spread = self.model.prior_of(z_blur, self._times(), self._noise(z_blur)), example.spread.reshape(len(z_blur), *example.spread.shape[-2:])
+        apart = self._apart(stage, prior, spread) + self._inconsistency(stage, z_blur, prior)
         if stage.number == 2:
-            return self._latent(example, prior) + self._apart(stage, prior, example.spread)
-        loss = self._image(stage, example, prior) + self._apart(stage, prior, example.spread)
+            return self._latent(example, prior) + apart
+        loss = self._image(stage, example, prior.unflatten(0, (len(example.blurred), -1)).flatten(1)) + apart
         return loss + stage.prior_weight * self._latent(example, prior) if stage.prior_weight else loss
 
     def spectra(self, stage: Stage, spectra: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
@@ -61,14 +64,25 @@ class Objective:
 
     def _apart(self, stage: Stage, prior: torch.Tensor, spread: torch.Tensor) -> torch.Tensor | float:
         """How far the point spread in the prior is from the true one, for backbones that read it there."""
-        if not stage.spread_weight:
+        known = _known(spread)
+        if not stage.spread_weight or not known.any():
             return 0.0
+        prior, spread = prior[known], spread[known]
         return stage.spread_weight * self.model.backbone.deconvolution.distance(prior, spread)
 
+    def _inconsistency(self, stage: Stage, z_blur: torch.Tensor, prior: torch.Tensor) -> torch.Tensor | float:
+        """How far another sub-schedule ends from `prior`: with none of this one step is as good as five by construction."""
+        if not stage.consistency_weight:
+            return 0.0
+        return stage.consistency_weight * charbonnier(prior, self.model.prior_of(z_blur, self._times(), self._noise(z_blur)))
+
     def _latent(self, example: Example, prior: torch.Tensor) -> torch.Tensor:
+        known = _known(example.spread.reshape(-1, *example.spread.shape[-2:]))
+        if not known.any():
+            return prior.sum() * 0
         with torch.no_grad():
-            target = self.model.oracle_prior(example)
-        return charbonnier(prior.float(), target.float())
+            target = self.model.oracle_prior(example).reshape(prior.shape)
+        return charbonnier(prior[known].float(), target[known].float())
 
     def _times(self) -> list[int]:
         total = self.model.schedule.steps
@@ -78,3 +92,8 @@ class Objective:
         """Half of the time none, as the product samples; half of the time drawn, so that the noise estimator has something to learn."""
         shape = (batch.shape[0], self.config.model.latent)
         return torch.randn(shape, device=self.device) if self.rng.random() < 0.5 else torch.zeros(shape, device=self.device)
+
+
+def _known(spread: torch.Tensor) -> torch.Tensor:
+    """[B]: which examples' point spreads are known. Those of real blur are NaN."""
+    return ~spread[:, 0, 0].isnan()

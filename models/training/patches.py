@@ -3,8 +3,8 @@
     python -m training.patches --data ../shared/data --photos PHOTOS --out PATCHES --count 20000
 
 Writes PATCHES/blurred.npy and sharp.npy (uint8 [count, size, size, 3]), length.npy (float32 [count], px), motion.npy (float32
-[count, 71], see pack_motion), error.npy (float32 [count], mean squared difference of the sides in grey levels) and patches.json. Interrupted, it goes on where it was: patch i is drawn from seed (seed, i) alone.
-Training may begin on a growing store: patches not made yet have no length.
+[count, 71], see pack_motion), error.npy (float32 [count], mean squared difference of the sides in grey levels) and patches.json.
+Interrupted, it goes on where it was: patch i is drawn from seed (seed, i) alone. Training may begin on a growing store: patches not made yet have no length.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .exposure import Camera, Motion
-from .scenes import Conditions, SceneMaker
+from .exposure import Camera, Exposure, Motion
+from .realistic import Look, RealisticMaker
+from .realistic import random_length as realistic_length
+from .scenes import Conditions
+from .shutter import Shutter
 from .sources import training_sources
 
 GROUP_WEIGHTS = {"carnd": 1.2, "road": 0.8, "lomiri": 2.0}
@@ -59,7 +62,7 @@ def open_store(folder: Path, mode: str = "r") -> tuple[np.ndarray, ...]:
     return tuple(np.load(folder / f"{name}.npy", mmap_mode=mode) for name in FIELDS)
 
 
-def _create(folder: Path, count: int, size: int) -> None:
+def create_store(folder: Path, count: int, size: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shapes = {"blurred": (count, size, size, 3), "sharp": (count, size, size, 3), "motion": (count, MOTION_NUMBERS), "error": (count,), "length": (count,)}
     for name, shape in shapes.items():
@@ -75,24 +78,36 @@ def _conditions(rng: np.random.Generator) -> tuple[Conditions, Camera]:
     return conditions, Camera.harsh(rng) if conditions.light < 1 else Camera.random(rng)
 
 
-_maker: SceneMaker | None = None
+_maker: RealisticMaker | None = None
 
 
 def _start(data: Path, photos: Path) -> None:
     global _maker
     torch.set_num_threads(1)
-    _maker = SceneMaker(training_sources(data, photos), GROUP_WEIGHTS)
+    _maker = RealisticMaker(training_sources(data, photos), GROUP_WEIGHTS)
 
 
-def _make(job: tuple[Path, int, int, int]) -> int:
-    folder, seed, first, size = job
+def _plain(size: int, rng: np.random.Generator) -> Exposure:
+    conditions, camera = _conditions(rng)
+    return _maker.expose((size, size), random_length(rng), rng, camera, conditions)
+
+
+def _realistic(size: int, rng: np.random.Generator) -> Exposure:
+    conditions, camera = _conditions(rng)
+    return _maker.expose_as((size, size), realistic_length(rng), rng, camera, conditions, Shutter.random(rng), Look.random(rng))
+
+
+KINDS = {"plain": _plain, "realistic": _realistic}
+
+
+def _make(job: tuple[Path, int, int, int, str]) -> int:
+    folder, seed, first, size, kind = job
     blurred, sharp, length, motion, error = open_store(folder, "r+")
     for i in range(first, min(first + CHUNK, len(length))):
         if not np.isnan(length[i]):
             continue
         rng = np.random.default_rng([seed, i])
-        conditions, camera = _conditions(rng)
-        example = _maker.expose((size, size), random_length(rng), rng, camera, conditions)
+        example = KINDS[kind](size, rng)
         blurred[i], sharp[i], motion[i] = example.blurred, example.sharp, pack_motion(example.motion)
         error[i] = np.mean((example.blurred.astype(np.float32) - example.sharp) ** 2)
         length[i] = example.length
@@ -107,13 +122,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20000)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kind", choices=sorted(KINDS), default="plain", help="plain: paths of up to 24 px and an open shutter; realistic: see realistic.py")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     training_sources(args.data, args.photos)
     if not (args.out / "length.npy").is_file():
-        _create(args.out, args.count, args.size)
-    (args.out / "patches.json").write_text(json.dumps({"seed": args.seed, "count": args.count, "size": args.size, "weights": GROUP_WEIGHTS}))
-    jobs = [(args.out, args.seed, first, args.size) for first in range(0, args.count, CHUNK)]
+        create_store(args.out, args.count, args.size)
+    (args.out / "patches.json").write_text(json.dumps({"seed": args.seed, "count": args.count, "size": args.size, "weights": GROUP_WEIGHTS, "kind": args.kind}))
+    jobs = [(args.out, args.seed, first, args.size, args.kind) for first in range(0, args.count, CHUNK)]
     with get_context("spawn").Pool(args.workers, _start, (args.data, args.photos)) as pool:
         for done, _ in enumerate(pool.imap_unordered(_make, jobs), 1):
             print(f"patches {min(done * CHUNK, args.count)}/{args.count}", flush=True)

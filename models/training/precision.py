@@ -24,12 +24,16 @@ PRECISIONS = ("bf16", "fp16", "int8")
 
 
 def mean_psnr(pairs: list[Pair], restored: list[Path]) -> float:
-    picture = lambda path: np.asarray(Image.open(path).convert("RGB"))
-    return float(np.mean([psnr(picture(file), picture(pair.sharp)) for pair, file in zip(pairs, restored)]))
+    def picture(path):
+        return np.asarray(Image.open(path).convert("RGB"))
+
+    return float(np.mean([psnr(picture(file), picture(pair.sharp)) for pair, file in zip(pairs, restored, strict=True)]))
 
 
 def losses(pairs: list[Pair], bundle: Path, precisions: list[str], out: Path) -> dict[str, float]:
-    restored = lambda precision: restore_through_element(pairs, bundle, 1, out / precision, precision)
+    def restored(precision):
+        return restore_through_element(pairs, bundle, 1, out / precision, precision)
+
     exact = mean_psnr(pairs, restored("fp32"))
     return {precision: exact - mean_psnr(pairs, restored(precision)) for precision in precisions}
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from .exposure import Camera, Motion, develop, point_spread, random_motion, to_linear
 from .networks import ExposureOracle
 from .patches import random_length
+from .realistic import random_length as realistic_length
 
 RADIUS = ExposureOracle.RADIUS
 LONGEST = 20.0
@@ -29,10 +30,18 @@ OTHER_MOTION_SHARE, OTHERS_REGIONS = 0.3, 0.35
 """How many remade frames hold something that moves on its own, and the share of their regions that it has."""
 
 
+def random_path(rng: np.random.Generator, patch: int, length: float | None = None, base: int = 1) -> np.ndarray:
+    """The path [N, 2] in px along which something somewhere in a patch is exposed, turning and zooming as it may. length: in px; base: by how much
+    the frame is reduced whose point spreads hold 25x25 px."""
+    if length is None:
+        length = random_length(rng) if base == 1 else realistic_length(rng)
+    motion = random_motion(rng, min(length, LONGEST * base), (patch, patch))
+    return motion.path_at(tuple(rng.uniform(-0.3, 0.3, 2) * patch), patch)
+
+
 def random_spread(rng: np.random.Generator, patch: int, length: float | None = None) -> np.ndarray:
-    """The point spread [25, 25] somewhere in a patch exposed along a random path, turning and zooming as it may. length: in px."""
-    motion = _motion(rng, (patch, patch), random_length(rng) if length is None else length)
-    return point_spread(motion.path_at(tuple(rng.uniform(-0.3, 0.3, 2) * patch), patch), RADIUS)
+    """The point spread [25, 25] of such a path."""
+    return point_spread(random_path(rng, patch, length), RADIUS)
 
 
 def _motion(rng: np.random.Generator, size: tuple[int, int], length: float) -> Motion:
@@ -43,7 +52,9 @@ class SpreadPool:
     """Batches of random point spreads out of a pool, turned and mirrored: making them anew would take longer than training on them."""
 
     def __init__(self, rng: np.random.Generator, patch: int, count: int):
-        length = lambda: 0.0 if rng.random() < STILL_SHARE else rng.uniform(0.5, LONGEST)
+        def length():
+            return 0.0 if rng.random() < STILL_SHARE else rng.uniform(0.5, LONGEST)
+
         self._pool = np.stack([random_spread(rng, patch, length()) for _ in range(count)])
 
     def next(self, batch: int, rng: np.random.Generator) -> torch.Tensor:
@@ -55,14 +66,15 @@ class SpreadPool:
 
 def blur_anew(sharp: np.ndarray, spread: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
     """A sharp picture uint8 [h, w, 3] exposed along another path, with the camera's noise; what lies outside it is mirrored."""
+    radius = spread.shape[0] // 2
     light = to_linear(torch.tensor(sharp).permute(2, 0, 1).float() / 255)
-    light = F.pad(light[None], (RADIUS,) * 4, mode="reflect")[0]
+    light = F.pad(light[None], (radius,) * 4, mode="reflect")[0]
     sides = light.shape[1:]
     kernel = torch.zeros(sides)
-    kernel[: 2 * RADIUS + 1, : 2 * RADIUS + 1] = torch.from_numpy(spread)
+    kernel[: 2 * radius + 1, : 2 * radius + 1] = torch.from_numpy(spread)
     # The exposure gathers what lies at each displacement: a correlation, hence the conjugate.
-    transfer = torch.fft.rfft2(kernel.roll((-RADIUS, -RADIUS), (0, 1))).conj()
-    light = torch.fft.irfft2(torch.fft.rfft2(light) * transfer, s=sides)[:, RADIUS:-RADIUS, RADIUS:-RADIUS]
+    transfer = torch.fft.rfft2(kernel.roll((-radius, -radius), (0, 1))).conj()
+    light = torch.fft.irfft2(torch.fft.rfft2(light) * transfer, s=sides)[:, radius:-radius, radius:-radius]
     # The stored picture has gone through gain and encoder already.
     return develop(light, replace(camera, gain=1.0, crf=None), rng)
 

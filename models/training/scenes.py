@@ -34,7 +34,7 @@ class Conditions:
     slope: float = 0.0
 
     @staticmethod
-    def random(rng: np.random.Generator) -> "Conditions":
+    def random(rng: np.random.Generator) -> Conditions:
         return Conditions(
             light=float(rng.uniform(0.06, 0.4)) if rng.random() < 0.15 else 1.0,
             lamps=int(rng.integers(2, 16)) if rng.random() < 0.2 else 0,
@@ -43,7 +43,7 @@ class Conditions:
         )
 
 
-def _linear(picture: np.ndarray, device: torch.device) -> torch.Tensor:
+def linear_light(picture: np.ndarray, device: torch.device) -> torch.Tensor:
     return to_linear(torch.tensor(picture, device=device).permute(2, 0, 1).float() / 255)
 
 
@@ -132,6 +132,12 @@ class SceneMaker:
             image.paste(plate, (int(rng.integers(0, max(image.width - plate.width, 1))), int(rng.integers(0, max(image.height - plate.height, 1)))))
         return np.asarray(image)
 
+    @staticmethod
+    def unclipped(light: torch.Tensor) -> torch.Tensor:
+        """The scene [3, h, w] in linear light with lamps and reflections as bright as they may have been before they were clipped, so that they leave streaks."""
+        luminance = light.mean(0, keepdim=True)
+        return light * (1 + HEADROOM * ((luminance - 0.85) / 0.15).clamp(0, 1) ** 2)
+
     def _add_lamps(self, light: torch.Tensor, count: int, rng: np.random.Generator) -> torch.Tensor:
         """The scene [3, h, w] in linear light with lamps of 2 to 40 times white, which saturate and leave streaks."""
         h, w = light.shape[1:]
@@ -171,11 +177,9 @@ class SceneMaker:
         camera = camera or Camera.random(rng)
         margin = 12 + int(np.ceil(length))
         outer = (size[0] + 2 * margin, size[1] + 2 * margin)
-        background = _linear(self._add_plates(self._textured_window(outer, rng), conditions.plates, rng), self._device)
+        background = linear_light(self._add_plates(self._textured_window(outer, rng), conditions.plates, rng), self._device)
         if rng.random() < 0.3:
-            # Undo the clipping of lamps and reflections, so that they leave streaks.
-            luminance = background.mean(0, keepdim=True)
-            background = background * (1 + HEADROOM * ((luminance - 0.85) / 0.15).clamp(0, 1) ** 2)
+            background = self.unclipped(background)
         background = self._add_lamps(background * conditions.light, conditions.lamps, rng)
         n = sub_frame_count(length * FASTEST_LAYER * (1 + abs(conditions.slope)))
         path = replace(random_motion(rng, length, size, n), slope=conditions.slope)
@@ -183,9 +187,10 @@ class SceneMaker:
         while rng.random() < 0.35 and len(layers) < 3:
             texture = self._sign(outer, rng) if rng.random() < 0.5 else self._textured_window(outer, rng, 1)
             own = random_motion(rng, length * rng.uniform(0, FASTEST_LAYER), size, n)
-            layers.append(Layer(_linear(texture, self._device) * conditions.light, own, self._opacity(outer, rng)))
+            layers.append(Layer(linear_light(texture, self._device) * conditions.light, own, self._opacity(outer, rng)))
         if length == 0:
-            picture = develop(sub_frames([Layer(l.picture, random_motion(rng, 0, size, 1), l.opacity) for l in layers], size)[0], camera, rng, noisy=False)
+            still = [Layer(layer.picture, random_motion(rng, 0, size, 1), layer.opacity) for layer in layers]
+            picture = develop(sub_frames(still, size)[0], camera, rng, noisy=False)
             return Exposure(picture, picture, 0.0, len(layers), Motion(np.zeros((1, 2))))
         blurred, sharp = expose(sub_frames(layers, size))
         return Exposure(develop(blurred, camera, rng), develop(sharp, camera, rng, noisy=False), path.length, len(layers), path)

@@ -86,7 +86,9 @@ def _scenes(pairs: list[Pair]) -> list[list[int]]:
 
 
 def _part(restored: Restored, indices: list[int]) -> Restored:
-    of = lambda files: {method: [paths[i] for i in indices] for method, paths in files.items()}
+    def of(files):
+        return {method: [paths[i] for i in indices] for method, paths in files.items()}
+
     return Restored(of(restored.blurred), None if restored.sharp is None else of(restored.sharp))
 
 
@@ -120,7 +122,7 @@ def score_pictures(pairs: list[Pair], restored: Restored, scorer: Scorer, worker
     rows: list[dict[str, Scores]] = [{} for _ in pairs]
     done = 0
     for indices, scored in _results(jobs, scorer, workers):
-        for index, row in zip(indices, scored):
+        for index, row in zip(indices, scored, strict=True):
             rows[index] = row
         done += len(indices)
         print(f"scored {done}/{len(pairs)} pictures", file=sys.stderr, flush=True)

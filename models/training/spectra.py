@@ -2,10 +2,11 @@
 
     python -m training.spectra --config models/training/configs/nano.toml --patches PATCHES --out RUN/spectra
 
-keeps them ahead of a run, which otherwise does so when it comes to stage 2. Making an exposure and its spectra took 13 ms of a core, and learning from them 3 ms. The spectra of a picture turned by a quarter
-or mirrored are its own, turned or mirrored, so that every one kept stands for eight (for four: turned by half a circle they are
-the same). A frame in use has more windows than a patch, and its spectra are the calmer for it: with `pictures` above 1, what is
-blurred anew stands for a frame put together of so many patches.
+keeps them ahead of a run, which otherwise does so when it comes to stage 2. Making an exposure and its spectra took
+13 ms of a core, and learning from them 3 ms. The spectra of a picture turned by a quarter or mirrored are its own, turned or mirrored,
+so that every one kept stands for eight (for four: turned by half a circle they are the same). A frame in use
+has more windows than a patch, and its spectra are the calmer for it: with `pictures` above 1, what is blurred anew stands for a
+frame put together of so many patches.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The study: every backbone at reduced size without a prior, with a plain MLP, with BlurDM and with the oracle; and BlurDM taken apart.
 
-    python -m training.study run    --config models/training/configs/study.toml --patches PATCHES --validation VALIDATION --encoder models/blurdm-nano/weights.safetensors
-                                    --out RUNS --results models/study
+    python -m training.study run    --config models/training/configs/study.toml --patches PATCHES --validation VALIDATION
+                                    --encoder models/blurdm-nano/weights.safetensors --out RUNS --results models/study
     python -m training.study report --results models/study --out models/STUDY.md
 
 `run` trains what has no result yet, one run after the other, and may be interrupted at any time; with --backbones two of it share the work.
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import tomllib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -186,7 +185,8 @@ def run_study(study: dict, chosen: list[Run], place: Place, validation: Path, re
         model, log, seconds = train(study, run, place)
         result = {"backbone": run.backbone, "arm": run.arm.name, "seed": run.seed, "seconds": round(seconds, 1), "encoder": place.encoder_hash,
                   "parameters": {"backbone": _count(model.backbone), "all": sum(_count(m) for m in _used(model))},
-                  "config": asdict(run_config(study, run, STAGES[model.kind])), "log": log, "psnr": {k: [round(v, 4) for v in vs] for k, vs in scores(model, pictures).items()}}
+                  "config": asdict(run_config(study, run, STAGES[model.kind])), "log": log,
+                  "psnr": {k: [round(v, 4) for v in vs] for k, vs in scores(model, pictures).items()}}
         _write(path, result)
         print(f"{run.name}: {np.mean(next(iter(result['psnr'].values()))):.3f} dB after {seconds:.0f} s", flush=True)
 
@@ -214,7 +214,7 @@ def _same_pictures(noted: dict, pictures: dict) -> bool:
 
 def _write(path: Path, content: dict) -> None:
     path.with_suffix(".new").write_text(json.dumps(content))
-    os.replace(path.with_suffix(".new"), path)
+    path.with_suffix(".new").replace(path)
 
 
 def _count(module: torch.nn.Module) -> int:
@@ -223,7 +223,8 @@ def _count(module: torch.nn.Module) -> int:
 
 def _used(model: BlurDm) -> list[torch.nn.Module]:
     """The parts that restoring a picture uses."""
-    return [model.backbone, *{"none": [], "oracle": [getattr(model, "oracle", None)]}.get(model.kind, [getattr(model, "encoder", None), getattr(model, "mapping", None)])]
+    parts = {"none": (), "oracle": ("oracle",)}.get(model.kind, ("encoder", "mapping"))
+    return [model.backbone, *(getattr(model, part, None) for part in parts)]
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ from .study_questions import Question
 from .study_results import ARMS, MAIN_ARMS, Result, Study, compare
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (the backend must be chosen first)
+from matplotlib import pyplot as plt
 
-COLOURS = dict(zip(ARMS, plt.get_cmap("tab10").colors))
-MARKS = dict(zip(ARMS, "os^Dvp*Xh"))
+COLOURS = dict(zip(ARMS, plt.get_cmap("tab10").colors, strict=False))
+MARKS = dict(zip(ARMS, "os^Dvp*Xh", strict=False))
 
 
 def _save(figure: plt.Figure, path: Path) -> None:
@@ -36,7 +36,7 @@ def draw_differences(study: Study, questions: tuple[Question, ...], path: Path) 
     count = sum(map(len, panels.values()))
     figure, axes = plt.subplots(len(panels), 1, figsize=(9, 0.9 * len(panels) + 0.42 * count), sharex=True, squeeze=False, layout="constrained",
                                 height_ratios=[len(rows) + 0.5 for rows in panels.values()])
-    for panel, (backbone, rows) in zip(axes[:, 0], panels.items()):
+    for panel, (backbone, rows) in zip(axes[:, 0], panels.items(), strict=True):
         for height, (_, answer) in enumerate(rows):
             panel.errorbar(answer.mean, height, xerr=[[answer.mean - answer.low], [answer.high - answer.mean]], fmt="o", color="C0", capsize=4, zorder=3)
             panel.plot(list(answer.seeds.values()), [height - 0.25] * len(answer.seeds), "d", color="0.45", markersize=4)
@@ -65,7 +65,7 @@ def draw_lengths(study: Study, path: Path) -> bool:
         return False
     lengths = sorted(set(study.lengths))
     figure, axes = _panels(len(backbones), 2)
-    for (gains, differences), backbone in zip(axes, backbones):
+    for (gains, differences), backbone in zip(axes, backbones, strict=True):
         for place, arm in enumerate(MAIN_ARMS):
             scores = study.scores(backbone, arm)
             style = {"color": COLOURS[arm], "marker": MARKS[arm], "label": arm}
@@ -102,8 +102,8 @@ def draw_losses(study: Study, path: Path) -> bool:
     if not stages:
         return False
     figure, axes = _panels(len(study.backbones), len(stages))
-    for row, backbone in zip(axes, study.backbones):
-        for panel, stage in zip(row, stages):
+    for row, backbone in zip(axes, study.backbones, strict=True):
+        for panel, stage in zip(row, stages, strict=True):
             for (steps, losses), arms in curves[backbone, stage].items():
                 panel.plot(steps, losses, color=COLOURS[arms[0]], marker=MARKS[arms[0]], markersize=5, linewidth=1.2, label=arms[0])
             panel.set_title(f"{backbone}, stage {stage}")
@@ -126,7 +126,7 @@ def _shared_curves(study: Study, backbone: str, stage: int) -> dict[tuple, list[
 
 def _legend(figure: plt.Figure, axes: np.ndarray) -> None:
     """One for all panels, under them."""
-    lines = {label: line for panel in axes.flat for line, label in zip(*panel.get_legend_handles_labels())}
+    lines = {label: line for panel in axes.flat for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
     names = [arm for arm in ARMS if arm in lines]
     columns = min(len(names), 4 if max(map(len, names)) < 12 else 2)
     figure.legend([lines[name] for name in names], names, loc="outside lower center", ncols=columns)

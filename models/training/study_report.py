@@ -83,8 +83,10 @@ def _method(study: Study) -> str:
         f"Backbones: {_list(study.backbones)}, at sizes that CPU cores can train: rows are to be compared with one another, not with published figures. "
         f"Seeds: {_list(study.seeds)}. {_training(study)}",
         f"Scored on {len(study.names)} exposures ({counts}) of {sources} pictures never trained on: PSNR in dB on 8-bit RGB over the middle "
-        f"{CROP}x{CROP} px{_reduced(study)}; the blur encoder sees the {CONTEXT}x{CONTEXT} px around it, as they are. Doing nothing gives {study.identity.mean():.2f} dB. Where nothing else "
-        "is said, BlurDM samples with 1 step and zero noise, the default of this project's bundles; other numbers of steps have a table of their own in part 4."
+        f"{CROP}x{CROP} px{_reduced(study)}; the blur encoder sees the {CONTEXT}x{CONTEXT} px around it, as they are. "
+        f"Doing nothing gives {study.identity.mean():.2f} dB. Where nothing else is said, "
+        "BlurDM samples with 1 step and zero noise, the default of this project's bundles; "
+        "other numbers of steps have a table of their own in part 4."
         + (f" Its largest number of steps, T, is {study.sampler_steps}." if study.sampler_steps else ""),
         f"Differences are in dB, with a 95 % paired bootstrap interval over exposures ({BOOTSTRAP} draws): of each exposure, the mean over seeds of one row "
         "minus the other, over the seeds that both have. The interval counts exposures of one picture as independent and knows nothing of the chance of a "

@@ -26,8 +26,11 @@ class Result:
 
     def values(self, method: str, metric: str, length: int | None = None) -> list[float]:
         """Of every picture that has the metric and is blurred; of the exposures of one length where it is given."""
-        wanted = lambda pair: pair.length == length if length is not None else pair.length != 0
-        return [scores[metric] for pair, scores in zip(self.pairs, self.methods[method]) if wanted(pair) and metric in scores]
+
+        def wanted(pair):
+            return pair.length == length if length is not None else pair.length != 0
+
+        return [scores[metric] for pair, scores in zip(self.pairs, self.methods[method], strict=True) if wanted(pair) and metric in scores]
 
     def sharp_values(self, method: str) -> list[float]:
         return [scores["sharp_psnr"] for scores in self.methods[method] if "sharp_psnr" in scores]
@@ -101,7 +104,8 @@ def _notes(result: Result, lengths: list[int]) -> str:
 
 
 def _convergence(result: Result) -> str:
-    lost = [f"{method}: {pair.name}" for method, every in result.methods.items() for pair, scores in zip(result.pairs, every) if not scores["converged"]]
+    lost = [f"{method}: {pair.name}" for method, every in result.methods.items()
+            for pair, scores in zip(result.pairs, every, strict=True) if not scores["converged"]]
     if not lost:
         return "Every picture could be aligned."
     return f"Alignments that did not converge, whose pictures count unaligned: {len(lost)} ({'; '.join(lost)})."

@@ -2,9 +2,9 @@
 
     python -m training.train --config models/training/configs/nano.toml --patches PATCHES --validation VALIDATION --out RUN
 
-RUN gets checkpoint.pt, log.jsonl, curve.png. CPU and CUDA run the same code; bfloat16 autocast of the backbone where there are units for its matrix products, on CUDA
-and on CPUs with AMX (a step of blurdm-nano took 113 ms instead of 172, of blurdm-small 208 instead of 444): with AVX-512 alone it made a step of
-blurdm-nano slower (218 against 135 ms for 8 crops of 160 px on one core).
+RUN gets checkpoint.pt, log.jsonl, curve.png. CPU and CUDA run the same code; bfloat16 autocast of the backbone where there are units for
+its matrix products, on CUDA and on CPUs with AMX (a step of blurdm-nano took 113 ms instead of 172, of blurdm-small 208 instead of 444): with
+AVX-512 alone it made a step of blurdm-nano slower (218 against 135 ms for 8 crops of 160 px on one core).
 """
 
 from __future__ import annotations
@@ -19,56 +19,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from .batches import Batches
+from .compact import unpack
 from .config import Config, ConfigError, Stage, load_config
 from .curve import draw_curve
 from .diffusion import even_times
-from .exposure import point_spread
-from .model import BlurDm, Example
-from .networks import ExposureOracle
+from .errors import EvaluationError
+from .model import BlurDm
+from .networks import half
 from .objectives import Objective
-from .patches import unpack_motion
 from .remade import POOL, SpreadPool
 from .spectra import SpectraPool
+from .watching import Validation
 
 CHECKPOINT_EVERY_S = 120
 VALIDATE_EVERY = 1000
-VALIDATION_LENGTHS = ("04", "10", "16")
-VALIDATION_MULTIPLE = 32
-
-
-class Validation:
-    """Mean PSNR gain over the blurred input on some of the validation exposures (whole frames), and PSNR on sharp ones."""
-
-    def __init__(self, folder: Path, device: torch.device):
-        self._examples = []
-        motions = json.loads((folder / "motions.json").read_text())
-        for length in ("00", *VALIDATION_LENGTHS):
-            for sharp in sorted(folder.glob(f"*-{length}_sharp.png"))[::2]:
-                name = sharp.name.removesuffix("_sharp.png")
-                pair = [torch.tensor(np.asarray(Image.open(p)), device=device).permute(2, 0, 1)[None].float() / 255
-                        for p in (folder / f"{name}_blurred.png", sharp)]
-                # To a multiple that suits every backbone; the graph pads instead.
-                h, w = (n // VALIDATION_MULTIPLE * VALIDATION_MULTIPLE for n in pair[0].shape[2:])
-                blurred, truth = (side[:, :, :h, :w] for side in pair)
-                path = unpack_motion(np.array(motions[name], np.float32)).path_at((0, 0), h)
-                spread = torch.from_numpy(point_spread(path, ExposureOracle.RADIUS))[None].to(device)
-                self._examples.append((length, Example(blurred, truth, blurred, spread)))
-
-    @torch.no_grad()
-    def __call__(self, restore) -> dict[str, float]:
-        gains, still = [], []
-        for length, example in self._examples:
-            restored = (restore(example).clamp(0, 1) * 255).round() / 255
-            if length == "00":
-                still.append(_psnr(restored, example.sharp))
-            else:
-                gains.append(_psnr(restored, example.sharp) - _psnr(example.blurred, example.sharp))
-        return {"gain": float(np.mean(gains)), "sharp": float(np.mean(still))} if gains else {}
 
 
 def begun(own: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
@@ -76,7 +44,7 @@ def begun(own: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
     new outputs are random, as drawn, and count nothing in the layer that they are inputs of (Chen, Goodfellow and Shlens, "Net2Net", ICLR 2016)."""
     if own.shape == start.shape:
         return start
-    if own.dim() not in (1, 2) or own.dim() != start.dim() or any(a < b for a, b in zip(own.shape, start.shape)):
+    if own.dim() not in (1, 2) or own.dim() != start.dim() or any(a < b for a, b in zip(own.shape, start.shape, strict=True)):
         return own
     wider = own.clone()
     if own.dim() == 2:
@@ -90,23 +58,19 @@ PRIOR_PARTS = ("oracle.", "encoder.", "mapping.", "backbone.deconvolution.")
 
 
 def starting_weights(start: Path, prior: Path | None = None) -> dict[str, torch.Tensor]:
-    """Tensors of a bundle's weights.safetensors in single precision, those of PRIOR_PARTS from the file `prior` where one is given."""
-    weights = load_file(start)
+    """Tensors of a bundle's weights.safetensors, or of one that training.compact wrote, in single precision, those of PRIOR_PARTS from the file `prior` where one is given."""
+    weights = unpack(load_file(start))
     if prior:
-        weights |= {name: value for name, value in load_file(prior).items() if name.startswith(PRIOR_PARTS)}
-    return {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
-
-
-def _psnr(a: torch.Tensor, b: torch.Tensor) -> float:
-    return -10 * math.log10(max(float(((a - b) ** 2).mean()), 1e-7))
+        weights |= {name: value for name, value in unpack(load_file(prior)).items() if name.startswith(PRIOR_PARTS)}
+    return half.begun_from_nano(weights)
 
 
 class Trainer:
     """Trains `config` in `out`. start: weights of parts trained before, which the model begins with where it has tensors of
     their names (see `begun`); spectra: where kept spectra lie, for runs that share them (default: in `out`)."""
 
-    def __init__(self, config: Config, patches: Path, validation: Path | None, out: Path, device: torch.device, start: dict | None = None,
-                 spectra: Path | None = None):
+    def __init__(self, config: Config, patches: Path, validation: Path | list[Path] | None, out: Path, device: torch.device, start: dict | None = None,
+                 spectra: Path | None = None, real: Path | None = None, data: Path | None = None):
         torch.manual_seed(config.seed)
         self.config, self.out, self.device = config, out, device
         self._spectra_folder = spectra or out / "spectra"
@@ -116,9 +80,10 @@ class Trainer:
             own = self.model.state_dict()
             self.model.load_state_dict({name: begun(value, start[name]) if name in start else value for name, value in own.items()})
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
-        self.batches = Batches(patches, config.whole_patch_prior, reduction=config.reduction)
+        self.batches = Batches(patches, config.whole_patch_prior, reduction=config.reduction, real=real, scales=self.model.scales)
         self.objective = Objective(config, self.model, device)
-        self.validation = Validation(validation, device) if validation else None
+        folders = [validation] if isinstance(validation, Path) else validation or []
+        self.validation = Validation(folders, data, device, self.model.scales) if folders or data else None
         self.position = (0, 0)  # stage index, step within it
         self.seconds = 0.0
         self.optimiser: torch.optim.Optimizer | None = None
@@ -131,6 +96,7 @@ class Trainer:
             (self.out / "log.jsonl").write_text("")
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
+        self._check(state, path)
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.position, self.seconds = tuple(state["position"]), state["seconds"]
@@ -141,6 +107,16 @@ class Trainer:
 
     _optimiser_state: dict | None = None
 
+    def _check(self, state: dict, path: Path) -> None:
+        """Raises ConfigError for a checkpoint of another configuration."""
+        own = self.model.state_dict()
+        differing = [name for name in sorted(own.keys() | state["model"].keys())
+                     if name not in own or name not in state["model"] or own[name].shape != state["model"][name].shape]
+        if differing:
+            raise ConfigError(f"{path} is of another configuration: '{differing[0]}' and {len(differing) - 1} more tensors differ. Give another --out, or that configuration")
+        if state["position"][0] > len(self.config.stage):
+            raise ConfigError(f"{path} is of another configuration: it has passed stage {state['position'][0]} of {len(self.config.stage)}")
+
     def _forget_log_after(self, seconds: float) -> None:
         """What was logged after the checkpoint is trained and logged again."""
         log = self.out / "log.jsonl"
@@ -150,9 +126,10 @@ class Trainer:
     def _save(self) -> None:
         path = self.out / "checkpoint.pt"
         torch.save({"model": self.model.state_dict(), "ema": self.ema.state_dict(), "position": list(self.position), "seconds": self.seconds,
-                    "optimiser": self.optimiser.state_dict() if self.optimiser else None, "rng": json.dumps([self.batches.rng.bit_generator.state, self.objective.rng.bit_generator.state])},
+                    "optimiser": self.optimiser.state_dict() if self.optimiser else None,
+                    "rng": json.dumps([self.batches.rng.bit_generator.state, self.objective.rng.bit_generator.state])},
                    path.with_suffix(".new"))
-        os.replace(path.with_suffix(".new"), path)
+        path.with_suffix(".new").replace(path)
 
     def run(self) -> None:
         for index, stage in enumerate(self.config.stage):
@@ -167,7 +144,8 @@ class Trainer:
             self.batches.rng = np.random.default_rng([self.config.seed, stage.number])
             self.objective.rng = np.random.default_rng([self.config.seed, stage.number, 1])
             torch.manual_seed(self.config.seed)
-        self.optimiser = torch.optim.AdamW(self.model.stage_parameters(stage.number), lr=stage.rate, betas=(0.9, 0.999), weight_decay=1e-4)
+        parameters = self._learning(stage)
+        self.optimiser = torch.optim.AdamW(parameters, lr=stage.rate, betas=(0.9, 0.999), weight_decay=1e-4)
         if first and self._optimiser_state:
             self.optimiser.load_state_dict(self._optimiser_state)
         saved, loss_sum, loss_count = time.monotonic(), 0.0, 0
@@ -180,7 +158,7 @@ class Trainer:
             loss = self._loss(stage)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.stage_parameters(stage.number), 1.0)
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             self.optimiser.step()
             self._average(min(self.config.ema, (step + 1) / (step + 10)))
             self.position = (index, step + 1)
@@ -190,7 +168,7 @@ class Trainer:
                 row = {"stage": stage.number, "step": step + 1, "loss": loss_sum / loss_count, "rate": rate, "seconds": round(self.seconds, 1)}
                 loss_sum, loss_count = 0.0, 0
                 if self.validation and stage.number in (1, 3) and ((step + 1) % VALIDATE_EVERY == 0 or step + 1 == stage.steps):
-                    row |= self.validation(self._restorer(stage))
+                    row |= self.validation(self._restorer(stage), self._exposure_known(stage))
                 self._log(row)
             if time.monotonic() - saved > CHECKPOINT_EVERY_S:
                 self._save()
@@ -200,6 +178,20 @@ class Trainer:
         self._optimiser_state = None
         self._save()
         draw_curve(self.out / "log.jsonl", self.out / "curve.png")
+
+    def _learning(self, stage: Stage) -> list[torch.nn.Parameter]:
+        """The stage's parameters without the frozen ones, which get no gradients."""
+        frozen = tuple(stage.frozen)
+        names = [name for name, _ in self.model.named_parameters()]
+        for prefix in frozen:
+            if not any(name.startswith(prefix) for name in names):
+                raise ConfigError(f"stage {stage.number}: nothing is called '{prefix}', which 'frozen' names (choose beginnings of names such as '{names[0]}')")
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(not (frozen and name.startswith(frozen)))
+        self.model.train()
+        if hasattr(self.model, "encoder") and not any(p.requires_grad for p in self.model.encoder.parameters()):
+            self.model.encoder.eval()
+        return [parameter for parameter in self.model.stage_parameters(stage.number) if parameter.requires_grad]
 
     def _loss(self, stage: Stage) -> torch.Tensor:
         if stage.number == 0:
@@ -225,10 +217,13 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self, keep: float) -> None:
-        for mean, value in zip(self.ema.parameters(), self.model.parameters()):
+        for mean, value in zip(self.ema.parameters(), self.model.parameters(), strict=True):
             mean.lerp_(value, 1 - keep)
-        for mean, value in zip(self.ema.buffers(), self.model.buffers()):
+        for mean, value in zip(self.ema.buffers(), self.model.buffers(), strict=True):
             mean.copy_(value)
+
+    def _exposure_known(self, stage: Stage) -> bool:
+        return self.config.model.prior == "oracle" or (stage.number == 1 and self.config.model.prior != "none")
 
     def _restorer(self, stage: Stage):
         kind = self.config.model.prior
@@ -250,10 +245,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--patches", type=Path, required=True)
-    parser.add_argument("--validation", type=Path)
+    parser.add_argument("--validation", type=Path, nargs="+", help="folders of training.validation to watch; the first is what `gain` is the mean over")
+    parser.add_argument("--data", type=Path, help="the footage folder, whose real validation pairs to watch")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="a bundle's weights.safetensors to begin with instead of random numbers")
     parser.add_argument("--start-prior", type=Path, help="weights.safetensors of another bundle, whose prior and deconvolution to begin with (with --start)")
+    parser.add_argument("--real", type=Path, help="a store of training.real, for stages with real_share")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     if args.start_prior and not args.start:
@@ -261,8 +258,8 @@ def main() -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     try:
         start = starting_weights(args.start, args.start_prior) if args.start else None
-        Trainer(load_config(args.config), args.patches, args.validation, args.out, torch.device(args.device), start).run()
-    except (ConfigError, OSError, SafetensorError) as error:
+        Trainer(load_config(args.config), args.patches, args.validation, args.out, torch.device(args.device), start, real=args.real, data=args.data).run()
+    except (ConfigError, EvaluationError, OSError, SafetensorError) as error:
         raise SystemExit(f"error: {error}") from error
 
 

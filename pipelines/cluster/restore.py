@@ -5,16 +5,16 @@
     pip install -r pipelines/cluster/requirements.txt
     pipelines/cluster/restore.py IN... -o OUT_FOLDER [--address auto | --workers 2] [--cores 2 | --gpus 1] [-- options of blurdm restore]
 
-Without --address a Ray of this machine's own is started for as long as it takes, with as many workers as its cores allow. Machines of a cluster need the command blurdm (--blurdm, if it is
-not found by its name) and must see the inputs under the same paths; what they make comes back through Ray. A segment that fails is tried again, and
-what is finished is kept beside the output: the same line goes on from there, as `blurdm restore` itself would.
+Without --address a Ray of this machine's own is started for as long as it takes, with as many workers as its cores allow. Machines of
+a cluster need the command blurdm (--blurdm, if it is not found by its name) and must see the inputs under the same paths; what they make comes
+back through Ray. A segment that fails is tried again, and what is finished is kept beside the output: the same line goes on from there, as
+`blurdm restore` itself would.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -35,7 +35,7 @@ class Failed(Exception):
 def blurdm(command: str, *arguments: str) -> str:
     """The command's standard output."""
     try:
-        done = subprocess.run([command, "restore", *arguments], capture_output=True, text=True)
+        done = subprocess.run([command, "restore", *arguments], check=False, capture_output=True, text=True)
     except OSError as error:
         raise Failed(f"{command}: {error.strerror}; install blurdm there, or name it with --blurdm") from error
     if done.returncode != 0:
@@ -58,7 +58,7 @@ def keep(work: Path, files: dict[str, bytes]) -> None:
     for name in sorted(files, key=lambda name: name.endswith(".json")):
         part = work / f"{name}.part"
         part.write_bytes(files[name])
-        os.replace(part, work / name)
+        part.replace(work / name)
 
 
 @dataclass

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! BlurDM's blur diffusion in latent space: pure arithmetic, no graph runtime and no GStreamer.
+//! BlurDM's blur diffusion in latent space. Pure arithmetic: it knows neither a graph runtime nor GStreamer.
 
 mod sampler;
 mod schedule;

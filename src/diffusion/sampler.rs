@@ -3,14 +3,17 @@
 use ndarray::{Array1, ArrayView1, Zip};
 use thiserror::Error;
 
-use super::Schedule;
+use super::schedule::Schedule;
 
-/// Predicts what one jump of the sampler removes. The product's is a graph; tests use exact residuals.
+/// Predicts what one jump of the sampler removes. The engine implements it with a graph, tests with exact residuals.
 pub trait ResidualEstimator {
     type Error;
 
     /// Fills `residuals` for the jump from time `t` to time `s` < `t` (in steps, 0..=T) at the state `z_t`, given the
-    /// latent `z_blur` of the blurred frame. All vectors hold D values.
+    /// latent `z_blur` of the blurred frame. All vectors have D values.
+    ///
+    /// # Errors
+    /// Those of the implementation. They end the sampling.
     fn estimate(
         &mut self,
         z_t: ArrayView1<'_, f32>,
@@ -21,14 +24,14 @@ pub trait ResidualEstimator {
     ) -> Result<(), Self::Error>;
 }
 
-/// The two residuals of a jump, D values each: `blur` is the mean per step that it spans, `noise` is eps.
+/// The two residuals of a jump, D values each. `blur` is the mean over the steps that the jump spans, `noise` is eps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Residuals {
     pub blur: Array1<f32>,
     pub noise: Array1<f32>,
 }
 
-/// Why there is no prior.
+/// Why a prior cannot be sampled.
 #[derive(Debug, Error)]
 pub enum SampleError<E> {
     #[error("the sampler has {max} steps; {steps} were asked for (1 to {max} are possible)")]
@@ -45,9 +48,9 @@ pub enum SampleError<E> {
     Estimator(E),
 }
 
-/// The reduced-step sampler: from z_T = z_B + bbar_T eps down to the sharp prior z_0 in 1 to T jumps.
+/// The reduced-step sampler: from z_T = z_B + bbar_T eps to the sharp prior z_0 in 1 to T jumps.
 ///
-/// Holds state and residuals between calls: sampling allocates nothing.
+/// It owns the state and the residuals, so that sampling allocates nothing.
 #[derive(Debug, Clone)]
 pub struct Sampler {
     schedule: Schedule,
@@ -56,7 +59,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler over vectors of `latent` values.
+    /// Creates a sampler of vectors of `latent` values.
     pub fn new(schedule: Schedule, latent: usize) -> Self {
         let zeros = Array1::zeros(latent);
         Self {
@@ -73,11 +76,12 @@ impl Sampler {
         &self.schedule
     }
 
-    /// The prior z_0 in `steps` jumps; `steps` = T is the paper's sampler. `noise` is eps; none is zero, which keeps a
-    /// still scene still.
+    /// Samples the prior z_0 in `steps` jumps; `steps` = T is the paper's sampler. `noise` is eps; `None` means zero,
+    /// with which equal frames have equal priors.
     ///
     /// # Errors
-    /// [`SampleError`]: steps outside 1..=T, vectors of another length, residuals that are not finite, or the estimator's own.
+    /// [`SampleError`] for steps outside 1..=T, vectors of another length, values that are not finite, and errors of
+    /// the estimator.
     pub fn run<E: ResidualEstimator>(
         &mut self,
         z_blur: ArrayView1<'_, f32>,
@@ -96,9 +100,9 @@ impl Sampler {
         self.descend(z_blur, steps, 0, estimator)
     }
 
-    /// As [`Sampler::run`] without noise, but from where the sampler would be after its first jump, had the prior been `last`:
-    /// z_t = (a_0 z_0 + (t/T) (a_T z_B - a_0 z_0)) / a_t, which spreads what lies between the two evenly over the steps.
-    /// Takes one jump less; with `steps` = 1 there is none to spare, and this is [`Sampler::run`].
+    /// As [`Sampler::run`] without noise, but starts where the sampler would be after its first jump if `last` were the
+    /// prior: z_t = (a_0 z_0 + (t/T) (a_T z_B - a_0 z_0)) / a_t, which spreads the blur between the two evenly over the
+    /// steps. This saves one jump. With `steps` = 1 there is none to save, and this is [`Sampler::run`].
     ///
     /// # Errors
     /// As [`Sampler::run`].
@@ -127,7 +131,7 @@ impl Sampler {
         self.descend(z_blur, steps, 1, estimator)
     }
 
-    /// From the state at the time after `taken` jumps down to z_0.
+    /// Jumps from the state after the first `taken` jumps to z_0.
     fn descend<E: ResidualEstimator>(
         &mut self,
         z_blur: ArrayView1<'_, f32>,
@@ -177,8 +181,8 @@ impl Sampler {
     }
 }
 
-/// The times T = t_0 > … > t_n = 0 of a sampler with n = `steps` jumps, as evenly spread as integers allow:
-/// t_i = floor(T (n - i) / n + 1/2), the rule that training evaluates with.
+/// Returns the times T = t_0 > … > t_n = 0 of a sampler with n = `steps` jumps, spread as evenly as integers allow:
+/// t_i = floor(T (n - i) / n + 1/2). Training evaluates with the same rule.
 pub fn even_times(total: usize, steps: usize) -> impl Iterator<Item = usize> + Clone {
     (0..=steps).map(move |i| (2 * total * (steps - i) + steps) / (2 * steps))
 }

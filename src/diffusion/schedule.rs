@@ -4,8 +4,8 @@ use thiserror::Error;
 
 /// The exposure and noise schedule that a model was trained with.
 ///
-/// `alphas` holds a_0..a_T, the growing exposure times; `beta_bars` holds the accumulated noise scales bbar_0..bbar_T.
-/// Source: BlurDM (NeurIPS 2025), closed form `I_T = B + bbar_T eps`.
+/// `alphas` holds a_0..a_T, the increasing exposure times; `beta_bars` holds the accumulated noise scales
+/// bbar_0..bbar_T. Source: BlurDM (NeurIPS 2025), closed form `I_T = B + bbar_T eps`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     alphas: Vec<f64>,
@@ -34,11 +34,11 @@ pub(super) struct Jump {
 }
 
 impl Schedule {
-    /// Checks and takes a schedule of T = `alphas.len() - 1` steps.
+    /// Creates a schedule of T = `alphas.len() - 1` steps.
     ///
     /// # Errors
-    /// [`ScheduleError`] when the lengths differ or are under 2, when the alphas do not grow, or when the beta_bars are
-    /// negative, not finite, or do not start at 0.
+    /// [`ScheduleError`] when the lengths differ or are less than 2, when the alphas do not increase, or when the
+    /// beta_bars are negative, not finite, or do not start at 0.
     pub fn new(alphas: Vec<f64>, beta_bars: Vec<f64>) -> Result<Self, ScheduleError> {
         if alphas.len() != beta_bars.len() || alphas.len() < 2 {
             return Err(ScheduleError::Lengths {
@@ -61,28 +61,29 @@ impl Schedule {
         Ok(Self { alphas, beta_bars })
     }
 
-    /// T, the number of steps of the full sampler.
+    /// Returns T, the number of steps of the full sampler.
     pub fn steps(&self) -> usize {
         self.alphas.len() - 1
     }
 
-    /// a_0..a_T.
+    /// Returns a_0..a_T.
     pub fn alphas(&self) -> &[f64] {
         &self.alphas
     }
 
-    /// bbar_0..bbar_T.
+    /// Returns bbar_0..bbar_T.
     pub fn beta_bars(&self) -> &[f64] {
         &self.beta_bars
     }
 
-    /// bbar_T: the scale of the noise that sampling starts from.
+    /// Returns bbar_T, the scale of the noise that sampling starts from.
     pub fn start_noise(&self) -> f64 {
         self.beta_bars[self.steps()]
     }
 
-    /// The jump from t to s < t: z_s = (a_t/a_s) z_t - ((t-s)/a_s) e - (a_t bbar_t/a_s - bbar_s) eps, where e is the mean
-    /// blur residual of the steps it spans. With s = t - 1 this is the paper's reverse step.
+    /// Returns the factors of the jump from t to s < t: z_s = (a_t/a_s) z_t - ((t-s)/a_s) e - (a_t bbar_t/a_s - bbar_s)
+    /// eps, where e is the mean blur residual of the steps that it spans. With s = t - 1 this is the paper's reverse
+    /// step.
     pub(super) fn jump(&self, t: usize, s: usize) -> Jump {
         let (a_t, a_s) = (self.alphas[t], self.alphas[s]);
         Jump {

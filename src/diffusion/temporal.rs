@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The prior over time: blur changes more slowly than frames come, so that a prior serves more than one frame.
+//! The prior over time. Blur changes more slowly than frames follow one another, so that one prior can serve several
+//! frames.
 
 use ndarray::{Array1, ArrayView1};
 
-/// How priors follow one another.
+/// How priors are reused from frame to frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TemporalPolicy {
-    /// A prior serves this many frames; 1 gives every frame its own. 0 counts as 1.
+    /// The number of frames that a prior serves; 1 gives every frame its own. 0 counts as 1.
     pub interval: u32,
-    /// The share of the prior before that stays in the next one, 0 (none) up to but not including 1: an exponential mean.
+    /// The share of the last prior that stays in the next one, in 0..1: an exponential mean. 0 keeps nothing.
     pub smoothing: f64,
 }
 
@@ -23,7 +24,7 @@ impl Default for TemporalPolicy {
 }
 
 impl TemporalPolicy {
-    /// Whether one prior bears on the next at all. Where it does not, every frame is sampled as if it were the only one.
+    /// Returns whether a prior depends on the last one. If not, every frame is sampled as if it were the only one.
     pub fn looks_back(self) -> bool {
         self.interval > 1 || self.smoothing > 0.0
     }
@@ -32,24 +33,24 @@ impl TemporalPolicy {
 /// Where the prior of a frame comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// The last one serves this frame too.
+    /// The last prior serves this frame too.
     Hold,
     /// It is sampled from the frame alone.
     Sample,
-    /// It is sampled from the frame and the last one, which spares the sampler its first jump.
+    /// It is sampled from the frame and the last prior, which saves the sampler its first jump.
     WarmStart,
 }
 
-/// The prior of one stretch of video, D values; frames in its order.
+/// The current prior of a video, D values. Frames must be given in their order.
 #[derive(Debug, Clone)]
 pub struct TemporalPrior {
     prior: Array1<f32>,
-    /// Frames that the prior has served; none before the first and after [`TemporalPrior::forget`].
+    /// The number of frames that the prior has served. 0 before the first frame and after [`TemporalPrior::reset`].
     served: u32,
 }
 
 impl TemporalPrior {
-    /// Room for priors of `dim` values; knows none yet.
+    /// Creates the state for priors of `dim` values, without a prior.
     pub fn new(dim: usize) -> Self {
         Self {
             prior: Array1::zeros(dim),
@@ -57,7 +58,7 @@ impl TemporalPrior {
         }
     }
 
-    /// Where the next frame's prior comes from. `repeated`: the frame is the last one once more.
+    /// Returns where the next frame's prior comes from. `repeated` says that the frame equals the last one.
     pub fn due(&self, policy: TemporalPolicy, repeated: bool) -> Due {
         if self.served == 0 {
             Due::Sample
@@ -70,12 +71,13 @@ impl TemporalPrior {
         }
     }
 
-    /// The last prior serves one frame more.
+    /// Lets the last prior serve one more frame.
     pub fn hold(&mut self) {
         self.served = self.served.saturating_add(1);
     }
 
-    /// Takes a prior just sampled, which serves its first frame; the one before stays in it by `policy.smoothing`.
+    /// Makes a sampled prior the current one, smoothed with the last one by `policy.smoothing`. It serves its first
+    /// frame.
     pub fn renew(&mut self, sampled: ArrayView1<'_, f32>, policy: TemporalPolicy) {
         let kept = if self.served == 0 { 0.0 } else { policy.smoothing };
         self.prior.zip_mut_with(&sampled, |prior, &new| {
@@ -84,18 +86,18 @@ impl TemporalPrior {
         self.served = 1;
     }
 
-    /// The prior of the frame that [`TemporalPrior::hold`] or [`TemporalPrior::renew`] was last called for.
+    /// Returns the prior of the frame for which [`TemporalPrior::hold`] or [`TemporalPrior::renew`] was called last.
     pub fn current(&self) -> ArrayView1<'_, f32> {
         self.prior.view()
     }
 
-    /// How many frames before this one the prior was sampled; 0 for its own.
+    /// Returns how many frames before the last one its prior was sampled; 0 if it was sampled for the last frame.
     pub fn age(&self) -> u32 {
         self.served.saturating_sub(1)
     }
 
-    /// What comes next has nothing to do with what came before.
-    pub fn forget(&mut self) {
+    /// Forgets the frames so far, for a next frame that does not continue them.
+    pub fn reset(&mut self) {
         self.served = 0;
     }
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The engine's errors in GStreamer's domains.
+//! The engine's errors in GStreamer's error domains.
 
 use crate::engine::Error;
 
-/// The engine's text. GLib's strings end at a NUL, which what a bundle says may hold.
-pub(super) fn text(error: &Error) -> String {
+/// Returns the engine's text. A bundle's part of it may contain a NUL, at which GLib's strings end.
+pub fn text(error: &Error) -> String {
     error.to_string().replace('\0', "\u{FFFD}")
 }
 
-/// The error with the code that applications tell errors apart by. The text is the engine's: thing, reason, what to do.
-pub(super) fn to_message(error: &Error) -> gst::ErrorMessage {
+/// Returns the error with the domain and code by which applications tell errors apart.
+pub fn to_message(error: &Error) -> gst::ErrorMessage {
     let text = text(error);
     match error {
         Error::RuntimeMissing { .. } | Error::RuntimeUnusable { .. } => {

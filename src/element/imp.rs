@@ -1,78 +1,63 @@
 // SPDX-License-Identifier: MPL-2.0
 
+//! The virtual functions of the element.
+
 use std::{
-    sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{LazyLock, Mutex},
     time::Instant,
 };
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 use gst_base::{
     prelude::*,
-    subclass::{base_transform::GenerateOutputSuccess, prelude::*},
+    subclass::{
+        base_transform::{GenerateOutputSuccess, InputBuffer},
+        prelude::*,
+    },
 };
-use gst_video::{prelude::*, subclass::prelude::*};
+use gst_video::subclass::prelude::*;
 
 use super::{
     builtin_model,
-    deadline::{Deadline, Fate},
     errors::to_message,
-    flight::Flight,
-    formats::{FORMATS, pictures},
-    latency::Latency,
-    loading::{Kept, Loaded},
-    messages::log_runtime,
-    pace::Pace,
+    messages::{CAT, log_runtime},
     settings::{PROPERTIES, Settings},
-    stats::Stats,
-    waiting::Waiting,
-    worker::Worker,
+    shared::{Shared, lock},
+    stream::{context::Context, formats, loading::Reusable, pool, state::State, transform},
+    timing::deadline::Decision,
 };
-use crate::engine::{self, Canceler, FrameSize, Provider};
+use crate::engine::{self, Canceler, Provider};
 
-pub(super) static CAT: LazyLock<gst::DebugCategory> =
-    LazyLock::new(|| gst::DebugCategory::new("blurdm", gst::DebugColorFlags::empty(), Some("Motion deblurring")));
-
-/// Flags of a frame that does not follow the last one.
-pub(super) const CUT: gst::BufferFlags = gst::BufferFlags::DISCONT.union(gst::BufferFlags::RESYNC);
-
+/// No lock is held while something is posted, pushed or run.
 #[derive(Default)]
 pub struct BlurDm {
-    pub(super) settings: Mutex<Settings>,
-    pub(super) loaded: Mutex<Option<Arc<Loaded>>>,
-    /// Taken out while a frame is restored, so that no lock is held then.
-    pub(super) worker: Mutex<Option<Worker>>,
-    /// Frames that are restored beside the stream; none where each is restored before the next one comes.
-    pub(super) flight: Mutex<Option<Flight>>,
-    /// Of the last time, between stop and start.
-    pub(super) kept: Mutex<Option<Kept>>,
-    /// Ends what the worker runs.
-    pub(super) canceler: Mutex<Option<Canceler>>,
-    pub(super) provider: Mutex<Option<Provider>>,
-    pub(super) stats: Mutex<Stats>,
-    pub(super) latency: Mutex<Latency>,
-    pub(super) deadline: Mutex<Deadline>,
-    pub(super) pace: Mutex<Pace>,
-    pub(super) waiting: Mutex<Waiting>,
-    /// Whether frames come when the clock says so; none before upstream was asked.
-    pub(super) live: Mutex<Option<bool>>,
-    /// The frame in progress is to be dropped.
-    pub(super) drop: AtomicBool,
-    /// The last frame could not be restored, and that was said.
-    pub(super) failing: AtomicBool,
-    /// A graph has failed: what runs it may not be what it was, as with a GPU that was lost.
-    pub(super) spoiled: AtomicBool,
-    /// The next frame has nothing to do with the last one that was restored.
-    pub(super) cut: AtomicBool,
-    /// Caps whose refusal is on the bus: the base class offers them again with every frame.
-    pub(super) refused: Mutex<Option<gst::Caps>>,
+    settings: Mutex<Settings>,
+    /// What other threads than the streaming thread read and write.
+    shared: Mutex<Shared>,
+    /// What the streaming thread owns, from start to stop. Taken out while it is used.
+    state: Mutex<Option<Box<State>>>,
+    /// The sessions of the last start, between stop and start.
+    reusable: Mutex<Option<Reusable>>,
 }
 
-/// The data behind these locks is replaced whole, so what a panicking thread left is sound.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl BlurDm {
+    /// Calls `run` with the state taken out. `None` if the element is stopped.
+    fn with_state<T>(&self, run: impl FnOnce(&mut State, Context<'_>) -> T) -> Option<T> {
+        let mut state = lock(&self.state).take()?;
+        let obj = self.obj();
+        let result = run(&mut state, self.context(obj.upcast_ref()));
+        *lock(&self.state) = Some(state);
+        Some(result)
+    }
+
+    fn context<'a>(&'a self, element: &'a gst_base::BaseTransform) -> Context<'a> {
+        Context::new(element, &self.settings, &self.shared)
+    }
+
+    /// Returns what cancels the run of the streaming thread.
+    fn canceler(&self) -> Option<Canceler> {
+        lock(&self.shared).canceler.clone()
+    }
 }
 
 #[glib::object_subclass]
@@ -90,10 +75,11 @@ impl ObjectImpl for BlurDm {
     fn constructed(&self) {
         self.parent_constructed();
         engine::log::set_receiver(log_runtime);
-        // GstVideoFilter turns it on, and a model slower than the frame rate would then silently lose most frames.
-        self.obj().set_property("qos", false);
-        // Otherwise the base class takes the GAP flag away.
-        self.obj().set_gap_aware(true);
+        let obj = self.obj();
+        // GstVideoFilter turns QoS on. A model slower than the frame rate would then silently lose most frames.
+        obj.set_property("qos", false);
+        // Otherwise the base class removes the GAP flag.
+        obj.set_gap_aware(true);
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
@@ -103,8 +89,8 @@ impl ObjectImpl for BlurDm {
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         match pspec.name() {
-            "active-provider" => lock(&self.provider).map_or("", Provider::nick).to_value(),
-            "stats" => lock(&self.stats).to_structure().to_value(),
+            "active-provider" => lock(&self.shared).provider.map_or("", Provider::nick).to_value(),
+            "stats" => lock(&self.shared).stats_structure().to_value(),
             name => {
                 let value = lock(&self.settings).get(name);
                 value.unwrap_or_else(|| pspec.default_value().clone())
@@ -130,23 +116,7 @@ impl ElementImpl for BlurDm {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let side = engine::MINIMUM_SIDE as i32..=engine::MAXIMUM_SIDE as i32;
-            let caps = gst_video::VideoCapsBuilder::new()
-                .format_list(FORMATS)
-                .width_range(side.clone())
-                .height_range(side.clone())
-                .build();
-            #[cfg(feature = "cuda-memory")]
-            let caps = {
-                let mut all = caps;
-                let on_device = gst_video::VideoCapsBuilder::new()
-                    .features([super::cuda_memory::FEATURE])
-                    .format_list(super::cuda_memory::FORMATS)
-                    .width_range(side.clone())
-                    .height_range(side);
-                all.make_mut().append(on_device.build());
-                all
-            };
+            let caps = formats::caps();
             [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
                 .into_iter()
                 .filter_map(|(name, direction)| {
@@ -158,13 +128,16 @@ impl ElementImpl for BlurDm {
     }
 
     fn change_state(&self, transition: gst::StateChange) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
-        // The base class waits for the frame in progress.
-        if transition == gst::StateChange::PausedToReady {
-            self.cancel();
+        // The base class waits for the frame that is being restored.
+        if transition == gst::StateChange::PausedToReady
+            && let Some(canceler) = self.canceler()
+        {
+            canceler.cancel();
         }
         let changed = self.parent_change_state(transition);
         if transition == gst::StateChange::ReadyToNull {
-            *lock(&self.kept) = None;
+            let reusable = lock(&self.reusable).take();
+            drop(reusable);
         }
         changed
     }
@@ -180,27 +153,18 @@ impl BaseTransformImpl for BlurDm {
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = lock(&self.settings).clone();
-        let loaded = self.load(&settings).map_err(|error| to_message(&error))?;
-        *lock(&self.stats) = Stats::default();
-        *lock(&self.latency) = Latency::default();
-        *lock(&self.deadline) = Deadline::default();
-        *lock(&self.live) = None;
-        *lock(&self.pace) = Pace::default();
-        *lock(&self.waiting) = Waiting::default();
-        self.announce(&loaded);
-        *lock(&self.loaded) = Some(Arc::new(loaded));
+        let reusable = lock(&self.reusable).take();
+        let obj = self.obj();
+        let state = State::start(self.context(obj.upcast_ref()), reusable).map_err(|error| to_message(&error))?;
+        *lock(&self.state) = Some(Box::new(state));
         Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        self.abandon();
-        *lock(&self.flight) = None;
-        self.end_building();
-        *lock(&self.refused) = None;
-        *lock(&self.canceler) = None;
-        *lock(&self.provider) = None;
-        self.keep();
+        let state = lock(&self.state).take();
+        let obj = self.obj();
+        let reusable = state.and_then(|state| state.stop(self.context(obj.upcast_ref())));
+        *lock(&self.reusable) = reusable;
         Ok(())
     }
 
@@ -209,56 +173,46 @@ impl BaseTransformImpl for BlurDm {
         decided: Option<&gst::query::Allocation>,
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
-        self.offer_pool(decided, query)
+        self.parent_propose_allocation(decided, query)?;
+        // In passthrough the answer is that of downstream.
+        if decided.is_none() {
+            return Ok(());
+        }
+        let held = self.with_state(|state, _| state.held_frames()).unwrap_or_default();
+        pool::propose(query, held)
     }
 
     fn decide_allocation(&self, query: &mut gst::query::Allocation) -> Result<(), gst::LoggableError> {
-        self.choose_pool(query)
+        self.with_state(|state, context| pool::decide(state, context, query))
+            .unwrap_or(Ok(()))?;
+        self.parent_decide_allocation(query)
     }
 
     fn before_transform(&self, inbuf: &gst::BufferRef) {
-        self.bring_home();
-        let obj = self.obj();
-        if let Some(pts) = inbuf.pts()
-            && let Some(segment) = obj.segment().downcast_ref::<gst::ClockTime>()
-            && let Some(time) = segment.to_stream_time(pts)
-            && let Err(error) = obj.sync_values(time)
-        {
-            gst::debug!(CAT, imp = self, "no controlled value at {time}: {error}");
-        }
-        let fate = if lock(&self.settings).is_passthrough() {
-            lock(&self.stats).passed();
-            Fate::Passed
-        } else {
-            self.adapt(inbuf);
-            self.fate(inbuf)
-        };
-        if fate != Fate::Restored {
-            self.cut.store(true, Ordering::Relaxed);
-        }
-        self.drop.store(fate == Fate::Dropped, Ordering::Relaxed);
-        obj.set_passthrough(fate == Fate::Passed);
+        let decision = self.with_state(|state, context| transform::decide(state, context, inbuf));
+        self.obj().set_passthrough(decision == Some(Decision::PassThrough));
     }
 
-    /// The base class hands over what this gives, and asks again when downstream has taken it.
+    /// The base class pushes the buffer that this returns, and calls it again.
     fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        lock(&self.waiting).come_back(Instant::now());
-        let flight = lock(&self.flight).take();
-        let output = match flight {
-            Some(mut flight) => {
-                let output = self.fly(&mut flight);
-                *lock(&self.flight) = Some(flight);
-                output
-            }
+        let in_flight = self.with_state(|state, context| {
+            state.blocked_downstream.push_ends(Instant::now());
+            state.in_flight.is_some().then(|| {
+                let prepare_out = |buffer: &gst::Buffer| self.prepare_output_buffer(InputBuffer::Readable(buffer));
+                transform::generate(state, context, self.take_queued_buffer(), prepare_out)
+            })
+        });
+        let output = match in_flight.flatten() {
+            Some(output) => output,
             None => self.parent_generate_output(),
         };
         if matches!(output, Ok(GenerateOutputSuccess::Buffer(_))) {
-            lock(&self.waiting).hand_over(Instant::now());
+            self.with_state(|state, _| state.blocked_downstream.push_begins(Instant::now()));
         }
         output
     }
 
-    /// The geometry does not change, so that every meta stays true.
+    /// The geometry does not change, so every meta stays valid.
     fn transform_meta(
         &self,
         _outbuf: &mut gst::BufferRef,
@@ -270,25 +224,24 @@ impl BaseTransformImpl for BlurDm {
 
     fn sink_event(&self, event: gst::Event) -> bool {
         match event.type_() {
-            gst::EventType::FlushStart => self.cancel(),
+            gst::EventType::FlushStart => {
+                if let Some(canceler) = self.canceler() {
+                    canceler.cancel();
+                }
+            }
             gst::EventType::FlushStop => {
-                self.abandon();
-                if let Some(canceler) = &*lock(&self.canceler) {
-                    canceler.resume();
-                }
-                lock(&self.deadline).flushed();
-                self.cut.store(true, Ordering::Relaxed);
+                self.with_state(transform::flush);
             }
-            other => {
-                if other.is_serialized() {
-                    self.drain();
-                }
-                if matches!(other, gst::EventType::Segment | gst::EventType::StreamStart) {
-                    self.cut.store(true, Ordering::Relaxed);
-                }
+            other if other.is_serialized() => {
+                self.with_state(|state, context| {
+                    transform::drain(state, context);
+                    state.discontinuity |= matches!(other, gst::EventType::Segment | gst::EventType::StreamStart);
+                });
             }
+            // Comes from another thread, at any time: the state is the streaming thread's.
+            _ => {}
         }
-        BaseTransformImplExt::parent_sink_event(self, event)
+        self.parent_sink_event(event)
     }
 
     fn src_event(&self, event: gst::Event) -> bool {
@@ -296,13 +249,15 @@ impl BaseTransformImpl for BlurDm {
             gst::EventView::Qos(qos) => {
                 let (_, proportion, jitter, timestamp) = qos.get();
                 if let Some(timestamp) = timestamp {
-                    lock(&self.deadline).reported(proportion, jitter, timestamp);
+                    lock(&self.shared).deadline.qos(proportion, jitter, timestamp);
                 }
             }
-            gst::EventView::Latency(latency) => lock(&self.deadline).distributed(latency.latency()),
+            gst::EventView::Latency(event) => {
+                lock(&self.shared).deadline.set_pipeline_latency(event.latency());
+            }
             _ => {}
         }
-        BaseTransformImplExt::parent_src_event(self, event)
+        self.parent_src_event(event)
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
@@ -314,13 +269,13 @@ impl BaseTransformImpl for BlurDm {
                 return false;
             }
             let (live, min, max) = upstream.result();
-            let own = gst::ClockTime::try_from(lock(&self.latency).reported()).unwrap_or(gst::ClockTime::ZERO);
+            let own = gst::ClockTime::try_from(lock(&self.shared).latency.total()).unwrap_or(gst::ClockTime::ZERO);
             answer.set(live, min.saturating_add(own), max.map(|max| max.saturating_add(own)));
             return true;
         }
-        // Whoever asks wants its buffers back, or what they hold to have gone out.
+        // A DRAIN query wants buffers back, an ALLOCATION query all earlier frames out.
         if direction == gst::PadDirection::Sink && query.is_serialized() {
-            self.drain();
+            self.with_state(transform::drain);
         }
         BaseTransformImplExt::parent_query(self, direction, query)
     }
@@ -334,66 +289,11 @@ impl VideoFilterImpl for BlurDm {
         _outcaps: &gst::Caps,
         _out_info: &gst_video::VideoInfo,
     ) -> Result<(), gst::LoggableError> {
-        self.drain();
-        let last = lock(&self.worker).take();
-        if in_info.interlace_mode() != gst_video::VideoInterlaceMode::Progressive {
-            let message = gst::error_msg!(
-                gst::CoreError::Negotiation,
-                ("interlaced video cannot be deblurred; put 'deinterlace' before blurdm")
-            );
-            self.refuse(incaps, message);
-            return Err(gst::loggable_error!(CAT, "interlaced caps {incaps}"));
-        }
-        let size = FrameSize {
-            width: in_info.width() as usize,
-            height: in_info.height() as usize,
-        };
-        let Some(loaded) = lock(&self.loaded).clone() else {
-            return Err(gst::loggable_error!(CAT, "caps before start"));
-        };
-        let loads = last.as_ref().is_none_or(|last| last.deblurrer().size() != size);
-        let mut worker = match last {
-            Some(mut last) if !loads => {
-                last.forget();
-                last
-            }
-            _ => self
-                .sessions(
-                    &loaded.bundle,
-                    &self.for_this_stream(loaded.options),
-                    &loaded.search,
-                    size,
-                )
-                .map_err(|error| {
-                    self.refuse(incaps, to_message(&error));
-                    gst::loggable_error!(CAT, "{error}")
-                })?,
-        };
-        worker.deblurrer().canceler().resume();
-        self.begin_pace(&loaded, &mut worker, in_info.fps()).map_err(|error| {
-            self.refuse(incaps, to_message(&error));
-            gst::loggable_error!(CAT, "{error}")
-        })?;
-        // Not before the level is found: a live source must not begin to play while sessions for it are made.
-        if loads {
-            self.ready();
-        }
-        let deblurrer = worker.deblurrer();
-        let window = deblurrer.tile().unwrap_or(size);
-        gst::debug!(
-            CAT,
-            imp = self,
-            "{}x{} on {}, {}x{} at once",
-            size.width,
-            size.height,
-            deblurrer.provider(),
-            window.width,
-            window.height
-        );
-        *lock(&self.canceler) = Some(deblurrer.canceler());
-        let worker = self.begin_flight(worker, in_info);
-        *lock(&self.worker) = worker;
-        Ok(())
+        self.with_state(|state, context| {
+            transform::drain(state, context);
+            state.set_caps(context, incaps, in_info)
+        })
+        .unwrap_or_else(|| Err(gst::loggable_error!(CAT, "caps before start")))
     }
 
     fn transform_frame(
@@ -401,28 +301,7 @@ impl VideoFilterImpl for BlurDm {
         inframe: &gst_video::VideoFrameRef<&gst::BufferRef>,
         outframe: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        if self.drop.swap(false, Ordering::Relaxed) {
-            return Ok(gst_base::BASE_TRANSFORM_FLOW_DROPPED);
-        }
-        let (original, mut out) = pictures(inframe, outframe).map_err(|error| self.not_a_frame(&error))?;
-        let flags = inframe.buffer().flags();
-        // A gap has nothing in it to restore.
-        if flags.contains(gst::BufferFlags::GAP) {
-            lock(&self.stats).passed();
-            self.cut.store(true, Ordering::Relaxed);
-            out.copy(&original);
-        } else {
-            self.restore(&original, &mut out, flags.intersects(CUT))?;
-        }
-        Ok(gst::FlowSuccess::Ok)
-    }
-}
-
-impl BlurDm {
-    /// Ends the run in progress, and lets none begin until a flush has stopped or caps have come.
-    pub(super) fn cancel(&self) {
-        if let Some(canceler) = &*lock(&self.canceler) {
-            canceler.cancel();
-        }
+        self.with_state(|state, context| transform::restore(state, context, inframe, outframe))
+            .unwrap_or(Err(gst::FlowError::Flushing))
     }
 }

@@ -1,52 +1,60 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The element's properties: their specifications, their values, and the way between the two.
+//! The element's properties: their specifications and their values. A new property takes a line in each of: the struct that holds it, its
+//! default, [`Settings::get`], [`Settings::set`] and [`PROPERTIES`].
 
 use std::{path::PathBuf, sync::LazyLock};
 
 use gst::{glib, prelude::*};
 
-use super::{Compare, ExecutionProvider, LateFrame, OnError, Precision};
+use super::enums::{Compare, ExecutionProvider, LateFrame, OnError, Precision};
 use crate::{
     engine::{self, Options, Sampling, TemporalPolicy},
     frame::{Finish, REDUCTIONS, Split},
 };
 
-/// The largest T of any bundle; a bundle's own T is checked when it is loaded.
+/// Larger than the T of any bundle. A bundle's own T is checked when it is loaded.
 const MAX_STEPS: u32 = 1000;
 
-/// Far wider than any network sees; beyond it tiles are computed over and over for nothing.
+/// Larger than the receptive field of any network. Beyond it tiles are computed several times over.
 const MAX_OVERLAP: u32 = 1024;
 
-/// More would only wait for each other: a GPU restores one frame while another one is brought to it or taken away.
+/// More frames would only wait for each other: a GPU restores one frame while another one is copied to or from it.
 const MAX_IN_FLIGHT: u32 = 2;
 
-/// A minute of video: longer than any blur lasts.
+/// A minute of video, which is longer than any blur lasts.
 const MAX_INTERVAL: u32 = 3600;
 
-/// With 1 the first prior would stay for ever.
+/// With 1 the first prior would remain forever.
 const MAX_SMOOTHING: f64 = 0.99;
 
-/// Values of all writable properties.
+/// The values of all writable properties.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
+pub struct Settings {
     pub model: String,
     pub library_path: String,
     pub execution_provider: ExecutionProvider,
     pub device_id: i32,
-    /// In MiB; 0 is none.
+    /// In MiB; 0 is no limit.
     pub memory_limit: u32,
     pub cache_dir: String,
     pub precision: Precision,
     pub threads: u32,
-    /// 0: what suits the provider.
+    /// 0 selects by the provider.
     pub frames_in_flight: u32,
     pub tile_size: u32,
     pub tile_overlap: u32,
     pub reduction: u32,
+    /// Those that may change while playing.
+    pub frame: FrameSettings,
+}
+
+/// The values of the properties that may change while playing. Each frame is handled with a copy of them.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameSettings {
     pub steps: u32,
     pub prior_interval: u32,
-    /// Below 0: the model's.
+    /// Negative selects the model's own.
     pub prior_smoothing: f64,
     pub strength: f64,
     pub deadline: LateFrame,
@@ -71,6 +79,14 @@ impl Default for Settings {
             tile_size: 0,
             tile_overlap: engine::DEFAULT_TILE_OVERLAP as u32,
             reduction: 1,
+            frame: FrameSettings::default(),
+        }
+    }
+}
+
+impl Default for FrameSettings {
+    fn default() -> Self {
+        Self {
             steps: 0,
             prior_interval: 1,
             prior_smoothing: -1.0,
@@ -85,13 +101,13 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Returns how the engine is to run a bundle. Whether loading may be thorough is decided when caps are known.
     pub fn options(&self) -> Options {
         Options {
             provider: self.execution_provider.into(),
             settings: engine::Settings {
                 device_id: self.device_id,
                 threads: self.threads as usize,
-                // Known when caps are.
                 thorough: false,
                 memory_limit_mib: self.memory_limit,
             },
@@ -102,11 +118,12 @@ impl Settings {
         }
     }
 
+    /// Returns the value of `library-path`; `None` if it is empty.
     pub fn library(&self) -> Option<PathBuf> {
         (!self.library_path.is_empty()).then(|| PathBuf::from(&self.library_path))
     }
 
-    /// Where engines are kept.
+    /// Returns the folder for engines; `None` if there is none.
     pub fn cache(&self) -> Option<PathBuf> {
         match self.cache_dir.as_str() {
             "" => engine::default_cache(),
@@ -114,39 +131,7 @@ impl Settings {
         }
     }
 
-    /// How priors are made, by a model whose own smoothing is `smoothing`.
-    pub fn sampling(&self, smoothing: f64) -> Sampling {
-        Sampling {
-            steps: self.steps as usize,
-            temporal: TemporalPolicy {
-                interval: self.prior_interval,
-                smoothing: if self.prior_smoothing < 0.0 {
-                    smoothing
-                } else {
-                    self.prior_smoothing
-                },
-            },
-        }
-    }
-
-    pub fn finish(&self) -> Finish {
-        Finish {
-            strength: self.strength,
-            split: match self.compare {
-                Compare::Off => None,
-                Compare::Split => Some(Split {
-                    position: self.compare_position,
-                }),
-            },
-        }
-    }
-
-    /// Whether frames go through untouched, as the same buffers.
-    pub fn is_passthrough(&self) -> bool {
-        self.strength == 0.0
-    }
-
-    /// `None` for a name that is no writable property.
+    /// Returns the value of a property; `None` if no writable property has this name.
     pub fn get(&self, name: &str) -> Option<glib::Value> {
         Some(match name {
             "model" => self.model.to_value(),
@@ -161,20 +146,20 @@ impl Settings {
             "tile-size" => self.tile_size.to_value(),
             "tile-overlap" => self.tile_overlap.to_value(),
             "reduction" => self.reduction.to_value(),
-            "steps" => self.steps.to_value(),
-            "prior-interval" => self.prior_interval.to_value(),
-            "prior-smoothing" => self.prior_smoothing.to_value(),
-            "strength" => self.strength.to_value(),
-            "deadline" => self.deadline.to_value(),
-            "adaptive" => self.adaptive.to_value(),
-            "on-error" => self.on_error.to_value(),
-            "compare" => self.compare.to_value(),
-            "compare-position" => self.compare_position.to_value(),
+            "steps" => self.frame.steps.to_value(),
+            "prior-interval" => self.frame.prior_interval.to_value(),
+            "prior-smoothing" => self.frame.prior_smoothing.to_value(),
+            "strength" => self.frame.strength.to_value(),
+            "deadline" => self.frame.deadline.to_value(),
+            "adaptive" => self.frame.adaptive.to_value(),
+            "on-error" => self.frame.on_error.to_value(),
+            "compare" => self.frame.compare.to_value(),
+            "compare-position" => self.frame.compare_position.to_value(),
             _ => return None,
         })
     }
 
-    /// Sets a property from a value whose type GObject has checked. Strings take their default from NULL.
+    /// Sets a property to a value whose type GObject has checked. A NULL string is the empty one.
     pub fn set(&mut self, name: &str, value: &glib::Value) {
         fn take<'a, T: glib::value::FromValue<'a>>(target: &mut T, value: &'a glib::Value)
         where
@@ -199,95 +184,131 @@ impl Settings {
             "tile-size" => take(&mut self.tile_size, value),
             "tile-overlap" => take(&mut self.tile_overlap, value),
             "reduction" => take(&mut self.reduction, value),
-            "steps" => take(&mut self.steps, value),
-            "prior-interval" => take(&mut self.prior_interval, value),
-            "prior-smoothing" => take(&mut self.prior_smoothing, value),
-            "strength" => take(&mut self.strength, value),
-            "deadline" => take(&mut self.deadline, value),
-            "adaptive" => take(&mut self.adaptive, value),
-            "on-error" => take(&mut self.on_error, value),
-            "compare" => take(&mut self.compare, value),
-            "compare-position" => take(&mut self.compare_position, value),
+            "steps" => take(&mut self.frame.steps, value),
+            "prior-interval" => take(&mut self.frame.prior_interval, value),
+            "prior-smoothing" => take(&mut self.frame.prior_smoothing, value),
+            "strength" => take(&mut self.frame.strength, value),
+            "deadline" => take(&mut self.frame.deadline, value),
+            "adaptive" => take(&mut self.frame.adaptive, value),
+            "on-error" => take(&mut self.frame.on_error, value),
+            "compare" => take(&mut self.frame.compare, value),
+            "compare-position" => take(&mut self.frame.compare_position, value),
             _ => {}
         }
     }
 }
 
-pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+impl FrameSettings {
+    /// Returns how priors are sampled by a model whose own smoothing is `model_smoothing`.
+    pub fn sampling(&self, model_smoothing: f64) -> Sampling {
+        Sampling {
+            steps: self.steps as usize,
+            temporal: TemporalPolicy {
+                interval: self.prior_interval,
+                smoothing: if self.prior_smoothing < 0.0 {
+                    model_smoothing
+                } else {
+                    self.prior_smoothing
+                },
+            },
+        }
+    }
+
+    /// Returns how the output is made of the original and the restored frame.
+    pub fn finish(&self) -> Finish {
+        Finish {
+            strength: self.strength,
+            split: match self.compare {
+                Compare::Off => None,
+                Compare::Split => Some(Split {
+                    position: self.compare_position,
+                }),
+            },
+        }
+    }
+
+    /// Returns whether frames pass through as the same buffers.
+    pub fn is_passthrough(&self) -> bool {
+        self.strength == 0.0
+    }
+}
+
+/// The specifications of all properties.
+pub static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
     let default = Settings::default();
     vec![
         glib::ParamSpecString::builder("model")
             .nick("Model")
-            .blurb("Folder of the model bundle; empty is the built-in blurdm-nano")
+            .blurb("Folder of the model bundle; empty selects the built-in model blurdm-nano")
             .default_value(Some(default.model.as_str()))
             .mutable_ready()
             .build(),
         glib::ParamSpecString::builder("library-path")
             .nick("Library path")
-            .blurb("ONNX Runtime library, or the folder that holds it; empty searches ORT_DYLIB_PATH, beside the plugin, this user's data, Python and the system. The first element of a process decides")
+            .blurb("Library of ONNX Runtime, or the folder that contains it; empty searches ORT_DYLIB_PATH, the plugin's folder, the user's data folder, Python's packages and the system. One process loads one library: that of its first element")
             .default_value(Some(default.library_path.as_str()))
             .mutable_ready()
             .build(),
         glib::ParamSpecEnum::builder_with_default("execution-provider", default.execution_provider)
             .nick("Execution provider")
-            .blurb("What to run on; anything but auto fails when it cannot be had")
+            .blurb("Execution provider that runs the model; with any value but auto it is an error if that one is not available")
             .mutable_ready()
             .build(),
         glib::ParamSpecInt::builder("device-id")
             .nick("Device ID")
-            .blurb("GPU to run on, for tensorrt and cuda")
+            .blurb("Number of the GPU that tensorrt and cuda run on")
             .minimum(0)
             .default_value(default.device_id)
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("memory-limit")
             .nick("Memory limit")
-            .blurb("What tensorrt and cuda may take of the GPU's memory, in MiB; 0 is as much as they need")
+            .blurb("Limit of the GPU memory that tensorrt and cuda allocate, in MiB; 0 is no limit")
             .default_value(default.memory_limit)
             .mutable_ready()
             .build(),
         glib::ParamSpecString::builder("cache-dir")
             .nick("Cache directory")
-            .blurb("Folder that TensorRT's engines are kept in, which take minutes to build; empty is CACHE_DIRECTORY, which systemd sets, or blurdm in this user's cache")
+            .blurb("Folder for TensorRT's engines, which take minutes to build; empty selects the one in CACHE_DIRECTORY, which systemd sets, or blurdm in the user's cache folder")
             .default_value(Some(default.cache_dir.as_str()))
             .mutable_ready()
             .build(),
         glib::ParamSpecEnum::builder_with_default("precision", default.precision)
             .nick("Precision")
-            .blurb("Numbers that the backbone computes in")
+            .blurb("Number format that the model's backbone computes in")
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("threads")
             .nick("Threads")
-            .blurb("CPU threads of a graph; 0 is one per core")
+            .blurb("CPU threads that run a graph; 0 selects one per core")
             .maximum(1024)
             .default_value(default.threads)
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("frames-in-flight")
             .nick("Frames in flight")
-            .blurb("Frames that are worked on at once: with 2, one comes out when the next one comes in, and is restored beside the stream; 0 is 2 with tensorrt and cuda, 1 with the others")
+            .blurb("Frames that are processed at the same time. With 2, frames are restored in a thread of their own and each is pushed when the next one arrives, which adds one frame of latency; 0 selects 2 for tensorrt and cuda, 1 for the others")
             .maximum(MAX_IN_FLIGHT)
             .default_value(default.frames_in_flight)
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("tile-size")
             .nick("Tile size")
-            .blurb("Side in pixels, 64 or more, of the tiles in which larger frames are restored; 0 is whole frames, or the tiles that the model is made for")
+            .blurb("Side of the tiles in which larger frames are restored, in pixels, 64 or more; 0 selects whole frames, or the only size of tile that the model supports")
             .maximum(*engine::TILE_SIDES.end() as u32)
             .default_value(default.tile_size)
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("tile-overlap")
             .nick("Tile overlap")
-            .blurb("Least number of pixels by which neighbouring tiles overlap; less than the side of a tile")
+            .blurb("Least overlap of neighbouring tiles in pixels; it must be less than the side of a tile")
             .maximum(MAX_OVERLAP)
             .default_value(default.tile_overlap)
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("reduction")
             .nick("Reduction")
-            .blurb("What both sides of a frame are divided by before it is restored; what changed is enlarged and added to the whole frame: for blur longer than about 20 pixels, or to be fast")
+            .blurb("Divisor of width and height: frames are restored at this smaller scale, and the change is enlarged and added to the original frame. For blur longer than about 20 pixels, and for speed")
             .minimum(1)
             .maximum(*REDUCTIONS.end() as u32)
             .default_value(default.reduction)
@@ -295,81 +316,81 @@ pub(super) static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| 
             .build(),
         glib::ParamSpecUInt::builder("steps")
             .nick("Steps")
-            .blurb("Steps of the sampler; 0 lets the model choose")
+            .blurb("Steps of the sampler, at most as many as the model has; 0 selects the model's default")
             .maximum(MAX_STEPS)
-            .default_value(default.steps)
+            .default_value(default.frame.steps)
             .mutable_playing()
             .controllable()
             .build(),
         glib::ParamSpecUInt::builder("prior-interval")
             .nick("Prior interval")
-            .blurb("Frames that one prior serves; it costs less and changes less often")
+            .blurb("Frames that share one prior; more cost less, and the prior follows the blur less closely")
             .minimum(1)
             .maximum(MAX_INTERVAL)
-            .default_value(default.prior_interval)
+            .default_value(default.frame.prior_interval)
             .mutable_playing()
             .controllable()
             .build(),
         glib::ParamSpecDouble::builder("prior-smoothing")
             .nick("Prior smoothing")
-            .blurb("Share of the prior before that stays in the next one; -1 lets the model choose")
+            .blurb("Weight of the previous prior in the next one; -1 selects the model's default")
             .minimum(-1.0)
             .maximum(MAX_SMOOTHING)
-            .default_value(default.prior_smoothing)
+            .default_value(default.frame.prior_smoothing)
             .mutable_playing()
             .controllable()
             .build(),
         glib::ParamSpecDouble::builder("strength")
             .nick("Strength")
-            .blurb("Blend between the input (0, the same buffer) and the restored frame (1)")
+            .blurb("Blend between the original (0, which passes the same buffer through) and the restored frame (1)")
             .minimum(0.0)
             .maximum(1.0)
-            .default_value(default.strength)
+            .default_value(default.frame.strength)
             .mutable_playing()
             .controllable()
             .build(),
-        glib::ParamSpecEnum::builder_with_default("deadline", default.deadline)
+        glib::ParamSpecEnum::builder_with_default("deadline", default.frame.deadline)
             .nick("Deadline")
-            .blurb("What becomes of a frame that would come too late")
+            .blurb("What to do with a frame that would be late at the sink if it were restored")
             .mutable_playing()
             .controllable()
             .build(),
         glib::ParamSpecBoolean::builder("adaptive")
             .nick("Adaptive")
-            .blurb("Work on a smaller scale, with fewer steps and priors, where there is not enough time for every frame")
-            .default_value(default.adaptive)
+            .blurb("Restore at a smaller scale, with fewer steps and priors, where there is not enough time for every frame")
+            .default_value(default.frame.adaptive)
             .mutable_playing()
             .controllable()
             .build(),
-        glib::ParamSpecEnum::builder_with_default("on-error", default.on_error)
+        glib::ParamSpecEnum::builder_with_default("on-error", default.frame.on_error)
             .nick("On error")
-            .blurb("What becomes of frames that cannot be restored")
+            .blurb("What to do when a frame cannot be restored")
             .mutable_playing()
             .controllable()
             .build(),
-        glib::ParamSpecEnum::builder_with_default("compare", default.compare)
+        glib::ParamSpecEnum::builder_with_default("compare", default.frame.compare)
             .nick("Compare")
-            .blurb("Show the input beside the restored frame")
+            .blurb("Show the original beside the restored frame")
             .mutable_playing()
             .controllable()
             .build(),
         glib::ParamSpecDouble::builder("compare-position")
             .nick("Compare position")
-            .blurb("Where the line of compare=split stands, as a share of the width")
+            .blurb("Position of the line of compare=split, as a share of the width")
             .minimum(0.0)
             .maximum(1.0)
-            .default_value(default.compare_position)
+            .default_value(default.frame.compare_position)
             .mutable_playing()
             .controllable()
             .build(),
         glib::ParamSpecString::builder("active-provider")
             .nick("Active provider")
-            .blurb("What the graphs really run on; empty before PAUSED")
+            .blurb("Execution provider that runs the model; empty in NULL and READY")
             .read_only()
             .build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
             .nick("Statistics")
-            .blurb("Frames, and milliseconds (p50, p95, p99 of the last frames) per stage")
+            .blurb("Counts of frames, and percentiles of the milliseconds that each stage took for the last 256 frames")
             .read_only()
             .build(),
     ]

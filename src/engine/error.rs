@@ -7,19 +7,22 @@ use thiserror::Error;
 use super::{precision::Precision, provider::Provider};
 use crate::diffusion::ScheduleError;
 
-/// Why a frame cannot be restored. Every message names the thing, the reason and what to do.
+/// Why a bundle cannot be loaded or a frame not be restored. Every message names the object, the reason and the remedy.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
     #[error(
-        "no usable ONNX Runtime (1.{min} or later) was found; run `make install`, `pip install onnxruntime`, or set library-path or ORT_DYLIB_PATH to libonnxruntime.so (looked in: {}{})",
+        "no usable ONNX Runtime (1.{min} or later) was found; run `make install`, `pip install onnxruntime`, \
+         or set library-path or ORT_DYLIB_PATH to libonnxruntime.so (searched: {}{})",
         list(.folders),
         refused_text(.refused),
-        min = super::runtime::MINIMUM_MINOR
+        min = .minimum_minor
     )]
     RuntimeMissing {
+        /// The oldest version that can be used, as in `1.minor`.
+        minimum_minor: u32,
         folders: Vec<PathBuf>,
-        /// Libraries that were found and why they will not do.
+        /// The libraries that were found, with the reasons why they cannot be used.
         refused: Vec<String>,
     },
     #[error("ONNX Runtime at '{path}' cannot be used: {reason}")]
@@ -36,17 +39,18 @@ pub enum Error {
     Schedule { bundle: String, source: ScheduleError },
     #[error("execution provider '{provider}' cannot be used: {reason}")]
     Provider { provider: Provider, reason: String },
-    #[error("precision {precision} cannot be had: {reason}")]
+    #[error("precision {precision} cannot be used: {reason}")]
     Precision { precision: Precision, reason: String },
     #[error(
-        "{width}x{height} pixels at once do not fit in memory on {provider}: {reason}; {figures}close what else uses it, or choose a smaller model or another execution-provider"
+        "{width}x{height} pixels at once do not fit in memory on {provider}: {reason}; \
+         {figures}close what else uses it, or choose a smaller model or another execution-provider"
     )]
     Memory {
         width: usize,
         height: usize,
         provider: Provider,
         reason: String,
-        /// What the device has, as a sentence part that ends with "; ", or nothing.
+        /// What the device has, as a clause that ends with "; ", or empty.
         figures: String,
     },
     #[error("frames of {width}x{height} cannot be restored: {reason}")]
@@ -55,7 +59,7 @@ pub enum Error {
         height: usize,
         reason: String,
     },
-    #[error("tiles of {side}x{side} pixels that overlap by {overlap} cannot be had: {reason}")]
+    #[error("tiles of {side}x{side} pixels that overlap by {overlap} cannot be used: {reason}")]
     Tile {
         side: usize,
         overlap: usize,
@@ -63,21 +67,22 @@ pub enum Error {
     },
     #[error("the model's {graph} graph failed: {reason}")]
     Inference { graph: &'static str, reason: String },
-    #[error("the frame was given up, since the run was cancelled; resume to go on")]
+    #[error("the frame was discarded, because the run was cancelled; resume to go on")]
     Cancelled,
     #[error("the model does not compute a picture: {reason}; the bundle is damaged or was exported wrongly")]
     NotAPicture { reason: String },
     #[error(
-        "{steps} sampler steps were asked for, and this model has {max}; set steps between 1 and {max}, or 0 for the model's own choice"
+        "{steps} sampler steps were asked for, and this model has {max}; \
+         set steps between 1 and {max}, or 0 for the model's own choice"
     )]
     Steps { steps: usize, max: usize },
 }
 
 impl Error {
-    /// Why memory ran out, if that is what happened. ONNX Runtime has no code for it: what it says is from its arena, the CUDA runtime, its
-    /// libraries, or the C++ that it is written in.
+    /// Returns the reason if memory ran out. ONNX Runtime has no error code for it: the messages are those of its
+    /// arena, of the CUDA runtime and libraries, and of C++.
     pub(super) fn out_of_memory(&self) -> Option<&str> {
-        const SAID: [&str; 6] = [
+        const MESSAGES: [&str; 6] = [
             "failed to allocate memory",
             "out of memory",
             "outofmemory",
@@ -90,8 +95,8 @@ impl Error {
         else {
             return None;
         };
-        let said = reason.to_lowercase();
-        SAID.iter().any(|words| said.contains(words)).then_some(reason)
+        let message = reason.to_lowercase();
+        MESSAGES.iter().any(|part| message.contains(part)).then_some(reason)
     }
 }
 

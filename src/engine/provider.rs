@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a graph runs on.
-
 use std::fmt;
-
-use ort::{
-    ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProviderDispatch},
-    session::builder::SessionBuilder,
-};
-
-use super::provider_options::{self, Pairs, Setup};
 
 /// An execution provider of ONNX Runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,10 +12,10 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// The order in which `auto` tries them: fastest first, on the machines that have them.
+    /// The order in which [`Choice::Auto`] tries them: the fastest first, on machines that have it.
     pub const BEST_FIRST: [Provider; 4] = [Provider::TensorRt, Provider::Cuda, Provider::OpenVino, Provider::Cpu];
 
-    /// As in the property `execution-provider`.
+    /// Returns the name that the property `execution-provider` uses.
     pub fn nick(self) -> &'static str {
         match self {
             Provider::TensorRt => "tensorrt",
@@ -34,60 +25,37 @@ impl Provider {
         }
     }
 
-    /// Whether it runs on one of NVIDIA's GPUs.
+    /// Returns whether it runs on an NVIDIA GPU.
     pub fn on_gpu(self) -> bool {
         matches!(self, Provider::TensorRt | Provider::Cuda)
     }
 
-    /// Has the graphs of a session run on it. What a provider leaves over runs on the CPU; TensorRT leaves it to CUDA first.
-    pub(super) fn register(self, builder: SessionBuilder, setup: &Setup<'_>) -> Result<SessionBuilder, ort::Error> {
-        let dispatches = match self {
-            Provider::Cpu => return Ok(builder),
-            Provider::TensorRt => vec![
-                told(ep::TensorRT::default(), provider_options::tensorrt(setup)).build(),
-                told(ep::CUDA::default(), provider_options::cuda(setup)).build(),
-            ],
-            Provider::Cuda => {
-                let pairs = [provider_options::cuda(setup), provider_options::needed_by_cuda(setup)];
-                return with_all_or_needed::<ep::CUDA>(builder, pairs);
-            }
-            Provider::OpenVino => {
-                let pairs = [
-                    provider_options::openvino(setup),
-                    provider_options::needed_by_openvino(setup),
-                ];
-                return with_all_or_needed::<ep::OpenVINO>(builder, pairs);
-            }
-        };
-        registered(builder, dispatches)
+    /// Returns whether it can capture the work of a graph and replay it (a CUDA graph). TensorRT launches few kernels
+    /// and would gain little, and every attempt takes it minutes.
+    pub(super) fn captures_graphs(self) -> bool {
+        matches!(self, Provider::Cuda)
     }
-}
 
-/// With all that makes it fast, or, where the runtime is too old to know that, with what it cannot do without.
-fn with_all_or_needed<P>(builder: SessionBuilder, [all, needed]: [Pairs; 2]) -> Result<SessionBuilder, ort::Error>
-where
-    P: ArbitrarilyConfigurableExecutionProvider + Default + Into<ExecutionProviderDispatch>,
-{
-    let with = |builder, pairs| registered(builder, vec![told(P::default(), pairs).into()]);
-    with(builder.clone(), all).or_else(|_| with(builder, needed))
-}
+    /// Returns the library with which it builds engines that take so long that they are stored, or `None` if it builds
+    /// none.
+    pub(super) fn engine_builder(self) -> Option<&'static str> {
+        match self {
+            Provider::TensorRt => Some("libnvinfer.so"),
+            Provider::Cuda | Provider::OpenVino | Provider::Cpu => None,
+        }
+    }
 
-fn told<P: ArbitrarilyConfigurableExecutionProvider>(provider: P, pairs: Pairs) -> P {
-    pairs.into_iter().fold(provider, |provider, (key, value)| {
-        provider.with_arbitrary_config(key, value)
-    })
-}
-
-fn registered(
-    builder: SessionBuilder,
-    dispatches: Vec<ExecutionProviderDispatch>,
-) -> Result<SessionBuilder, ort::Error> {
-    // By default a provider that cannot load is passed over in silence, and the graph runs on the CPU.
-    let dispatches: Vec<_> = dispatches
-        .into_iter()
-        .map(ExecutionProviderDispatch::error_on_failure)
-        .collect();
-    Ok(builder.with_execution_providers(dispatches)?)
+    /// Returns what to do where ONNX Runtime was built without it.
+    pub(super) fn remedy(self) -> &'static str {
+        match self {
+            Provider::TensorRt => "build ONNX Runtime with it (--use_tensorrt), and name it in library-path",
+            Provider::Cuda => "install onnxruntime-gpu, and name its libonnxruntime.so in library-path",
+            Provider::OpenVino => {
+                "run `make install`, or install onnxruntime-openvino and name its libonnxruntime.so in library-path"
+            }
+            Provider::Cpu => "install ONNX Runtime again",
+        }
+    }
 }
 
 impl fmt::Display for Provider {
@@ -99,7 +67,7 @@ impl fmt::Display for Provider {
 /// Which provider to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Choice {
-    /// The best that really loads and runs.
+    /// The best one that loads and runs.
     #[default]
     Auto,
     /// This one, or an error.
@@ -107,32 +75,12 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// The providers to try first, whose refusal is borne, and the last one, whose refusal is the error.
+    /// Returns the providers to try first, which may be rejected, and the last one, whose rejection is an error.
     pub(super) fn candidates(self) -> (&'static [Provider], Provider) {
         let [better @ .., last] = &Provider::BEST_FIRST;
         match self {
             Choice::Auto => (better, *last),
             Choice::Only(provider) => (&[], provider),
         }
-    }
-}
-
-/// How a provider is set up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Settings {
-    /// GPU to use, by its number.
-    pub device_id: i32,
-    /// CPU threads of a graph; 0 is one per core.
-    pub threads: usize,
-    /// Whether a GPU provider may take its time to find out what is fastest: for files, not where somebody waits for the first picture.
-    pub thorough: bool,
-    /// What a GPU provider may take of the device's memory, in MiB; 0 is as much as it needs.
-    pub memory_limit_mib: u32,
-}
-
-impl Settings {
-    /// In bytes; none for no limit.
-    pub(super) fn memory_limit(self) -> Option<u64> {
-        (self.memory_limit_mib > 0).then(|| u64::from(self.memory_limit_mib) << 20)
     }
 }

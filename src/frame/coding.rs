@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the numbers of a YCbCr picture mean.
+//! The colour coding of YCbCr frames.
 
-/// The primaries' shares of luma, the range of the numbers and their bits.
+/// The shares of the primaries in luma, and the range of the values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Coding {
-    /// What red and blue add to luma: 0.299 and 0.114 in BT.601, 0.2126 and 0.0722 in BT.709.
+    /// The shares of red and blue in luma: 0.299 and 0.114 in BT.601, 0.2126 and 0.0722 in BT.709.
     pub kr: f64,
     pub kb: f64,
-    /// Whether luma goes from 0 to the largest number, and not from 16 to 235 (times 4 in 10 bits).
+    /// Whether luma ranges from 0 to the largest value, instead of from 16 to 235 (times 4 in 10 bits).
     pub full_range: bool,
 }
 
@@ -49,7 +49,8 @@ impl Coding {
     }
 }
 
-/// Code values: of black, between black and white, between the extremes of a colour difference, and of grey's colour difference.
+/// Code values: of black, the distance between black and white, the distance between the extremes of a colour
+/// difference, and the colour difference of grey.
 pub(super) struct Scale {
     pub black: f64,
     pub luma: f64,
@@ -57,7 +58,7 @@ pub(super) struct Scale {
     pub neutral: f64,
 }
 
-/// Fractional bits of the coefficients.
+/// The number of fractional bits of the coefficients.
 pub(super) const FRACTION: u32 = 16;
 pub(super) const HALF: i32 = 1 << (FRACTION - 1);
 
@@ -65,7 +66,8 @@ fn fixed(value: f64) -> i32 {
     (value * f64::from(1u32 << FRACTION)).round() as i32
 }
 
-/// YCbCr in `bits` to RGB in 0..=255: r = luma (Y - black) + red (Cr - neutral), and so on (ITU-R BT.601 and BT.709, section 3).
+/// The coefficients from YCbCr to RGB in 0..=255: r = luma (Y - black) + red (Cr - neutral), and so on (ITU-R BT.601
+/// and BT.709, section 3).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ToRgb {
     pub black: i32,
@@ -94,7 +96,7 @@ impl ToRgb {
     }
 }
 
-/// A change of RGB, in grey levels of 8 bits, to the change of YCbCr in `bits`.
+/// The coefficients from a change of RGB, in grey levels of 8 bits, to the change of YCbCr.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FromChange {
     pub luma: [i32; 3],
@@ -103,7 +105,7 @@ pub(super) struct FromChange {
 }
 
 impl FromChange {
-    /// `strength` (0..=1) is how much of the change counts.
+    /// Creates the coefficients for YCbCr of `bits` bits. `strength` (0..=1) scales the change.
     pub fn new(coding: Coding, bits: u32, strength: f64) -> Self {
         let scale = coding.scale(bits);
         let strength = strength.clamp(0.0, 1.0) / 255.0;

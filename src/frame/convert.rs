@@ -1,45 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use super::{View, ViewMut};
+//! Packed RGB frames: to RGBx for the graphs, and the restored frame back.
 
-/// A line across the frame: the original lies left of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Split {
-    /// Where the line stands, as a share of the width, 0..=1.
-    pub position: f64,
-}
+use super::{
+    finish::Finish,
+    layout::{View, ViewMut},
+};
 
-impl Split {
-    /// Width of the line that is drawn, in pixels.
-    const LINE: usize = 2;
-
-    /// (first pixel of the line, first pixel of the restored part)
-    pub(super) fn columns(self, width: usize) -> (usize, usize) {
-        let at = (self.position.clamp(0.0, 1.0) * width as f64).round() as usize;
-        // At the very edges there is nothing to divide.
-        if at == 0 || at >= width {
-            return (at.min(width), at.min(width));
-        }
-        (at.saturating_sub(Self::LINE / 2), (at + Self::LINE / 2).min(width))
-    }
-}
-
-/// What becomes of the restored frame on its way out.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Finish {
-    /// 0 is the original, 1 the restored frame.
-    pub strength: f64,
-    pub split: Option<Split>,
-}
-
-impl Finish {
-    /// Whether the restored frame goes out as it is.
-    pub fn is_plain(&self) -> bool {
-        self.strength >= 1.0 && self.split.is_none()
-    }
-}
-
-/// Copies a frame into tight RGBx. A layout without a fourth byte gets 255 there. `rgbx` holds width x height x 4 bytes.
+/// Copies a frame into RGBx without row padding. A layout without a fourth byte gets 255 there. `rgbx` has width x
+/// height x 4 bytes.
 pub fn to_rgbx(frame: View<'_>, rgbx: &mut [u8]) {
     let layout = frame.layout();
     let [r, g, b] = layout.rgb();
@@ -51,8 +20,8 @@ pub fn to_rgbx(frame: View<'_>, rgbx: &mut [u8]) {
     }
 }
 
-/// Writes the restored tight RGBx frame into `out`, which has the layout and size of `original`: blended with the original
-/// by strength, and the original itself left of the split. The fourth byte is the original's.
+/// Writes the restored RGBx frame into `out`, which has the layout and size of `original`. It is blended with the
+/// original by the strength; left of the split is the original itself. The fourth byte is the original's.
 pub fn write_restored(original: View<'_>, restored: &[u8], finish: Finish, out: &mut ViewMut<'_>) {
     let width = original.width();
     let (line, right) = finish.split.map_or((0, 0), |split| split.columns(width));
@@ -87,7 +56,8 @@ fn paint_line(source: &[u8], target: &mut [u8], original: View<'_>) {
     }
 }
 
-/// Strength in units of 1/256, so that the blend is exact integer arithmetic: 256 is the restored value itself.
+/// Blends a row. The strength is in units of 1/256, so that integer arithmetic is exact: 256 is the restored value
+/// itself.
 fn blend_row(source: &[u8], restored: &[u8], strength: f64, original: View<'_>, target: &mut [u8]) {
     let layout = original.layout();
     let weight = (strength.clamp(0.0, 1.0) * 256.0).round() as i32;
@@ -129,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn every_layout_survives_the_way_to_rgbx_and_back_and_padding_is_not_written() {
+    fn every_layout_is_unchanged_by_conversion_to_rgbx_and_back_and_padding_is_not_written() {
         for layout in [Layout::RGBX, Layout::BGRX, Layout::XRGB, Layout::RGB, Layout::BGR] {
             let (data, out) = there_and_back(layout, PLAIN);
             let row = 5 * layout.bytes();

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
+//! Packed RGB frames in memory, with rows that may be padded.
+
 use thiserror::Error;
 
-/// A packed 8-bit RGB layout: how many bytes a pixel has, and where red, green and blue lie in it.
+/// A packed 8-bit RGB layout: the number of bytes of a pixel, and the positions of red, green and blue in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     bytes: usize,
@@ -11,7 +13,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// RGBx and RGBA: what the graphs take.
+    /// RGBx and RGBA, which the graphs take.
     pub const RGBX: Self = Self {
         bytes: 4,
         rgb: [0, 1, 2],
@@ -39,23 +41,23 @@ impl Layout {
         fourth: None,
     };
 
-    /// Bytes of a pixel: 3 or 4.
+    /// Returns the number of bytes of a pixel, 3 or 4.
     pub fn bytes(self) -> usize {
         self.bytes
     }
 
-    /// Where red, green and blue lie in a pixel.
+    /// Returns the positions of red, green and blue in a pixel.
     pub(super) fn rgb(self) -> [usize; 3] {
         self.rgb
     }
 
-    /// Where the byte lies that is neither red, green nor blue.
+    /// Returns the position of the byte that is neither red, green nor blue.
     pub(super) fn fourth(self) -> Option<usize> {
         self.fourth
     }
 }
 
-/// Why bytes are not a frame.
+/// The data is too short for a frame, or its rows are.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "a frame of {width}x{height} with {pixel} bytes a pixel and rows of {stride} bytes does not fit into {length} bytes"
@@ -83,7 +85,7 @@ fn check(length: usize, layout: Layout, width: usize, height: usize, stride: usi
     Ok(())
 }
 
-/// A frame to read: rows of `stride` bytes, of which the first `width` pixels count.
+/// A frame to read: rows of `stride` bytes, of which the first `width` pixels belong to the frame.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
     data: &'a [u8],
@@ -94,8 +96,10 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// Creates a view.
+    ///
     /// # Errors
-    /// [`LayoutError`] when the rows are shorter than the pixels or the data shorter than the rows.
+    /// [`LayoutError`] when the rows are shorter than their pixels, or the data shorter than the rows.
     pub fn new(
         data: &'a [u8],
         layout: Layout,
@@ -125,7 +129,7 @@ impl<'a> View<'a> {
         self.height
     }
 
-    /// The rows from top to bottom, without padding.
+    /// Returns the rows from top to bottom, without padding.
     pub fn rows(&self) -> impl Iterator<Item = &'a [u8]> {
         let row = self.width * self.layout.bytes;
         self.data
@@ -134,14 +138,14 @@ impl<'a> View<'a> {
             .map(move |line| &line[..row])
     }
 
-    /// The frame itself, if it is RGBx without padding: such a frame is a tensor as it lies.
+    /// Returns the frame's memory if it is RGBx without row padding, and thus a tensor.
     pub fn as_tensor(&self) -> Option<&'a [u8]> {
         let row = self.width * self.layout.bytes;
         (self.layout == Layout::RGBX && self.stride == row).then(|| &self.data[..row * self.height])
     }
 }
 
-/// A frame to write; as [`View`].
+/// A frame to write, as [`View`].
 #[derive(Debug)]
 pub struct ViewMut<'a> {
     data: &'a mut [u8],
@@ -152,6 +156,8 @@ pub struct ViewMut<'a> {
 }
 
 impl<'a> ViewMut<'a> {
+    /// Creates a view.
+    ///
     /// # Errors
     /// As [`View::new`].
     pub fn new(
@@ -171,7 +177,7 @@ impl<'a> ViewMut<'a> {
         })
     }
 
-    /// The rows from top to bottom, without padding.
+    /// Returns the rows from top to bottom, without padding.
     pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
         let row = self.width * self.layout.bytes;
         self.data
@@ -180,7 +186,7 @@ impl<'a> ViewMut<'a> {
             .map(move |line| &mut line[..row])
     }
 
-    /// The frame itself, if it is RGBx without padding.
+    /// Returns the frame's memory if it is RGBx without row padding, and thus a tensor.
     pub fn as_tensor_mut(&mut self) -> Option<&mut [u8]> {
         let row = self.width * self.layout.bytes;
         (self.layout == Layout::RGBX && self.stride == row).then(|| &mut self.data[..row * self.height])

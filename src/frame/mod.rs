@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Pixel layouts as views over borrowed memory, and the way to the RGBx frames that graphs take and back.
+//! Pixel layouts as views over borrowed memory, and their conversion to the RGBx frames that the graphs take and back.
 
 mod coding;
 mod convert;
+mod finish;
 mod layout;
 mod picture;
 mod planes;
@@ -11,7 +12,8 @@ mod scale;
 mod yuv;
 
 pub use coding::Coding;
-pub use convert::{Finish, Split, to_rgbx, write_restored};
+pub use convert::{to_rgbx, write_restored};
+pub use finish::{Finish, Split};
 pub use layout::{Layout, LayoutError, View, ViewMut};
 pub use picture::{Picture, PictureMut};
 pub use planes::{Chroma, Depth, Plane, PlaneError, PlaneMut, YuvLayout, YuvView, YuvViewMut};

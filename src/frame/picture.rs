@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A frame of any layout, as the engine's callers see it.
+//! A frame of any layout.
 
-use super::{Finish, View, ViewMut, YuvView, YuvViewMut, convert, write_restored, write_restored_yuv, yuv_to_rgbx};
+use super::{
+    convert::{self, write_restored},
+    finish::Finish,
+    layout::{View, ViewMut},
+    planes::{YuvView, YuvViewMut},
+    yuv::{write_restored_yuv, yuv_to_rgbx},
+};
 
 /// A frame to read.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +25,7 @@ pub enum PictureMut<'a> {
 }
 
 impl<'a> Picture<'a> {
-    /// The frame itself, if it is a tensor as it lies.
+    /// Returns the frame's memory if it is a tensor.
     pub fn as_tensor(&self) -> Option<&'a [u8]> {
         match self {
             Self::Packed(view) => view.as_tensor(),
@@ -27,7 +33,7 @@ impl<'a> Picture<'a> {
         }
     }
 
-    /// Copies the frame into tight RGBx, which holds width x height x 4 bytes.
+    /// Copies the frame into RGBx without row padding. `rgbx` has width x height x 4 bytes.
     pub fn to_rgbx(&self, rgbx: &mut [u8]) {
         match self {
             Self::Packed(view) => convert::to_rgbx(*view, rgbx),
@@ -37,7 +43,7 @@ impl<'a> Picture<'a> {
 }
 
 impl PictureMut<'_> {
-    /// The frame itself, if it is a tensor as it lies.
+    /// Returns the frame's memory if it is a tensor.
     pub fn as_tensor_mut(&mut self) -> Option<&mut [u8]> {
         match self {
             Self::Packed(view) => view.as_tensor_mut(),
@@ -45,19 +51,20 @@ impl PictureMut<'_> {
         }
     }
 
-    /// Writes the restored frame: `rgbx` is what [`Picture::to_rgbx`] made of `original`, which has this frame's layout and size.
+    /// Writes the restored frame. `original` has this frame's layout and size, and `rgbx` is the result of its
+    /// [`Picture::to_rgbx`].
     ///
     /// # Panics
-    /// If the layouts differ: both are those of the same caps.
+    /// If the layouts differ. Callers create both from the same caps.
     pub fn write_restored(&mut self, original: &Picture<'_>, rgbx: &[u8], restored: &[u8], finish: Finish) {
         match (original, self) {
             (Picture::Packed(original), Self::Packed(out)) => write_restored(*original, restored, finish, out),
             (Picture::Yuv(original), Self::Yuv(out)) => write_restored_yuv(original, rgbx, restored, finish, out),
-            _ => unreachable!("a frame goes out in the layout that it came in"),
+            _ => unreachable!("both frames have the layout of the same caps"),
         }
     }
 
-    /// The original as it is.
+    /// Copies the original.
     ///
     /// # Panics
     /// As [`PictureMut::write_restored`].
@@ -69,7 +76,7 @@ impl PictureMut<'_> {
                 }
             }
             (Picture::Yuv(original), Self::Yuv(out)) => out.copy(original),
-            _ => unreachable!("a frame goes out in the layout that it came in"),
+            _ => unreachable!("both frames have the layout of the same caps"),
         }
     }
 }

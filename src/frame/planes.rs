@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! YCbCr and grey frames as they lie in memory: planes of numbers, with rows that may be padded.
+//! YCbCr and grey frames in memory: planes of values, with rows that may be padded.
 
-use super::Coding;
+use super::coding::Coding;
 
-/// Where the colour differences are.
+/// How the colour differences are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chroma {
-    /// There are none: a grey picture.
+    /// Not at all: a grey frame.
     None,
     /// In planes of their own, of half the width and height.
     Planar,
@@ -15,7 +15,7 @@ pub enum Chroma {
     Interleaved,
 }
 
-/// How a number is stored.
+/// How a value is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
     Eight,
@@ -25,7 +25,7 @@ pub enum Depth {
     TenHigh,
 }
 
-/// A layout of planes of numbers.
+/// A layout of planes of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct YuvLayout {
     pub chroma: Chroma,
@@ -51,7 +51,8 @@ impl YuvLayout {
         }
     }
 
-    fn number(self) -> usize {
+    /// Returns the number of bytes of a value.
+    fn value_bytes(self) -> usize {
         match self.depth {
             Depth::Eight => 1,
             Depth::Ten | Depth::TenHigh => 2,
@@ -65,18 +66,18 @@ impl YuvLayout {
         }
     }
 
-    /// (bytes of a row, rows) of a plane of a frame.
+    /// Returns the number of bytes of a row, and the number of rows, of a plane of a frame.
     pub(super) fn plane(self, plane: usize, width: usize, height: usize) -> (usize, usize) {
         let (pairs, rows) = (width.div_ceil(2), height.div_ceil(2));
         match (plane, self.chroma) {
-            (0, _) => (width * self.number(), height),
-            (_, Chroma::Interleaved) => (2 * pairs * self.number(), rows),
-            _ => (pairs * self.number(), rows),
+            (0, _) => (width * self.value_bytes(), height),
+            (_, Chroma::Interleaved) => (2 * pairs * self.value_bytes(), rows),
+            _ => (pairs * self.value_bytes(), rows),
         }
     }
 }
 
-/// Why planes are not a frame.
+/// A plane is too short for a frame, or its rows are.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("plane {plane} of a frame of {width}x{height} with rows of {stride} bytes does not fit into {length} bytes")]
 pub struct PlaneError {
@@ -87,7 +88,7 @@ pub struct PlaneError {
     length: usize,
 }
 
-/// Bytes of a plane, and from one row to the next.
+/// The bytes of a plane, and its stride in bytes.
 pub type Plane<'a> = (&'a [u8], usize);
 pub type PlaneMut<'a> = (&'a mut [u8], usize);
 
@@ -101,7 +102,7 @@ pub struct YuvView<'a> {
     pub(super) height: usize,
 }
 
-/// A frame to write, of the layout and coding of the one that it is made of.
+/// A frame to write, with the layout and coding of the frame that it is made from.
 #[derive(Debug)]
 pub struct YuvViewMut<'a> {
     planes: [PlaneMut<'a>; 3],
@@ -128,8 +129,10 @@ fn check(planes: [(usize, usize); 3], layout: YuvLayout, width: usize, height: u
 }
 
 impl<'a> YuvView<'a> {
+    /// Creates a view.
+    ///
     /// # Errors
-    /// [`PlaneError`] when rows are shorter than their numbers or a plane shorter than its rows.
+    /// [`PlaneError`] when rows are shorter than their values, or a plane shorter than its rows.
     pub fn new(
         planes: [Plane<'a>; 3],
         layout: YuvLayout,
@@ -147,7 +150,7 @@ impl<'a> YuvView<'a> {
         })
     }
 
-    /// A row of a plane, without padding.
+    /// Returns a row of a plane, without padding.
     pub(super) fn row(&self, plane: usize, row: usize) -> &'a [u8] {
         if plane >= self.layout.planes() {
             return &[];
@@ -159,6 +162,8 @@ impl<'a> YuvView<'a> {
 }
 
 impl<'a> YuvViewMut<'a> {
+    /// Creates a view.
+    ///
     /// # Errors
     /// As [`YuvView::new`].
     pub fn new(planes: [PlaneMut<'a>; 3], layout: YuvLayout, width: usize, height: usize) -> Result<Self, PlaneError> {
@@ -181,7 +186,7 @@ impl<'a> YuvViewMut<'a> {
         &mut data[row * *stride..][..bytes]
     }
 
-    /// The original as it is.
+    /// Copies the original.
     pub fn copy(&mut self, original: &YuvView<'_>) {
         for plane in 0..self.layout.planes() {
             let (_, rows) = self.layout.plane(plane, self.width, self.height);

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Tight RGBx frames reduced by a whole factor, and what was changed in a reduced frame brought back to the full one.
+//! Reduces RGBx frames by an integer factor, and adds the change of a reduced frame to the full one. Rows have no
+//! padding.
 
 use pulp::NullaryFnOnce;
 
-/// Bytes of a pixel of tight RGBx.
+/// Bytes of a pixel.
 const PIXEL_BYTES: usize = 4;
 
-/// The factors that frames can be reduced by, 1 aside.
+/// The factors that frames can be reduced by, other than 1.
 pub const REDUCTIONS: std::ops::RangeInclusive<usize> = 2..=4;
 
-/// The side of a frame reduced by `factor`: pixels that do not fill a block make one more.
+/// Returns the side of a frame reduced by `factor`. Pixels that do not fill a block make one more pixel.
 pub fn reduced_side(side: usize, factor: usize) -> usize {
     side.div_ceil(factor)
 }
 
-/// Each pixel of `reduced` becomes the mean of a block of `factor` x `factor` pixels of `frame`, which is `width` pixels wide; at the
-/// right and at the bottom of those that there are.
+/// Reduces `frame`, which is `width` pixels wide. Each pixel of `reduced` becomes the mean of a block of `factor` x
+/// `factor` pixels, at the right and bottom edges of those that there are.
 ///
 /// # Panics
 /// If the factor is not one of [`REDUCTIONS`].
@@ -30,8 +31,9 @@ pub fn reduce(frame: &[u8], width: usize, factor: usize, reduced: &mut [u8]) {
     }
 }
 
-/// Adds to `frame`, which is `width` pixels wide, what lies between `before` ([`reduce`]'s result) and `after`, enlarged bilinearly,
-/// and writes the sum to `out`. The fourth byte is the frame's; where nothing changed, so are the colours.
+/// Adds the difference between `after` and `before`, the result of [`reduce`], to `frame`, which is `width` pixels
+/// wide, and writes the sum to `out`. The difference is enlarged bilinearly. The fourth byte is the frame's, and where
+/// nothing changed, so are the colours.
 ///
 /// # Panics
 /// As [`reduce`].
@@ -45,9 +47,10 @@ pub fn add_change(frame: &[u8], width: usize, factor: usize, before: &[u8], afte
     }
 }
 
-// In what follows F is the factor, and N the bytes of a block's row: 4 F.
+// Below, F is the factor and N the number of bytes of a row of a block, 4 F.
 
-/// What is dispatched is a type and no closure: a closure is not sure to be compiled into the caller that has the vector instructions.
+/// A type instead of a closure is dispatched: a closure may not be inlined into the caller that is compiled with vector
+/// instructions.
 struct Reduce<'a, const F: usize, const N: usize>(&'a [u8], usize, &'a mut [u8]);
 
 impl<const F: usize, const N: usize> NullaryFnOnce for Reduce<'_, F, N> {
@@ -59,7 +62,7 @@ impl<const F: usize, const N: usize> NullaryFnOnce for Reduce<'_, F, N> {
     }
 }
 
-/// Of [frame, before, after].
+/// Holds frame, before and after.
 struct AddChange<'a, const F: usize, const N: usize>([&'a [u8]; 3], usize, &'a mut [u8]);
 
 impl<const F: usize, const N: usize> NullaryFnOnce for AddChange<'_, F, N> {
@@ -86,7 +89,7 @@ fn reduce_by<const F: usize, const N: usize>(frame: &[u8], width: usize, reduced
     }
 }
 
-/// Blocks that have all their pixels, from the left.
+/// Reduces the complete blocks, from the left.
 #[inline(always)]
 fn reduce_whole<const F: usize, const N: usize>(rows: &[u8], stride: usize, blocks: &mut [[u8; PIXEL_BYTES]]) {
     let count = (F * F) as u16;
@@ -107,7 +110,7 @@ fn reduce_whole<const F: usize, const N: usize>(rows: &[u8], stride: usize, bloc
     }
 }
 
-/// Of a block that the frame's edge cuts off.
+/// Returns the mean of a block that the frame's edge cuts off.
 fn mean_of_some(rows: &[u8], stride: usize, first: usize, columns: usize) -> [u8; PIXEL_BYTES] {
     let mut sums = [0u16; PIXEL_BYTES];
     for line in rows.chunks_exact(stride) {
@@ -126,11 +129,11 @@ fn mean_of_some(rows: &[u8], stride: usize, first: usize, columns: usize) -> [u8
     sums.map(|sum| ((sum + count / 2) / count) as u8)
 }
 
-/// Where position `at` of a side lies in the side reduced by F: between which two of its `count` pixels, and how near the second,
-/// in units of 1/(2 F).
+/// Returns where the pixel `at` of a side lies in the side reduced by F, which has `count` pixels: the two pixels that
+/// it lies between, and the weight of the second one in units of 1/(2 F).
 #[inline(always)]
 const fn between<const F: usize>(at: usize, count: usize) -> (usize, usize, i16) {
-    // The middles of the F pixels of a block lie at (2 j + 1 - F) / (2 F) from the block's own.
+    // The centres of the F pixels of a block lie at (2 j + 1 - F) / (2 F) from the centre of the block.
     let (block, offset) = (at / F, 2 * (at % F) as i16 + 1 - F as i16);
     let (last, next) = (block.saturating_sub(1), block + 1);
     if offset < 0 {
@@ -140,10 +143,12 @@ const fn between<const F: usize>(at: usize, count: usize) -> (usize, usize, i16)
     }
 }
 
-/// Reduced pixels whose changes are worked on at once: they stay in registers and the nearest cache.
+/// The number of reduced pixels that are processed at once, so that their changes stay in registers and the nearest
+/// cache.
 const BLOCK: usize = 64;
 
-/// The changes of a row of reduced pixels, weighted by 2 F: one before the block, the block's, and one after it. At most 8 x 255.
+/// The changes of a row of reduced pixels, weighted by 2 F: the pixel before the block, those of the block, and the
+/// pixel after it. At most 8 x 255.
 type Changes = [[i16; PIXEL_BYTES]; BLOCK + 2];
 
 #[inline(always)]
@@ -180,7 +185,7 @@ fn add_change_by<const F: usize, const N: usize>(
     }
 }
 
-/// Adds what lies between two rows of reduced pixels, from pixel `first` on. Beyond the ends are the last pixels once more.
+/// Adds the changes of two rows of reduced pixels, from pixel `first` on. Beyond the ends the last pixels are repeated.
 #[inline(always)]
 fn add_row(
     before: &[[u8; PIXEL_BYTES]],
@@ -220,7 +225,7 @@ fn add_blocks<const F: usize, const N: usize>(changes: &Changes, line: &[u8], ta
     }
 }
 
-/// A row of a block, given the changes of the block before it, of its own and of the next one.
+/// Returns a row of a block, given the changes of the block before it, of the block itself and of the next one.
 #[inline(always)]
 fn changed<const F: usize, const N: usize>(from: &[u8; N], around: &[[i16; PIXEL_BYTES]; 3]) -> [u8; N] {
     let whole = 4 * (F * F) as i16;
@@ -230,7 +235,7 @@ fn changed<const F: usize, const N: usize>(from: &[u8; N], around: &[[i16; PIXEL
         let places = at * PIXEL_BYTES..(at + 1) * PIXEL_BYTES;
         let bytes = from[places.clone()].iter().zip(&mut to[places]);
         for ((from, to), (left, right)) in bytes.zip(around[left].iter().zip(&around[right])) {
-            // At most 4 F^2 x 255, which i16 holds for every factor.
+            // At most 4 F^2 x 255, which fits i16 for every factor.
             let change = (2 * F as i16 - near) * left + near * right;
             let rounded = (change + whole / 2).div_euclid(whole);
             *to = (i16::from(*from) + rounded).clamp(0, 255) as u8;

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! YCbCr and grey frames: to RGBx for the graphs in one pass, and what the graphs changed back in another.
+//! YCbCr and grey frames: to RGBx for the graphs in one pass, and the graphs' changes back in another.
 //!
-//! On the way back the change of colours is added to the original numbers. What did not change keeps its bits, all ten of them where
-//! there are ten, and chroma is neither smoothed nor shifted by going to RGB and back.
+//! On the way back the change of the colours is added to the original values. Values that did not change keep all their
+//! bits, ten where there are ten, and chroma is neither smoothed nor shifted by the conversion to RGB and back.
 
 use std::marker::PhantomData;
 
 use pulp::NullaryFnOnce;
 
 use super::{
-    Finish,
     coding::{FRACTION, FromChange, HALF, ToRgb},
+    finish::Finish,
     planes::{Chroma, Depth, YuvView, YuvViewMut},
 };
 
-/// How numbers are read and written.
+/// How values are read and written.
 trait Code {
     const BYTES: usize;
     const TOP: i32;
@@ -72,11 +72,13 @@ impl Code for TenHigh {
     }
 }
 
-/// Pixels that are worked on at once: what lies between the steps then stays in registers and the nearest cache.
+/// The number of pixels that are converted at once, so that intermediate values stay in registers and the nearest
+/// cache.
 const BLOCK: usize = 64;
 const PAIRS: usize = BLOCK / 2;
 
-/// Copies a frame into tight RGBx, 255 in the fourth byte. `rgbx` holds width x height x 4 bytes. Chroma is repeated for its pixels.
+/// Copies a frame into RGBx without row padding, with 255 in the fourth byte. `rgbx` has width x height x 4 bytes.
+/// Chroma is repeated for its pixels.
 pub fn yuv_to_rgbx(frame: &YuvView<'_>, rgbx: &mut [u8]) {
     let arch = pulp::Arch::new();
     match frame.layout.depth {
@@ -86,7 +88,8 @@ pub fn yuv_to_rgbx(frame: &YuvView<'_>, rgbx: &mut [u8]) {
     }
 }
 
-/// What is dispatched is a type and no closure: a closure is not sure to be compiled into the caller that has the vector instructions.
+/// A type instead of a closure is dispatched: a closure may not be inlined into the caller that is compiled with vector
+/// instructions.
 struct ToRgbx<'a, C>(&'a YuvView<'a>, &'a mut [u8], PhantomData<C>);
 
 impl<C: Code> NullaryFnOnce for ToRgbx<'_, C> {
@@ -137,17 +140,17 @@ fn added_by_chroma(chroma: &[[i32; PAIRS]; 2], to_rgb: &ToRgb) -> [[i32; PAIRS];
     added
 }
 
-/// Cb and Cr from chroma row `row` and pair `first` on; what lies beyond the frame keeps its value.
+/// Reads Cb and Cr from chroma row `row` and pair `first` on. Values beyond the frame are left as they are.
 #[inline(always)]
 fn read_chroma<C: Code>(frame: &YuvView<'_>, row: usize, first: usize, chroma: &mut [[i32; PAIRS]; 2]) {
     match frame.layout.chroma {
         Chroma::None => {}
         Chroma::Planar => {
-            for (plane, values) in chroma.iter_mut().enumerate() {
-                let numbers = frame.row(1 + plane, row)[first * C::BYTES..].chunks_exact(C::BYTES);
-                values
+            for (plane, chroma_values) in chroma.iter_mut().enumerate() {
+                let values = frame.row(1 + plane, row)[first * C::BYTES..].chunks_exact(C::BYTES);
+                chroma_values
                     .iter_mut()
-                    .zip(numbers)
+                    .zip(values)
                     .for_each(|(value, bytes)| *value = C::get(bytes));
             }
         }
@@ -161,8 +164,9 @@ fn read_chroma<C: Code>(frame: &YuvView<'_>, row: usize, first: usize, chroma: &
     }
 }
 
-/// Writes into `out`, which has the layout and size of `original`, the original with what the graphs changed: `rgbx` is what
-/// [`yuv_to_rgbx`] made of it and `restored` what they made of that. Strength scales the change; left of the split there is none.
+/// Writes the original with the graphs' changes into `out`, which has its layout and size. `rgbx` is the result of
+/// [`yuv_to_rgbx`] for the original, and `restored` the result of the graphs. The strength scales the change; left of
+/// the split is the original.
 pub fn write_restored_yuv(
     original: &YuvView<'_>,
     rgbx: &[u8],
@@ -191,10 +195,10 @@ pub fn write_restored_yuv(
     }
 }
 
-/// The changes of red, green and blue of a block: one number for each pixel or, summed, for each pair.
+/// The changes of red, green and blue of a block: one value for each pixel or, summed, for each pair.
 type Changes<const N: usize> = [[i32; N]; 3];
 
-/// A frame, and the same in RGBx before and after it was restored.
+/// A frame, and its RGBx before and after it was restored.
 struct Frames<'a> {
     original: &'a YuvView<'a>,
     before: &'a [u8],
@@ -235,7 +239,7 @@ fn write_changes<C: Code>(frames: &Frames<'_>, from_change: &FromChange, out: &m
                     &from_change.luma,
                     &mut out.row_mut(0, line)[first * C::BYTES..],
                 );
-                // A last row without a partner counts for both.
+                // A last row without a second one counts twice.
                 add_pairs(&changes, if rows == 1 { 2 } else { 1 }, &mut sums);
             }
             write_chroma::<C>(original, band, block * PAIRS, &sums, from_change, out);
@@ -243,7 +247,7 @@ fn write_changes<C: Code>(frames: &Frames<'_>, from_change: &FromChange, out: &m
     }
 }
 
-/// After less before, in grey levels. A frame that ends in the middle of a pair repeats its last pixel.
+/// Returns after minus before, in grey levels. A frame that ends in the middle of a pair repeats its last pixel.
 #[inline(always)]
 fn changes(before: &[u8], after: &[u8]) -> Changes<BLOCK> {
     let count = before.len() / 4;
@@ -263,7 +267,7 @@ fn changes(before: &[u8], after: &[u8]) -> Changes<BLOCK> {
     changes
 }
 
-/// The pixels of a block, all there are and zeros: loops of a fixed length become vector instructions.
+/// Returns the pixels of a block, filled up with zeros: the compiler vectorises loops of fixed length.
 #[inline(always)]
 fn pixels(bytes: &[u8]) -> [u32; BLOCK] {
     let mut pixels = [0; BLOCK];
@@ -284,14 +288,14 @@ fn add_pairs(changes: &Changes<BLOCK>, weight: i32, sums: &mut Changes<PAIRS>) {
 
 #[inline(always)]
 fn write_luma<C: Code>(original: &[u8], changes: &Changes<BLOCK>, luma: &[i32; 3], out: &mut [u8]) {
-    let numbers = original.chunks_exact(C::BYTES).zip(out.chunks_exact_mut(C::BYTES));
-    for (i, (from, to)) in numbers.take(BLOCK).enumerate() {
+    let values = original.chunks_exact(C::BYTES).zip(out.chunks_exact_mut(C::BYTES));
+    for (i, (from, to)) in values.take(BLOCK).enumerate() {
         let change = luma[0] * changes[0][i] + luma[1] * changes[1][i] + luma[2] * changes[2][i];
         C::put((C::get(from) + ((change + HALF) >> FRACTION)).clamp(0, C::TOP), to);
     }
 }
 
-/// `sums` are over four pixels.
+/// Writes the chroma of a block. `sums` are over four pixels.
 #[inline(always)]
 fn write_chroma<C: Code>(
     original: &YuvView<'_>,
@@ -331,17 +335,18 @@ fn write_chroma<C: Code>(
     }
 }
 
-/// The original left of the line, and the line itself in white. A chroma number goes with the first of its two pixels.
+/// Writes the original left of the line, and the line itself in white. A chroma value belongs to the first of its two
+/// pixels.
 fn write_split<C: Code>(original: &YuvView<'_>, (line, right): (usize, usize), out: &mut YuvViewMut<'_>) {
     let scale = original.coding.scale(original.layout.bits());
     let (white, neutral) = ((scale.black + scale.luma) as i32, scale.neutral as i32);
     for plane in 0..original.layout.planes() {
-        let (numbers, halved, value) = match (plane, original.layout.chroma) {
+        let (values, halved, value) = match (plane, original.layout.chroma) {
             (0, _) => (1, 1, white),
             (_, Chroma::Interleaved) => (2, 2, neutral),
             _ => (1, 2, neutral),
         };
-        let at = |column: usize| column.div_ceil(halved) * numbers * C::BYTES;
+        let at = |column: usize| column.div_ceil(halved) * values * C::BYTES;
         let (_, rows) = original.layout.plane(plane, original.width, original.height);
         for row in 0..rows {
             let target = out.row_mut(plane, row);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A copy of the real bundle, to be spoiled or to be given graphs whose results can be told beforehand.
+//! Copies of the built-in bundle, to be damaged or to be given graphs with known results.
 
 pub mod onnx;
 
@@ -21,13 +21,13 @@ pub const FP16: &str = "backbone.fp16.onnx";
 pub const INT8: &str = "backbone.int8.onnx";
 pub const MANIFEST: &str = "manifest.toml";
 
-/// A bundle of its own folder.
+/// A bundle in a temporary folder.
 pub struct Copy {
     folder: TempDir,
 }
 
 impl Copy {
-    /// With the exact backbone only: what is spoiled is then what runs.
+    /// Copies the bundle with the exact backbone only, so that it is the one that runs.
     pub fn new() -> Self {
         let copy = Self::with_variants();
         copy.drop_section("[backbone.losses]");
@@ -37,6 +37,7 @@ impl Copy {
         copy
     }
 
+    /// Copies the bundle.
     pub fn with_variants() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in [MANIFEST, ENCODER, RESIDUALS, BACKBONE, FP16, INT8] {
@@ -45,8 +46,9 @@ impl Copy {
         Self { folder }
     }
 
-    /// A bundle that shifts the brightness of what its graphs see at once: each channel by `gain` times the distance of its mean
-    /// from 128. The prior is these means, four of them, since the fourth byte is shifted too. `side` fixes height and width.
+    /// Creates a bundle that shifts the brightness of its window: each channel by `gain` times the distance of its mean
+    /// from 128. The prior is these means. There are four, since the fourth byte is shifted too. `side` fixes height
+    /// and width.
     pub fn shifting(side: Option<usize>, gain: f32) -> Self {
         let copy = Self::new();
         copy.set("dim", "4");
@@ -59,7 +61,8 @@ impl Copy {
         copy
     }
 
-    /// As [`Copy::shifting`] by half, with an int8 variant that is said to lose nothing and shifts by `gain`.
+    /// As [`Copy::shifting`] with a gain of 0.5, and an int8 variant that shifts by `gain` and for which the manifest
+    /// states no loss.
     pub fn shifting_with_int8(gain: f32) -> Self {
         let copy = Self::shifting(None, 0.5);
         copy.vouch(INT8, &shift(None, gain));
@@ -70,7 +73,8 @@ impl Copy {
         copy
     }
 
-    /// A bundle that leaves frames as they are, and fails while it runs on those in which a channel's mean is 200 or more.
+    /// Creates a bundle that leaves frames unchanged, and fails to run on those with a channel whose mean is 200 or
+    /// more.
     pub fn failing_on_white() -> Self {
         let copy = Self::shifting(None, 0.5);
         copy.vouch(BACKBONE, &fails_on_white());
@@ -97,7 +101,7 @@ impl Copy {
         fs::remove_file(self.path().join(name)).unwrap();
     }
 
-    /// Replaces a line of the manifest: the one that starts with `key` and " =".
+    /// Replaces the value of a key of the manifest.
     pub fn set(&self, key: &str, value: &str) {
         let manifest = String::from_utf8(self.file(MANIFEST)).unwrap();
         let is_it = |line: &str| line.split_once(" =").is_some_and(|(name, _)| name == key);
@@ -109,14 +113,14 @@ impl Copy {
         self.write(MANIFEST, lines.collect::<String>().as_bytes());
     }
 
-    /// Replaces a piece of the manifest wherever it stands.
+    /// Replaces a text in the manifest.
     pub fn replace(&self, old: &str, new: &str) {
         let manifest = String::from_utf8(self.file(MANIFEST)).unwrap();
         assert!(manifest.contains(old), "{old}");
         self.write(MANIFEST, manifest.replace(old, new).as_bytes());
     }
 
-    /// Removes a section of the manifest, if it is there.
+    /// Removes a section of the manifest, if it has it.
     pub fn drop_section(&self, head: &str) {
         let manifest = String::from_utf8(self.file(MANIFEST)).unwrap();
         let mut inside = false;
@@ -130,18 +134,18 @@ impl Copy {
         self.write(MANIFEST, (kept.join("\n") + "\n").as_bytes());
     }
 
-    /// Writes a file and lets the manifest vouch for it.
+    /// Writes a file, and its hash into the manifest.
     pub fn vouch(&self, name: &str, bytes: &[u8]) {
         self.write(name, bytes);
         let hash: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
         self.set(&format!("\"{name}\""), &format!("\"{hash}\""));
     }
 
-    /// Makes every weight of a graph NaN, without changing its structure.
+    /// Replaces every weight of a graph with NaN.
     pub fn poison(&self, name: &str) {
         let mut bytes = self.file(name);
         let weights = weights(&bytes);
-        assert!(!weights.is_empty(), "{name} has no weights to spoil");
+        assert!(!weights.is_empty(), "{name} has no weights to replace");
         for range in weights {
             for value in bytes[range].chunks_exact_mut(4) {
                 value.copy_from_slice(&f32::NAN.to_le_bytes());
@@ -151,7 +155,8 @@ impl Copy {
     }
 }
 
-/// A prior encoder that halves the means: from a_T = 2 to a_0 = 1, the sampler doubles what has no residuals.
+/// Returns a prior encoder that halves the means. From a_T = 2 to a_0 = 1 the sampler doubles a latent without
+/// residuals.
 pub fn half_mean(side: Option<usize>) -> Vec<u8> {
     onnx::model(
         &[("half", 0.5)],
@@ -166,6 +171,7 @@ pub fn half_mean(side: Option<usize>) -> Vec<u8> {
     )
 }
 
+/// Returns a residual graph whose residuals are zero.
 fn no_residuals() -> Vec<u8> {
     let time = [Dim::Fixed(1)];
     onnx::model(
@@ -186,7 +192,7 @@ fn no_residuals() -> Vec<u8> {
     )
 }
 
-/// A backbone that adds `gain` times the prior's distance from 128.
+/// Returns a backbone that adds `gain` times the prior's distance from 128.
 pub fn shift(side: Option<usize>, gain: f32) -> Vec<u8> {
     onnx::model(
         &[("grey", 128.0), ("gain", gain), ("black", 0.0), ("white", 255.0)],
@@ -204,7 +210,7 @@ pub fn shift(side: Option<usize>, gain: f32) -> Vec<u8> {
     )
 }
 
-/// A backbone that looks its priors up among themselves, the means of four channels: by the mean over 50, and there are four.
+/// Returns a backbone that uses the mean of each channel, divided by 50, as an index into the four means.
 fn fails_on_white() -> Vec<u8> {
     const INT64: u64 = 7;
     onnx::model(
@@ -233,7 +239,8 @@ fn frame(side: Option<usize>) -> [Dim; 4] {
     [Dim::Fixed(1), height, width, Dim::Fixed(4)]
 }
 
-/// Where the data of the float32 initializers of an ONNX file lie. Scalars and short lists are constants, not weights.
+/// Returns the positions of the float32 initialisers of an ONNX file. Scalars and short lists are constants, not
+/// weights.
 fn weights(model: &[u8]) -> Vec<Range<usize>> {
     const GRAPH: u64 = 7;
     const INITIALIZER: u64 = 5;
@@ -253,7 +260,8 @@ fn weights(model: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// The fields of a protobuf message: number, and the range of the payload, or for a varint its value as the range's start.
+/// Returns the fields of a protobuf message: the number, and the range of the payload, or for a varint its value as the
+/// start.
 fn fields(bytes: &[u8], message: Range<usize>) -> Vec<(u64, Range<usize>)> {
     let mut at = message.start;
     let varint = |at: &mut usize| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What every fault must be: one error that names the thing, after which the element can be used.
+//! What every fault must be: one error that names its cause, after which the element can be used again.
 
 use gst::{glib, prelude::*};
 
@@ -8,7 +8,8 @@ use super::{errors_of, pipeline, play_to_end, stat};
 
 const FRAMES: u64 = 2;
 
-/// Plays with wrong properties, which must be one error of the element; corrects them, and plays the same element.
+/// Starts an element with wrong properties, asserts that this posts one error, and plays the same element with its old properties.
+/// Returns the error.
 pub fn one_error(wrong: &[(&str, &str)]) -> glib::Error {
     let (pipeline, blurdm) = pipeline(&format!(
         "videotestsrc num-buffers={FRAMES} ! video/x-raw,format=RGBx,width=32,height=32 \

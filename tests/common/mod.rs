@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the tests share: GStreamer made ready once, elements, frames, and bundles to spoil.
+//! What the tests share: elements, frames, and bundles to damage.
 
-// Every test binary compiles this module and uses its own part of it.
+// Every test binary compiles this module and uses a part of it.
 #![allow(dead_code)]
 
 pub mod bundle;
+pub mod compare;
 pub mod faults;
 pub mod process;
 
@@ -20,10 +21,10 @@ use gst_check::Harness;
 use gst_video::prelude::*;
 use gstblurdm::engine::{Bundle, Choice, Deblurrer, FrameSize, Options, Precision, Provider, Runtime, Search, runtime};
 
-/// How long a pipeline may take for what it does at once: only a hang lasts this long.
+/// The limit for what a pipeline does at once. Only a hang takes this long.
 pub const HANG: gst::ClockTime = gst::ClockTime::from_seconds(120);
 
-/// GStreamer with the element `blurdm` in it.
+/// Initialises GStreamer and registers the element `blurdm`, once.
 pub fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -32,12 +33,12 @@ pub fn init() {
     });
 }
 
-/// The runtime that the ordinary search finds. Without one nothing here can be tested, so that is a failure.
+/// Returns the runtime that the default search finds. Panics without one, since nothing can be tested then.
 pub fn the_runtime() -> &'static Runtime {
     runtime(&Search::default()).unwrap_or_else(|error| panic!("the tests need ONNX Runtime (run `make test`): {error}"))
 }
 
-/// Whether the library of a provider lies beside the runtime. The CPU is always there.
+/// Returns whether the library of a provider is beside the runtime. The CPU provider needs none.
 pub fn has_library(provider: Provider) -> bool {
     let name = match provider {
         Provider::Cpu => return true,
@@ -58,14 +59,14 @@ pub fn options(provider: Provider) -> Options {
     }
 }
 
-/// The built-in model on a provider.
+/// Loads the built-in model on a provider.
 pub fn deblurrer(provider: Provider, size: FrameSize) -> Deblurrer {
     the_runtime();
     let bundle = Bundle::builtin().unwrap();
     Deblurrer::new(&bundle, &options(provider), &Search::default(), size).unwrap_or_else(|e| panic!("{provider}: {e}"))
 }
 
-/// What the engine makes of a frame on the CPU. An engine per size serves all tests of a binary.
+/// Restores a frame on the CPU. All tests of a binary share one deblurrer per size.
 pub fn restored(frame: &[u8], width: usize, height: usize, steps: usize) -> Vec<u8> {
     static ENGINES: Mutex<BTreeMap<(usize, usize), Deblurrer>> = Mutex::new(BTreeMap::new());
     let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,12 +79,12 @@ pub fn restored(frame: &[u8], width: usize, height: usize, steps: usize) -> Vec<
     restored
 }
 
-/// The folder of the model that the library carries.
+/// Returns the folder of the built-in model.
 pub fn nano() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models/blurdm-nano")
 }
 
-/// A tight RGBx frame that no network leaves alone: shapes, a ramp and some grain, with a different fourth byte everywhere.
+/// Returns an RGBx frame without padding that every network changes: shapes, a ramp and grain. The fourth byte varies.
 pub fn picture(width: usize, height: usize, seed: u32) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
     let mut grain = move || {
@@ -117,7 +118,7 @@ pub fn info(format: gst_video::VideoFormat, width: u32, height: u32) -> gst_vide
         .unwrap()
 }
 
-/// Where red, green, blue and the fourth byte lie in a pixel, and how many bytes it has.
+/// Returns the offsets of red, green, blue and the fourth byte in a pixel, and the bytes of a pixel.
 pub fn places(format: gst_video::VideoFormat) -> (&'static [usize], usize) {
     use gst_video::VideoFormat as F;
     match format {
@@ -129,7 +130,7 @@ pub fn places(format: gst_video::VideoFormat) -> (&'static [usize], usize) {
     }
 }
 
-/// A buffer that holds a tight RGBx frame in another format, with rows of `stride` bytes. Padding bytes are 0xEE.
+/// Returns an RGBx frame in another format, with rows of `stride` bytes. Padding is 0xEE.
 pub fn packed(rgbx: &[u8], format: gst_video::VideoFormat, width: usize, stride: usize) -> gst::Buffer {
     let (order, bytes) = places(format);
     assert!(stride >= width * bytes);
@@ -146,13 +147,13 @@ pub fn packed(rgbx: &[u8], format: gst_video::VideoFormat, width: usize, stride:
     gst::Buffer::from_mut_slice(data)
 }
 
-/// As [`packed`], with the rows that GStreamer takes for granted.
+/// As [`packed`], with GStreamer's default stride.
 pub fn buffer(rgbx: &[u8], format: gst_video::VideoFormat, width: usize, height: usize) -> gst::Buffer {
     let stride = info(format, width as u32, height as u32).stride()[0] as usize;
     packed(rgbx, format, width, stride)
 }
 
-/// The tight RGBx frame in a buffer; 255 for a fourth byte that the format does not have.
+/// Returns the frame in a buffer as RGBx without padding. The fourth byte is 255 if the format has none.
 pub fn unpacked(buffer: &gst::BufferRef, format: gst_video::VideoFormat, width: usize, height: usize) -> Vec<u8> {
     let info = info(format, width as u32, height as u32);
     let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info).unwrap();
@@ -171,7 +172,8 @@ pub fn unpacked(buffer: &gst::BufferRef, format: gst_video::VideoFormat, width: 
     rgbx
 }
 
-/// The element on the CPU, the provider that is everywhere and computes the same bits every time, however slow the machine is.
+/// Returns the element on the CPU provider, which every machine has and which always computes the same bits, without adaptation to the
+/// speed of the machine.
 pub fn element() -> gst::Element {
     init();
     gst::ElementFactory::make("blurdm")
@@ -182,7 +184,7 @@ pub fn element() -> gst::Element {
         .unwrap()
 }
 
-/// A number of the property `stats`.
+/// Returns a field of the property `stats`.
 pub fn stat<T>(element: &gst::Element, field: &str) -> T
 where
     T: for<'a> gst::glib::value::FromValue<'a> + 'static,
@@ -191,21 +193,21 @@ where
     stats.value(field).unwrap().get_owned().unwrap()
 }
 
-/// A started element between two pads of the test, with caps of RGBx.
+/// Starts an element between two pads of the test, with caps of RGBx.
 pub fn harness(element: &gst::Element, width: usize, height: usize) -> Harness {
     let mut harness = Harness::with_element(element, Some("sink"), Some("src"));
     harness.set_src_caps(caps(gst_video::VideoFormat::Rgbx, width as u32, height as u32));
     harness
 }
 
-/// Sends a tight RGBx frame through.
+/// Pushes an RGBx frame without padding through the element.
 pub fn through(harness: &mut Harness, frame: &[u8], width: usize, height: usize) -> Vec<u8> {
     let format = gst_video::VideoFormat::Rgbx;
     let out = harness.push_and_pull(buffer(frame, format, width, height)).unwrap();
     unpacked(&out, format, width, height)
 }
 
-/// The errors that one element has posted so far.
+/// Returns the errors that one element has posted so far.
 pub fn errors_of(bus: &gst::Bus, element: &impl IsA<gst::Object>) -> Vec<gst::glib::Error> {
     let mut errors = Vec::new();
     while let Some(message) = bus.pop_filtered(&[gst::MessageType::Error]) {
@@ -232,7 +234,7 @@ pub fn play_to_end(pipeline: &gst::Pipeline) {
     }
 }
 
-/// A pipeline from a description, and the element in it that is named b.
+/// Returns a pipeline from a description, and its element `b`.
 pub fn pipeline(description: &str) -> (gst::Pipeline, gst::Element) {
     init();
     let pipeline = gst::parse::launch(description).unwrap();
@@ -241,17 +243,17 @@ pub fn pipeline(description: &str) -> (gst::Pipeline, gst::Element) {
     (pipeline, element)
 }
 
-/// Frames that the element has restored.
+/// Returns how many frames the element has restored.
 pub fn frames(element: &gst::Element) -> u64 {
     stat(element, "frames")
 }
 
-/// Frames that the element has let through as they were.
+/// Returns how many frames the element has passed through unchanged.
 pub fn passed(element: &gst::Element) -> u64 {
     stat(element, "passed")
 }
 
-/// A duration of the statistics.
+/// Returns a duration of the statistics.
 pub fn milliseconds(element: &gst::Element, field: &str) -> f64 {
     stat(element, field)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Processes of their own: one process loads one ONNX Runtime, and standard output is the process's.
+//! Child processes, for tests of what a process has once: its ONNX Runtime, its standard output.
 
 use std::{
     env, fs,
@@ -12,8 +12,8 @@ use std::{
 
 const CHILD: &str = "BLURDM_TEST_CHILD";
 
-/// Runs a test's body in a process that has loaded no ONNX Runtime yet: the test binary once more, with this test alone.
-/// `name` is the test's own name, `environment` what the process gets on top.
+/// Runs the body of a test in a process that has not loaded ONNX Runtime: runs the test binary again with this test alone. `name` is the
+/// name of the test, `environment` the variables to set or to remove.
 pub fn in_own_process(name: &str, environment: &[(&str, Option<&Path>)], body: impl FnOnce()) {
     if env::var_os(CHILD).is_some() {
         return body();
@@ -41,16 +41,16 @@ pub fn in_own_process(name: &str, environment: &[(&str, Option<&Path>)], body: i
     );
 }
 
-/// The folder that holds the plugin as applications load it, and nothing else.
+/// Returns a folder that contains the plugin, as applications load it, and nothing else.
 pub fn plugin_folder() -> &'static Path {
     static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-        // The library of this build lies beside the test binaries.
+        // Cargo puts the library of this build beside the test binaries.
         let built = env::current_exe().unwrap().with_file_name("libgstblurdm.so");
         assert!(built.exists(), "{} was not built", built.display());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin");
         fs::create_dir_all(&folder).unwrap();
         let link = folder.join("libgstblurdm.so");
-        // The link of an earlier run, or none.
+        // An earlier run may have left a link.
         fs::remove_file(&link).ok();
         symlink(&built, &link).unwrap();
         folder
@@ -60,11 +60,21 @@ pub fn plugin_folder() -> &'static Path {
 
 /// Runs gst-launch-1.0 with the plugin.
 pub fn gst_launch(arguments: &[&str]) -> Output {
+    tool("gst-launch-1.0", arguments)
+}
+
+/// Runs gst-inspect-1.0 with the plugin.
+pub fn gst_inspect(arguments: &[&str]) -> Output {
+    tool("gst-inspect-1.0", arguments)
+}
+
+fn tool(name: &str, arguments: &[&str]) -> Output {
     let registry = Path::new(env!("CARGO_TARGET_TMPDIR")).join("registry-launch.bin");
-    Command::new("gst-launch-1.0")
+    Command::new(name)
         .args(arguments)
         .env("GST_PLUGIN_PATH", plugin_folder())
         .env("GST_REGISTRY", registry)
+        .env("LC_ALL", "C")
         .output()
-        .unwrap_or_else(|error| panic!("gst-launch-1.0: {error}"))
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
 }

@@ -9,7 +9,8 @@ use std::{
 
 use clap::Args;
 use gstblurdm::engine::{
-    self, Bundle, Choice, Deblurrer, Error, FrameSize, Lack, Options, Provider, Runtime, Settings, gpus, lacking,
+    self, Bundle, Choice, Deblurrer, Error, FrameSize, MissingLibrary, Options, Provider, Runtime, Settings, gpus,
+    missing_libraries,
 };
 
 use crate::{engine_args::EngineArgs, error::CommandError};
@@ -84,7 +85,10 @@ fn print_provider(
     let lines = match result {
         Ok(deblurrer) => vec![format!("runs the model in {}", deblurrer.precision())],
         Err(error) => {
-            let lacking: Vec<String> = lacking(provider, runtime).iter().map(Lack::to_string).collect();
+            let lacking: Vec<String> = missing_libraries(provider, runtime)
+                .iter()
+                .map(MissingLibrary::to_string)
+                .collect();
             if lacking.is_empty() {
                 vec![error.to_string()]
             } else {

@@ -5,17 +5,20 @@ from .estimators import PlainMapping, ResidualEstimators
 from .exposure_oracle import ExposureOracle
 from .fftformer import FFTformer
 from .fusion import Modulation, begin_at_one
+from .half import HalfBackbone
 from .loformer import LoFormer
 from .mimo_unet import MimoUNet
 from .nano import NanoBackbone
 from .published_latents import PublishedBlurEncoder, PublishedEstimators
 from .spectral_encoder import SpectralEncoder
 from .stripformer import Stripformer
+from .two_scale import TwoScaleBackbone
 
-BACKBONES = {"nano": NanoBackbone, "mimo-unet": MimoUNet, "stripformer": Stripformer, "fftformer": FFTformer, "loformer": LoFormer}
+BACKBONES = {"nano": NanoBackbone, "half": HalfBackbone, "two-scale": TwoScaleBackbone, "mimo-unet": MimoUNet, "stripformer": Stripformer, "fftformer": FFTformer, "loformer": LoFormer}
 ENCODERS = {"strided": BlurEncoder, "spectral": SpectralEncoder, "published": PublishedBlurEncoder}
 ESTIMATORS = {"jumps": ResidualEstimators, "published": PublishedEstimators}
 ORACLES = {"exposure": ExposureOracle, "strided": BlurEncoder, "published": PublishedBlurEncoder}
 
-__all__ = ["BACKBONES", "ENCODERS", "ESTIMATORS", "ORACLES", "BlurEncoder", "ExposureOracle", "FFTformer", "LoFormer", "MimoUNet", "Modulation", "NanoBackbone", "PlainMapping",
-           "PublishedBlurEncoder", "PublishedEstimators", "ResidualEstimators", "SpectralEncoder", "Stripformer", "begin_at_one"]
+__all__ = ["BACKBONES", "ENCODERS", "ESTIMATORS", "ORACLES", "BlurEncoder", "ExposureOracle", "FFTformer", "HalfBackbone", "LoFormer", "MimoUNet",
+           "Modulation", "NanoBackbone", "PlainMapping", "PublishedBlurEncoder", "PublishedEstimators", "ResidualEstimators", "SpectralEncoder",
+           "Stripformer", "TwoScaleBackbone", "begin_at_one"]

@@ -10,9 +10,10 @@ was so on 75 of 86 validation exposures.
 
 k over the frequencies comes from the prior as well: the noise-to-signal ratio, and how little the prior knows of H there, for what is
 known of a blur is often its extent and not which way it bends. Each window then has its own share of that, by how its power in bands of
-frequencies compares with the frame's: noise is the same everywhere and hides what a flat window held, not what a busy one does. Where nothing is to be gained, at H near 1 and at
-H near 0, the filter adds nothing: a sharp frame stays as it is. A network of 3x3 convolutions approximates such a filter only for
-blurs it can tell apart by modulating channels; here every blur has its own filter for about 0.6 kMAC per pixel.
+frequencies compares with the frame's: noise is the same everywhere and hides what a flat window held, not what a busy one does. Where nothing
+is to be gained, at H near 1 and at H near 0, the filter adds nothing: a sharp frame stays as it is. A network of 3x3 convolutions
+approximates such a filter only for blurs it can tell apart by modulating channels; here every blur has its own filter for about 0.6 kMAC
+per pixel.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class PriorDeconvolution(nn.Module):
         # Phases are counted from the window's middle: there the taper is symmetric, and a flat window has no sines.
         from_middle = np.arange(WINDOW) - (WINDOW - 1) / 2
         weight = np.where(np.arange(FREQUENCIES) == 0, 1, 2)[:, None] / WINDOW
-        for name, wave in zip(("cosines", "sines"), _waves(from_middle)):
+        for name, wave in zip(("cosines", "sines"), _waves(from_middle), strict=True):
             self.register_buffer(name, constant(wave * _taper()), persistent=False)
             self.register_buffer(f"inverse_{name}", constant((wave * weight)[:, MARGIN : MARGIN + HOP]), persistent=False)
         flat = self.cosines.sum(1)
@@ -168,7 +169,10 @@ class PriorDeconvolution(nn.Module):
         windows restored for either."""
         along, against = _roughness(even + odd), _roughness(even - odd)
         # They differ by a thousandth. In half precision that is lost in a mean, and not in the mean of the differences.
-        over_windows = lambda combine: sum(_over_windows(combine(a, b)) for a, b in zip(against, along))
+
+        def over_windows(combine):
+            return sum(_over_windows(combine(a, b)) for a, b in zip(against, along, strict=True))
+
         told = places.around(over_windows(torch.sub)) / places.around(over_windows(torch.add))
         return places.lines(torch.tanh(torch.exp(self.certainty) * told))
 

@@ -162,18 +162,18 @@ class LoFormer(nn.Module):
         if middle < 1:
             raise ValueError(f"middle must be at least 1, got {middle}")
         channels = [width * 2**level for level in range(LEVELS)]
-        if isinstance(heads, int) or len(heads) != LEVELS or any(h < 1 or c % h for c, h in zip(channels, heads)):
+        if isinstance(heads, int) or len(heads) != LEVELS or any(h < 1 or c % h for c, h in zip(channels, heads, strict=True)):
             raise ValueError(f"heads must be four divisors of the channels {channels}, got {heads}")
         self.prior = prior
         self.patch_embed = nn.Sequential(OrderedDict(proj=nn.Conv2d(3, width, 3, padding=1, bias=False)))
-        self.encoders = nn.ModuleList(nn.ModuleList(Block(c, h) for _ in range(blocks)) for c, h, blocks in zip(channels, heads, encoder))
+        self.encoders = nn.ModuleList(nn.ModuleList(Block(c, h) for _ in range(blocks)) for c, h, blocks in zip(channels[:3], heads[:3], encoder, strict=True))
         self.downs = nn.ModuleList(Down(c) for c in channels[:3])
         self.middle_blks = nn.ModuleList(Block(channels[3], heads[3]) for _ in range(middle))
         self.ups = nn.ModuleList(Up(c) for c in channels[:0:-1])
         self.reduce_chan = nn.ModuleList(nn.Conv2d(c, c // 2, 1) for c in channels[:1:-1])
         # At full size skip and decoder stay side by side, as in Restormer: twice the channels, no reduction.
         self.decoders = nn.ModuleList(nn.ModuleList(Block(c, h, prior) for _ in range(blocks))
-                                      for c, h, blocks in zip((channels[2], channels[1], channels[1]), heads[2::-1], decoder))
+                                      for c, h, blocks in zip((channels[2], channels[1], channels[1]), heads[2::-1], decoder, strict=True))
         self.output = nn.Conv2d(channels[1], 3, 3, padding=1)
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
@@ -184,14 +184,14 @@ class LoFormer(nn.Module):
             raise ValueError(f"frame: sides must be multiples of {self.MULTIPLE}, got {height} x {width}; pad it")
         transforms = [CosineTransform(height >> level, width >> level, frame.device) for level in range(LEVELS)]
         x, skips = self.patch_embed(frame), []
-        for dct, blocks, down in zip(transforms, self.encoders, self.downs):
+        for dct, blocks, down in zip(transforms[:3], self.encoders, self.downs, strict=True):
             for block in blocks:
                 x = block(x, dct)
             skips.append(x)
             x = down(x)
         for block in self.middle_blks:
             x = block(x, transforms[3])
-        for level, up, blocks in zip((2, 1, 0), self.ups, self.decoders):
+        for level, up, blocks in zip((2, 1, 0), self.ups, self.decoders, strict=True):
             x = torch.cat([up(x), skips[level]], dim=1)
             if level > 0:
                 x = self.reduce_chan[2 - level](x)

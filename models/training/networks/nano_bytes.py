@@ -31,7 +31,10 @@ class NanoBytes(nn.Module):
         stem, head = backbone.stem, backbone.head
         blocks = stem.weight.detach().reshape(stem.out_channels, 4, 3, SCALE, 3, SCALE)
         # [out, colour, block row, y, block column, x] to [out, (y, x, colour), block row, block column]
-        as_channels = lambda weight: weight.permute(0, 3, 5, 1, 2, 4).reshape(stem.out_channels, -1, 3, 3)
+
+        def as_channels(weight):
+            return weight.permute(0, 3, 5, 1, 2, 4).reshape(stem.out_channels, -1, 3, 3)
+
         none = torch.zeros_like(blocks[:, :1])
         self.stem_frame = nn.Parameter(as_channels(torch.cat([blocks[:, :3], none], 1)))
         self.stem_linear = nn.Parameter(as_channels(blocks[:, 3:]))

@@ -66,8 +66,17 @@ class SpectralEncoder(nn.Module):
 
     def by_region(self, frame: torch.Tensor) -> torch.Tensor:
         """z_B of each region, [B, regions, latent]."""
-        spectra = self.spectra_by_region(frame.float())
+        return self.by_region_of_luma(luma(frame.float()))
+
+    def by_region_of_luma(self, *greys: torch.Tensor, grid: tuple[int, int] | None = None) -> torch.Tensor:
+        """As `by_region`, of luma [B, 1, H, W]. Of several, at different scales: of the regions of the first, then of the next, [B, greys x regions, latent].
+        All but the last are looked at in half as many windows, since they have more of them."""
+        spectra = torch.cat([self._spectra(grey[:, 0], grid, index == len(greys) - 1) for index, grey in enumerate(greys)], dim=1)
         return self.read(spectra.flatten(0, 1)).unflatten(0, spectra.shape[:2])
+
+    def read_luma(self, grey: torch.Tensor) -> torch.Tensor:
+        """As `forward`, of luma [B, 1, H, W]."""
+        return self.read(self._spectra(grey[:, 0], WHOLE)[:, 0])
 
     def read(self, spectra: torch.Tensor) -> torch.Tensor:
         """z_B [B, latent] of mean spectra [B, 3, 64, 33]."""
@@ -81,7 +90,10 @@ class SpectralEncoder(nn.Module):
 
     def spectra_by_region(self, frame: torch.Tensor, grid: tuple[int, int] | None = None) -> torch.Tensor:
         """[B, regions, 3, 64, 33]: as `mean_spectra`, for each region of the encoder's own grid or of this one."""
-        windows, down, across = _windows(luma(frame)[:, 0])
+        return self._spectra(luma(frame)[:, 0], grid)
+
+    def _spectra(self, grey: torch.Tensor, grid: tuple[int, int] | None, every: bool = True) -> torch.Tensor:
+        windows, down, across = _windows(grey, every)
         rows, columns = grid or self.regions
         near = nearness(down, rows)[:, None] * nearness(across, columns)
         return self._mean_spectra(windows, near.flatten(0, 1))
@@ -114,14 +126,17 @@ def _mean(values: torch.Tensor, weights: torch.Tensor, near: torch.Tensor) -> to
     return ((weights @ values.flatten(2)) / (weights.sum(2, keepdim=True) + 1e-6)).unflatten(2, values.shape[2:])
 
 
-def _windows(grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _windows(grey: torch.Tensor, every: bool = True) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """[B, H, W] to [B, count, 64, 64] and where their middles lie, down and across, as shares of the sides, each [count]. They are a grid
     of windows, and the same grid shifted by half a window both ways, whose windows meet where the taper of the first leaves little. What does
-    not fill a window is left out; frames under 96 px are repeated at their edges."""
+    not fill a window is left out; frames under 96 px are repeated at their edges. every: the second grid too."""
     h, w = grey.shape[1], grey.shape[2]
     shortest = WINDOW + WINDOW // 2
     grey = F.pad(grey[:, None], (0, torch.sym_max(shortest - w, 0), 0, torch.sym_max(shortest - h, 0)), mode="replicate")[:, 0]
     height, width = grey.shape[1:]
+    if not every:
+        windows, down, across = _grid(grey)
+        return windows, down / height, across / width
     (first, down, across), (second, below, beside) = _grid(grey), _grid(grey[:, WINDOW // 2 :, WINDOW // 2 :])
     positions = torch.cat([down, below + WINDOW // 2]) / height, torch.cat([across, beside + WINDOW // 2]) / width
     return torch.cat([first, second], dim=1), *positions

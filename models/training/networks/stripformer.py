@@ -150,7 +150,7 @@ def strip_blocks(channels: int, heads: int, prior: int | None, pairs: int) -> li
 def _add_blocks(module: nn.Module, prefix: str, blocks: list[_StripBlock]) -> list[str]:
     """Registers the blocks as PREFIX1, PREFIX2, ... of the module itself, as the checkpoints name them; returns these names."""
     names = [f"{prefix}{number}" for number in range(1, len(blocks) + 1)]
-    for name, block in zip(names, blocks):
+    for name, block in zip(names, blocks, strict=True):
         module.add_module(name, block)
     return names
 

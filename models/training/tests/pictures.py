@@ -39,9 +39,9 @@ def exposures(folder: Path) -> Path:
 def gopro(folder: Path, size: tuple[int, int] = (96, 128)) -> Path:
     for scene, frames in (("GOPR0384_11_00", (1, 2, 3)), ("GOPR0854_11_00", (7, 8))):
         for frame in frames:
-            side = lambda kind: folder / "test" / scene / kind / f"{frame:06d}.png"
-            save_pair(side("blur"), side("sharp"), frame, size)
-            save(side("blur_gamma"), texture(9))
+            blurred, sharp, blurred_gamma = (folder / "test" / scene / kind / f"{frame:06d}.png" for kind in ("blur", "sharp", "blur_gamma"))
+            save_pair(blurred, sharp, frame, size)
+            save(blurred_gamma, texture(9))
     return folder
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from training.exposure import Camera, Layer, expose, point_spread, random_motion, sub_frames, to_linear, to_srgb
 from training.networks.deconvolution import PriorDeconvolution
 from training.remade import SpreadPool, blur_anew, exposed_regions, random_spread
@@ -40,13 +41,14 @@ def _psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     return float(-10 * torch.log10((a - b).square().mean()))
 
 
-@pytest.mark.parametrize("length", (4, 8, 14))
+@pytest.mark.parametrize("length", [4, 8, 14])
 def test_a_known_blur_is_taken_back(length):
     gains = []
     for seed in (1, 2, 3, 4, 5):
         blurred, sharp, spread = _exposed(length, seed)
         gains.append(_psnr(blurred + _knowing(spread)(blurred, torch.zeros(1, 4)), sharp) - _psnr(blurred, sharp))
-    assert min(gains) > 0.5 and np.mean(gains) > 1.5
+    assert min(gains) > 0.5
+    assert np.mean(gains) > 1.5
 
 
 def test_a_frame_that_the_prior_calls_sharp_stays_as_it_is():
@@ -56,7 +58,7 @@ def test_a_frame_that_the_prior_calls_sharp_stays_as_it_is():
     assert _knowing(sharp)(frame, torch.zeros(1, 4)).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("length", (8, 14))
+@pytest.mark.parametrize("length", [8, 14])
 def test_the_frame_tells_which_way_its_path_ran(length):
     right = []
     for seed in range(8):
@@ -75,8 +77,8 @@ def test_a_spread_turned_by_half_a_circle_is_as_near():
     assert _knowing(spread).distance(torch.zeros(1, 4), turned) < 1e-2 < _knowing(spread).distance(torch.zeros(1, 4), turned.transpose(1, 2))
 
 
-@pytest.mark.parametrize("share", (1, 4))
-@pytest.mark.parametrize("size", ((16, 16), (32, 48), (64, 80), (112, 128)))
+@pytest.mark.parametrize("share", [1, 4])
+@pytest.mark.parametrize("size", [(16, 16), (32, 48), (64, 80), (112, 128)])
 def test_every_window_is_filtered_as_the_fourier_transform_would(size, share):
     _, _, spread = _exposed(9, 5)
     frame = torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(3)).expand(1, 3, *size)
@@ -95,7 +97,7 @@ def test_every_window_is_filtered_as_the_fourier_transform_would(size, share):
     taper = np.minimum((np.minimum(np.arange(64), np.arange(64)[::-1]) + 0.5) / 16, 1)
     missing = [side % 32 for side in size]
     luma = np.pad(np.pad(frame[0, 0].numpy(), 15, mode="reflect"), [(1, 1 + m) for m in missing], mode="edge")
-    want = np.zeros([side + m for side, m in zip(size, missing)])
+    want = np.zeros([side + m for side, m in zip(size, missing, strict=True)])
     for y in range(0, want.shape[0], 32):
         for x in range(0, want.shape[1], 32):
             window = luma[y : y + 64, x : x + 64]
@@ -115,7 +117,10 @@ def test_what_noise_hides_in_a_flat_window_is_brought_back_in_a_busy_one():
     deconvolution = _knowing(spread)
     learnt = [p.requires_grad_() for n, p in deconvolution.named_parameters() if n.startswith(("share_", "noise."))]
     prior = torch.zeros(8, 4)
-    error = lambda: (noisy + deconvolution(noisy, prior) - sharp).square().mean()
+
+    def error():
+        return (noisy + deconvolution(noisy, prior) - sharp).square().mean()
+
     alike = float(error().detach())
     optimiser = torch.optim.Adam(learnt, 2e-2)
     for _ in range(60):
@@ -163,9 +168,11 @@ def test_spreads_of_random_paths_hold_all_the_light_and_are_never_short_of_any()
     rng = np.random.default_rng(3)
     for _ in range(200):
         spread = random_spread(rng, 256)
-        assert spread.sum() == pytest.approx(1, abs=1e-5) and spread.min() >= 0
+        assert spread.sum() == pytest.approx(1, abs=1e-5)
+        assert spread.min() >= 0
     batch = SpreadPool(rng, 256, 20).next(50, rng)
-    assert batch.shape == (50, 25, 25) and torch.allclose(batch.sum((1, 2)), torch.ones(50), atol=1e-5)
+    assert batch.shape == (50, 25, 25)
+    assert torch.allclose(batch.sum((1, 2)), torch.ones(50), atol=1e-5)
 
 
 def test_long_spreads_are_drawn_as_often_as_short_ones():
@@ -179,9 +186,12 @@ def test_regions_of_a_frame_are_blurred_each_where_it_lies_and_their_spreads_are
     seen_alike = seen_apart = False
     for seed in range(30):
         regions, spread = exposed_regions([picture] * 4, np.random.default_rng(seed))
-        assert len(regions) == 4 and spread.shape == (25, 25) and spread.sum() == pytest.approx(1, abs=1e-5)
+        assert len(regions) == 4
+        assert spread.shape == (25, 25)
+        assert spread.sum() == pytest.approx(1, abs=1e-5)
         apart = max(np.abs(regions[0].astype(float) - region).mean() for region in regions)
         noise = spread.max() > 0.99
         seen_alike |= apart == 0
         seen_apart |= apart > 2 and not noise
-    assert seen_alike and seen_apart
+    assert seen_alike
+    assert seen_apart

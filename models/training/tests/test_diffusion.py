@@ -1,5 +1,7 @@
 """The sampler's invariants (blur facts: closed form, jumps, schedule as coded)."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,8 @@ def test_the_schedule_is_the_published_one():
 
 def test_the_printed_schedule_is_the_paper_s_and_adds_up_the_noise_of_every_step():
     printed = Schedule.printed()
-    assert printed.alphas == SCHEDULE.alphas and printed.beta_bars[-1] == pytest.approx(0.025661, abs=1e-6)
+    assert printed.alphas == SCHEDULE.alphas
+    assert printed.beta_bars[-1] == pytest.approx(0.025661, abs=1e-6)
     added = 0.0
     for t, b in enumerate((0.0, 0.005, 0.01, 0.015, 0.02), 1):
         added = ((printed.alphas[t - 1] / printed.alphas[t] * added) ** 2 + b**2) ** 0.5
@@ -46,5 +49,5 @@ def test_times_descend_from_the_first_to_zero():
     assert [even_times(5, n) for n in range(1, 6)] == [[5, 0], [5, 3, 0], [5, 3, 2, 0], [5, 4, 3, 1, 0], [5, 4, 3, 2, 1, 0]]
     rng = np.random.default_rng(0)
     drawn = [random_times(5, rng) for _ in range(200)]
-    assert all(t[0] == 5 and t[-1] == 0 and all(a > b for a, b in zip(t, t[1:])) for t in drawn)
+    assert all(t[0] == 5 and t[-1] == 0 and all(a > b for a, b in itertools.pairwise(t)) for t in drawn)
     assert {len(t) - 1 for t in drawn} == {1, 2, 3, 4, 5}

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import numpy as np
+import pictures
 import pytest
 
-import pictures
 from training.element import check_element, restore_through_element
 from training.errors import EvaluationError
 from training.evaluate import evaluate
@@ -27,7 +27,7 @@ def element() -> None:
 
 
 def _evaluate(*arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-W", "error", "-m", "training.evaluate", *map(str, arguments)], capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-W", "error", "-m", "training.evaluate", *map(str, arguments)], check=False, capture_output=True, text=True)
 
 
 def _as_if_restored(folder, pairs) -> list:
@@ -47,7 +47,7 @@ def test_every_picture_is_scored_against_its_own_truth_beside_the_baselines(gopr
     scores = score_pictures(pairs, restored, Scorer(SETTINGS, None, aligned=False))
     assert list(scores) == ["identity", "unsharp", "wiener", "blurdm, 1 step"]
     for method, files in (("identity", [p.blurred for p in pairs]), ("blurdm, 1 step", restored.blurred["blurdm, 1 step"])):
-        assert [row["psnr"] for row in scores[method]] == [psnr(read_picture(f), read_picture(p.sharp)) for f, p in zip(files, pairs)]
+        assert [row["psnr"] for row in scores[method]] == [psnr(read_picture(f), read_picture(p.sharp)) for f, p in zip(files, pairs, strict=True)]
 
 
 def test_the_temporal_error_is_taken_between_frames_of_one_scene_and_never_across_scenes(gopro):
@@ -67,11 +67,14 @@ def test_harm_is_measured_on_the_sharp_side_put_through_the_same_method(gopro):
 
 def test_realblur_pictures_of_differing_sizes_are_aligned_before_they_are_scored(tmp_path):
     pairs = find_pairs(pictures.realblur(tmp_path, "J"), "realblur-j")
-    darker = lambda p: (0.7 * read_picture(p.sharp)).round().astype(np.uint8)
+
+    def darker(p):
+        return (0.7 * read_picture(p.sharp)).round().astype(np.uint8)
+
     files = [pictures.save(tmp_path / "restored" / f"{i}.png", darker(p)) for i, p in enumerate(pairs)]
     rows = score_pictures(pairs, Restored({"blurdm, 1 step": files}), Scorer(SETTINGS, None, aligned=True))["blurdm, 1 step"]
     assert all(row["converged"] == 1 and row["psnr"] > 45 for row in rows)
-    assert all(psnr(read_picture(f), read_picture(p.sharp)) < 20 for f, p in zip(files, pairs))
+    assert all(psnr(read_picture(f), read_picture(p.sharp)) < 20 for f, p in zip(files, pairs, strict=True))
 
 
 def test_scores_do_not_depend_on_how_many_processes_make_them(gopro):
@@ -81,7 +84,7 @@ def test_scores_do_not_depend_on_how_many_processes_make_them(gopro):
 
 
 def test_a_bundle_that_is_none_is_an_error_before_anything_is_restored(element, tmp_path):
-    with pytest.raises(EvaluationError, match="manifest.toml"):
+    with pytest.raises(EvaluationError, match=r"manifest\.toml"):
         evaluate("hide", pictures.flat(tmp_path / "images"), tmp_path, tmp_path / "out", (1,))
     assert not (tmp_path / "out").exists()
 
@@ -91,7 +94,7 @@ def test_a_plugin_that_is_not_found_is_an_error_that_says_what_to_set(element, t
         monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.setenv("GST_REGISTRY", str(tmp_path / "registry.bin"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    with pytest.raises(EvaluationError, match="no element blurdm.*GST_PLUGIN_PATH"):
+    with pytest.raises(EvaluationError, match=r"no element blurdm.*GST_PLUGIN_PATH"):
         check_element(None)
 
 
@@ -102,7 +105,7 @@ def test_pictures_of_several_sizes_go_through_the_element_and_come_back_in_order
     restored = [read_picture(f) for f in files]
     assert [r.shape for r in restored] == [read_picture(p.blurred).shape for p in pairs]
     assert np.array_equal(restored[0], restored[2])
-    assert all(psnr(r, read_picture(p.blurred)) > 20 for r, p in zip(restored, pairs))
+    assert all(psnr(r, read_picture(p.blurred)) > 20 for r, p in zip(restored, pairs, strict=True))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["00000.png", "00001.png", "00002.png"]
 
 
@@ -114,7 +117,7 @@ def test_any_folder_name_will_do(element, tmp_path):
 
 def test_what_the_element_says_is_passed_on_when_it_fails(element, tmp_path):
     pairs = find_pairs(pictures.flat(tmp_path / "images"), "hide")
-    with pytest.raises(EvaluationError, match="restored 0 of 2 pictures(.|\n)*steps"):
+    with pytest.raises(EvaluationError, match=r"restored 0 of 2 pictures(.|\n)*steps"):
         restore_through_element(pairs, None, 99, tmp_path / "out")
 
 
@@ -129,12 +132,14 @@ def test_the_command_writes_tables_means_and_every_picture(element, tmp_path):
     run = _evaluate("--layout", "gopro", "--images", tmp_path / "images", "--out", tmp_path / "out", "--steps", 1, 2, "--workers", 1)
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "out" / "scores.md").read_text() == run.stdout
-    assert "| GoPro | MIMO-UNet |" in run.stdout and "this bundle, 2 steps (95 %)" in run.stdout
+    assert "| GoPro | MIMO-UNet |" in run.stdout
+    assert "this bundle, 2 steps (95 %)" in run.stdout
     every = json.loads((tmp_path / "out" / "pictures.json").read_text())
     assert set(every) == {"identity", "unsharp", "wiener", "blurdm, 1 step", "blurdm, 2 steps"}
     means = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert means["gopro_psnr"] == pytest.approx(np.mean([row["psnr"] for row in every["blurdm, 1 step"].values()]), abs=1e-3)
-    assert means["gopro_sharp_frames_psnr"] > 20 and means["gopro_temporal_error"] > 0
+    assert means["gopro_sharp_frames_psnr"] > 20
+    assert means["gopro_temporal_error"] > 0
 
 
 def test_the_command_scores_exposures_as_validation_without_more_words(element, tmp_path):
@@ -149,5 +154,7 @@ def test_the_command_ends_with_one_line_that_names_the_fault(tmp_path):
     (folder / "GT" / "2fromGOPR0974.png").unlink()
     run = _evaluate("--layout", "hide", "--images", folder, "--out", tmp_path / "out")
     assert run.returncode == 1
-    assert run.stderr.splitlines()[-1].startswith("error: ") and "GT/2fromGOPR0974.png is missing" in run.stderr and "Traceback" not in run.stderr
+    assert run.stderr.splitlines()[-1].startswith("error: ")
+    assert "GT/2fromGOPR0974.png is missing" in run.stderr
+    assert "Traceback" not in run.stderr
     assert not (tmp_path / "out").exists()

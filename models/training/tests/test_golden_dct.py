@@ -77,7 +77,7 @@ def test_an_exported_loformer_restores_the_same_at_its_size(published):
     assert golden.difference(_restored(_export(published["loformer_s"], image, prior), image, prior), reference["restored"]) < TOLERANCE
 
 
-@pytest.mark.parametrize("size", ((8, 40), (72, 64)))
+@pytest.mark.parametrize("size", [(8, 40), (72, 64)])
 def test_an_exported_loformer_reflects_what_windows_do_not_divide(size):
     torch.manual_seed(0)
     module = LoFormer(16, **SMALL[LoFormer]).requires_grad_(False)
@@ -88,7 +88,8 @@ def test_an_exported_loformer_reflects_what_windows_do_not_divide(size):
 def test_patches_hold_8x8_neighbours_and_go_back_where_they_were():
     x = _random(2, 3, 16, 24)
     patches = to_patches(x)
-    assert patches.shape == (2, 3, 6, 64) and torch.equal(patches[0, 1, 4], x[0, 1, 8:, 8:16].flatten())
+    assert patches.shape == (2, 3, 6, 64)
+    assert torch.equal(patches[0, 1, 4], x[0, 1, 8:, 8:16].flatten())
     assert torch.equal(from_patches(patches, 16, 24), x)
 
 
@@ -113,7 +114,7 @@ def test_the_cosine_transform_is_the_orthonormal_dct():
 
 
 @both_small
-@pytest.mark.parametrize("prior", (16, None))
+@pytest.mark.parametrize("prior", [16, None])
 def test_a_small_backbone_trains_at_wide_and_at_high_sizes(backbone, prior):
     torch.manual_seed(0)
     module = backbone(prior, **SMALL[backbone])
@@ -125,7 +126,8 @@ def test_a_small_backbone_trains_at_wide_and_at_high_sizes(backbone, prior):
         module.zero_grad()
         (restored - frame).abs().mean().backward()
         gradients = [p.grad for p in module.parameters() if p.requires_grad]
-        assert all(g.isfinite().all() for g in gradients) and sum(g.abs().sum() for g in gradients) > 0
+        assert all(g.isfinite().all() for g in gradients)
+        assert sum(g.abs().sum() for g in gradients) > 0
         assert given is None or given.grad.abs().sum() > 0
 
 
@@ -140,19 +142,21 @@ def test_mixed_precision_in_channels_last_stays_close(backbone):
     with torch.autocast("cpu", torch.bfloat16):
         restored = module(frame.to(memory_format=torch.channels_last), prior)
     restored.square().mean().backward()
-    assert restored.dtype == torch.float32 and golden.difference(restored.detach(), want) < 0.02
+    assert restored.dtype == torch.float32
+    assert golden.difference(restored.detach(), want) < 0.02
     assert all(p.grad.isfinite().all() for p in module.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("transform", (PatchSpectra().transform, CosineTransform(64, 64, torch.device("cpu")).forward))
+@pytest.mark.parametrize("transform", [PatchSpectra().transform, CosineTransform(64, 64, torch.device("cpu")).forward])
 def test_transforms_keep_float32_under_mixed_precision(transform):
     x = torch.randn(4, 64, 64)
     with torch.autocast("cpu", torch.bfloat16):
         got = transform(x)
-    assert got.dtype == torch.float32 and torch.equal(got, transform(x))
+    assert got.dtype == torch.float32
+    assert torch.equal(got, transform(x))
 
 
-@pytest.mark.parametrize(("backbone", "fusions"), ((FFTformer, 28), (LoFormer, 14)))
+@pytest.mark.parametrize(("backbone", "fusions"), [(FFTformer, 28), (LoFormer, 14)])
 def test_the_prior_is_fused_into_every_attention_of_the_decoder(backbone, fusions):
     with torch.device("meta"):
         module = backbone()
@@ -161,7 +165,8 @@ def test_the_prior_is_fused_into_every_attention_of_the_decoder(backbone, fusion
     small = backbone(16, **SMALL[backbone])
     small(_random(1, 3, 32, 64), torch.randn(1, 16)).sum().backward()
     fused = [p for name, p in small.named_parameters() if ".kv." in name]
-    assert fused and all(p.grad.abs().sum() > 0 for p in fused)
+    assert fused
+    assert all(p.grad.abs().sum() > 0 for p in fused)
 
 
 @both_small
@@ -171,7 +176,7 @@ def test_the_network_without_prior_lacks_the_fusion_and_nothing_else(backbone):
     assert set(plain.state_dict()) == {name for name in fused.state_dict() if ".kv." not in name}
 
 
-@pytest.mark.parametrize(("network", "sizes", "message"), (
+@pytest.mark.parametrize(("network", "sizes", "message"), [
     (FFTformer, {"width": 0}, "width must be at least 1"),
     (FFTformer, {"depth": 6}, "depth must be three numbers"),
     (FFTformer, {"depth": (6, 6)}, "depth must be three numbers"),
@@ -186,7 +191,7 @@ def test_the_network_without_prior_lacks_the_fusion_and_nothing_else(backbone):
     (LoFormer, {"heads": (1, 2, 4)}, "heads must be four divisors"),
     (LoFormer, {"heads": (3, 2, 4, 8)}, r"heads must be four divisors of the channels \[32, 64, 128, 256\]"),
     (LoFormer, {"prior": -1}, "prior must be at least 1"),
-))
+])
 def test_sizes_that_cannot_be_built_are_refused_by_name(network, sizes, message):
     with pytest.raises(ValueError, match=message):
         network(**sizes)

@@ -55,7 +55,8 @@ def test_an_imported_model_becomes_a_bundle_whose_graphs_keep_the_contract(tmp_p
     model = load_published(SMALL, _saved(tmp_path, state))
     write_bundle("imported", "mimo-unet", model, Origin("1.0.0", "as published", ("GoPro",), (), {}), tmp_path / "bundle")
     manifest = tomllib.loads((tmp_path / "bundle/manifest.toml").read_text())
-    assert manifest["prior"]["dim"] == 16 and manifest["backbone"]["multiple"] == 8
+    assert manifest["prior"]["dim"] == 16
+    assert manifest["backbone"]["multiple"] == 8
     session = onnxruntime.InferenceSession(tmp_path / "bundle/residuals.onnx", providers=["CPUExecutionProvider"])
     assert [i.name for i in session.get_inputs()] == ["z_t", "z_blur", "t", "s"]
     backbone = onnxruntime.InferenceSession(tmp_path / "bundle/backbone.onnx", providers=["CPUExecutionProvider"])
@@ -103,7 +104,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run_it(tmp_path, f
 def test_a_file_that_is_no_checkpoint_is_an_error_that_names_it(tmp_path, content):
     path = tmp_path / "net.pth"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="net.pth"):
+    with pytest.raises(CheckpointError, match=r"net\.pth"):
         read_checkpoint(path)
 
 
@@ -111,12 +112,13 @@ def test_a_truncated_checkpoint_is_an_error_that_names_it(tmp_path):
     _, state = _published_state()
     path = _saved(tmp_path, state)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(CheckpointError, match="net.pth"):
+    with pytest.raises(CheckpointError, match=r"net\.pth"):
         read_checkpoint(path)
 
 
 def test_an_unknown_backbone_is_refused_before_the_file_is_opened(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["import", "--backbone", "resnet", "--checkpoint", str(tmp_path / "none"), "--out", str(tmp_path), "--name", "x", "--licence", "x"])
+    options = ["--backbone", "resnet", "--checkpoint", str(tmp_path / "none"), "--out", str(tmp_path), "--name", "x", "--licence", "x"]
+    monkeypatch.setattr("sys.argv", ["import", *options])
     with pytest.raises(SystemExit):
         main()
     assert "unknown backbone 'resnet'" in capsys.readouterr().err

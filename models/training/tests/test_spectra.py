@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from training.batches import Batches
 from training.config import Stage, load_config
 from training.networks import SpectralEncoder
@@ -24,7 +25,7 @@ def pictures() -> torch.Tensor:
     return torch.nn.functional.avg_pool2d(noise, (1, 5), 1, (0, 2))
 
 
-@pytest.mark.parametrize("turn, of_spectra, near", ((lambda x: x.flip(2), mirrored, 1e-3), (lambda x: x.transpose(2, 3), transposed, 0.1)))
+@pytest.mark.parametrize(("turn", "of_spectra", "near"), [(lambda x: x.flip(2), mirrored, 1e-3), (lambda x: x.transpose(2, 3), transposed, 0.1)])
 def test_turned_spectra_are_the_spectra_of_the_turned_picture(pictures, turn, of_spectra, near):
     encoder = SpectralEncoder()
     own, turned = encoder.mean_spectra(pictures), encoder.mean_spectra(turn(pictures))
@@ -32,15 +33,16 @@ def test_turned_spectra_are_the_spectra_of_the_turned_picture(pictures, turn, of
     assert (of_spectra(own) - turned).abs().max() < near
 
 
-@pytest.mark.parametrize("stage", (STAGE, replace(STAGE, pictures=3, remade_share=0.5)))
+@pytest.mark.parametrize("stage", [STAGE, replace(STAGE, pictures=3, remade_share=0.5)])
 def test_an_interrupted_pool_goes_on_where_it_was_and_holds_the_same(store, tmp_path, stage):
     whole = SpectraPool(tmp_path / "whole", Batches(store, True), stage)
     SpectraPool(tmp_path / "half", Batches(store, True), stage)
     for file in (tmp_path / "half").glob("*.npy"):
         np.load(file, mmap_mode="r+")[8:] = 0
     again = SpectraPool(tmp_path / "half", Batches(store, True), stage)
-    for a, b in zip(whole.next(20, np.random.default_rng(2)), again.next(20, np.random.default_rng(2))):
-        assert torch.equal(a, b) and a.any(dim=-1).any()
+    for a, b in zip(whole.next(20, np.random.default_rng(2)), again.next(20, np.random.default_rng(2)), strict=True):
+        assert torch.equal(a, b)
+        assert a.any(dim=-1).any()
 
 
 def test_a_pool_of_another_number_is_made_anew(store, tmp_path):
@@ -66,6 +68,8 @@ def test_spectra_can_be_kept_ahead_of_a_run(store, tmp_path):
     ahead = np.load(tmp_path / "spectra/spectra.npy")
     stage = keeping_stage(load_config(config), config)
     SpectraPool(tmp_path / "run", Batches(store, True), stage)
-    assert ahead.any(axis=(1, 2, 3)).all() and np.array_equal(ahead, np.load(tmp_path / "run/spectra.npy"))
-    refused = subprocess.run([*command[:4], CONFIGS / "small.toml", *command[5:]], capture_output=True, text=True)
-    assert refused.returncode == 1 and "no stage keeps spectra" in refused.stderr
+    assert ahead.any(axis=(1, 2, 3)).all()
+    assert np.array_equal(ahead, np.load(tmp_path / "run/spectra.npy"))
+    refused = subprocess.run([*command[:4], CONFIGS / "small.toml", *command[5:]], check=False, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "no stage keeps spectra" in refused.stderr

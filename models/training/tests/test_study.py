@@ -41,8 +41,8 @@ def _write(folder: Path, arm: str, gain: float | np.ndarray, seeds=(1, 2, 3), ba
             psnr |= {f"5 steps, noise {k}": (IDENTITY + gain + step_gain * 4 + more).tolist() for k, more in enumerate(noise)}
         log = [{"stage": stage, "step": step, "loss": 0.4 - step / 1000, "rate": 1e-3, "seconds": 1.0} for stage in stages or LOGS.get(arm, (2, 3))
                for step in (100, 200)]
-        result = {"backbone": backbone, "arm": arm, "seed": seed, "seconds": 60.0, "encoder": "5eed" * 16, "parameters": {"backbone": 1000, "all": 1234}, "config": {}, "log": log,
-                  "psnr": psnr}
+        result = {"backbone": backbone, "arm": arm, "seed": seed, "seconds": 60.0, "encoder": "5eed" * 16,
+                  "parameters": {"backbone": 1000, "all": 1234}, "config": {}, "log": log, "psnr": psnr}
         (folder / f"{backbone}-{arm.replace(', ', '-').replace(' ', '_')}-{seed}.json").write_text(json.dumps(result))
 
 
@@ -89,7 +89,8 @@ def test_the_method_is_told_with_figures_out_of_the_results(results):
 def test_crops_are_told_where_the_results_know_them(results):
     for path in results.glob("small-*.json"):
         table = json.loads(path.read_text())
-        table["config"]["stage"] = [{"number": 2, "steps": 200, "crop": 96, "batch": 32, "kept": 800}, {"number": 3, "steps": 200, "crop": 96, "batch": 4, "kept": 0}]
+        table["config"]["stage"] = [{"number": 2, "steps": 200, "crop": 96, "batch": 32, "kept": 800},
+                                    {"number": 3, "steps": 200, "crop": 96, "batch": 4, "kept": 0}]
         path.write_text(json.dumps(table))
     assert "stage 2, 200 steps of 32 of 800 kept spectra; stage 3, 200 steps of 4 crops of 96 px." in _report(results)
 
@@ -99,7 +100,8 @@ def test_an_interval_comes_from_pairs_of_pictures_and_holds_their_mean(results):
     _write(results, "blurdm", 1 + apart)
     cell = next(row for row in _rows(_report(results), "blurdm") if len(row) == 8)[3]
     mean, low, high = (float(word.strip("()")) for word in cell.replace("to ", "").split())
-    assert mean == pytest.approx(apart.mean(), abs=5e-4) and low < mean < high
+    assert mean == pytest.approx(apart.mean(), abs=5e-4)
+    assert low < mean < high
     assert high - low == pytest.approx(2 * 1.96 * apart.std() / len(LENGTHS) ** 0.5, rel=0.15)  # the pictures differ by 2 dB; the pairs by 0.2
 
 
@@ -124,20 +126,24 @@ def test_a_better_a_worse_and_an_undecided_row_are_called_so(results):
                                    (1.0, "not distinguishable from nothing", "That the prior helps is not shown.")):
         _write(results, "blurdm", gain + spread - spread.mean())
         sentence = _sentence(_report(results), "BlurDM over no prior")
-        assert f"{gain - 1:+.3f} dB (" in sentence and f"): {verdict}, above zero in" in sentence and sentence.endswith(meaning)
+        assert f"{gain - 1:+.3f} dB (" in sentence
+        assert f"): {verdict}, above zero in" in sentence
+        assert sentence.endswith(meaning)
 
 
 def test_every_sentence_of_what_came_out_has_its_interval_or_says_that_it_was_not_measured(results):
     _write(results, "blurdm, no blur residual", 1.2)
     lines = [line for line in _report(results).split("## 5. What came out")[1].splitlines() if line.startswith("- ")]
-    assert len(lines) == 8 and all(" to " in line and " dB (" in line for line in lines)
+    assert len(lines) == 8
+    assert all(" to " in line and " dB (" in line for line in lines)
 
 
 def test_seeds_that_disagree_with_the_mean_are_told(results):
     assert "do not agree" not in _sentence(_report(results), "BlurDM over no prior")
     _write(results, "blurdm", 0.9, seeds=(3,))
     sentence = _sentence(_report(results), "BlurDM over no prior")
-    assert "positive, above zero in 2 of 3 seeds" in sentence and sentence.endswith("But the seeds do not agree.")
+    assert "positive, above zero in 2 of 3 seeds" in sentence
+    assert sentence.endswith("But the seeds do not agree.")
 
 
 def test_gains_and_differences_stand_by_path_length(results):
@@ -156,7 +162,8 @@ def test_blurdm_taken_apart_is_compared_with_the_whole(results):
     markdown = _report(results)
     assert _rows(markdown, "blurdm, no blur residual")[1][2] == "-0.300 (-0.300 to -0.300)"
     assert _rows(markdown, "the oracle of the paper, over our oracle") == [["+0.250 (+0.250 to +0.250)", "3 of 3"]]
-    assert "negative" in (sentence := _sentence(markdown, "No blur residual, over BlurDM")) and sentence.endswith("The blur residual helps.")
+    assert "negative" in (sentence := _sentence(markdown, "No blur residual, over BlurDM"))
+    assert sentence.endswith("The blur residual helps.")
     assert "blurdm, no noise residual is not run yet" in markdown
 
 
@@ -207,7 +214,8 @@ def test_the_plots_are_linked_from_where_the_report_lies_and_are_small(results):
         path = results.parent / link
         assert path.stat().st_size < 100_000
         picture = np.asarray(Image.open(path).convert("L"))
-        assert picture.shape[1] >= 600 and picture.std() > 5
+        assert picture.shape[1] >= 600
+        assert picture.std() > 5
 
 
 def _change(path: Path, **changes: object) -> None:
@@ -244,7 +252,7 @@ def test_a_result_that_is_damaged_or_foreign_is_named(results, damage):
 
 
 def test_results_that_are_not_there_are_said_to_be_missing(tmp_path):
-    with pytest.raises(ResultError, match="pictures.json is missing"):
+    with pytest.raises(ResultError, match=r"pictures\.json is missing"):
         write_report(tmp_path, tmp_path / "STUDY.md")
     _write(tmp_path, "none", 1.0, seeds=())
     with pytest.raises(ResultError, match="no run has a result yet"):
@@ -257,7 +265,7 @@ def test_the_command_makes_the_report_or_names_the_damaged_file(results, monkeyp
     study.main()
     assert out.read_text().startswith("# The study")
     (results / "small-none-1.json").write_text("{")
-    with pytest.raises(SystemExit, match="error: .*small-none-1.json"):
+    with pytest.raises(SystemExit, match=r"error: .*small-none-1\.json"):
         study.main()
 
 
@@ -273,7 +281,8 @@ def test_the_report_knows_every_arm_of_the_study():
 
 
 TINY = {
-    "seeds": [1], "latent": 64, "reduction": 1, "ablated": "", "backbones": {"nano": {"channels": [16, 16, 16], "encoder": [0, 0], "middle": 1, "decoder": [1, 0]}},
+    "seeds": [1], "latent": 64, "reduction": 1, "ablated": "",
+    "backbones": {"nano": {"channels": [16, 16, 16], "encoder": [0, 0], "middle": 1, "decoder": [1, 0]}},
     **{f"stage{n}": {"steps": 3, "crop": 32, "batch": 2, "rate": 1e-3, "final_rate": 1e-4} for n in (1, 2, 3)},
 }
 
@@ -284,7 +293,7 @@ def material(footage, tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("material")
     command = [sys.executable, "-m", "training.patches", "--data", footage[0], "--photos", footage[1], "--out", folder / "patches", "--count", 8, "--size", 96,
                "--workers", 1]
-    made = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    made = subprocess.run([*map(str, command)], check=False, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validation, "LENGTHS", (0, 4, 16))
@@ -302,12 +311,16 @@ def _weights_after_stage_1(arm: str, material: tuple[Path, Path], out: Path) -> 
 
 
 def test_arms_share_stage_1_where_they_have_the_oracle_in_common(material, tmp_path):
-    equal = lambda a, b: a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+    def equal(a, b):
+        return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
     shared = [_weights_after_stage_1(arm, material, tmp_path) for arm in ("mlp", "blurdm", "oracle", "blurdm, no blur residual")]
     papers = [_weights_after_stage_1(arm, material, tmp_path) for arm in ("oracle of the paper", "blurdm, oracle of the paper")]
     none = _weights_after_stage_1("none", material, tmp_path)
-    assert all(equal(weights, shared[0]) for weights in shared) and equal(*papers)
-    assert not equal(shared[0], papers[0]) and not equal(shared[0], none)
+    assert all(equal(weights, shared[0]) for weights in shared)
+    assert equal(*papers)
+    assert not equal(shared[0], papers[0])
+    assert not equal(shared[0], none)
     assert len(list(tmp_path.iterdir())) == 3
 
 
@@ -342,7 +355,8 @@ def test_two_arms_are_trained_scored_and_reported_and_never_trained_twice(materi
     for arm in ("none", "blurdm"):
         assert next(row for row in _rows(markdown, arm) if len(row) == 8)[0] == "1"
     assert "Missing: mlp is not run yet; oracle is not run yet." in markdown
-    assert "stage 3, 3 steps" in markdown and " dB (" in _sentence(markdown, "BlurDM over no prior")
+    assert "stage 3, 3 steps" in markdown
+    assert " dB (" in _sentence(markdown, "BlurDM over no prior")
     before = [path.stat().st_mtime_ns for path in files]
     study.run_study(TINY, study.runs(TINY), _place(material, tmp_path / "runs"), material[1], results)
     assert [path.stat().st_mtime_ns for path in files] == before
@@ -379,7 +393,7 @@ def test_the_blur_encoder_of_mlp_and_blurdm_starts_from_the_weights_that_are_giv
 
 def test_a_file_without_a_blur_encoder_is_named(tmp_path):
     save_file({"backbone.head.weight": torch.zeros(1)}, tmp_path / "weights.safetensors")
-    with pytest.raises(ConfigError, match="weights.safetensors: no tensors of a blur encoder"):
+    with pytest.raises(ConfigError, match=r"weights\.safetensors: no tensors of a blur encoder"):
         study.load_encoder(tmp_path / "weights.safetensors")
 
 
@@ -396,11 +410,15 @@ def test_kept_spectra_are_made_once_for_all_runs(material, tmp_path):
 
 def test_the_encoder_sees_whole_exposures_where_the_backbone_sees_them_at_half_size(material, tmp_path):
     stage = Stage(number=2, loss="latent", telling_share=1.0, **TINY["stage2"], kept=8)
-    of = lambda reduction: Batches(material[0], whole_patch=True, reduction=reduction)
+
+    def of(reduction):
+        return Batches(material[0], whole_patch=True, reduction=reduction)
+
     pools = [SpectraPool(tmp_path / str(reduction), of(reduction), stage).next(8, np.random.default_rng(0)) for reduction in (1, 2)]
-    assert all(torch.equal(*parts) for parts in zip(*pools))
+    assert all(torch.equal(*parts) for parts in zip(*pools, strict=True))
     examples = [of(reduction).next(replace(stage, crop=96 // reduction), torch.device("cpu")) for reduction in (1, 2)]
-    assert examples[1].context.shape == examples[0].context.shape and torch.equal(examples[1].context, examples[0].context)
+    assert examples[1].context.shape == examples[0].context.shape
+    assert torch.equal(examples[1].context, examples[0].context)
     assert torch.allclose(examples[1].sharp, F.avg_pool2d(examples[0].sharp, 2))
 
 
@@ -413,11 +431,14 @@ def test_an_unknown_backbone_is_refused_before_anything_is_trained(material, tmp
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("backbone", ("mimo-unet", "stripformer", "fftformer", "loformer"))
+@pytest.mark.parametrize("backbone", ["mimo-unet", "stripformer", "fftformer", "loformer"])
 def test_a_prior_of_ones_changes_nothing_before_training_and_an_oracle_begins_there(backbone):
     sizes = study.load_study(CONFIG)["backbones"][backbone]
-    build = lambda prior: (torch.manual_seed(0), BlurDm(Model(latent=64, backbone={"network": backbone, **sizes}, encoder={"network": "spectral"},
-                                                              oracle={"network": "exposure"}, prior=prior)))[1]
+
+    def build(prior):
+        return (torch.manual_seed(0), BlurDm(Model(latent=64, backbone={"network": backbone, **sizes}, encoder={"network": "spectral"},
+                                                                  oracle={"network": "exposure"}, prior=prior)))[1]
+
     fused, plain = build("oracle"), build("none")
     plain.backbone.load_state_dict({name: value for name, value in fused.backbone.state_dict().items() if ".kv." not in name})
     frame, ones = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1)), torch.ones(1, 64)

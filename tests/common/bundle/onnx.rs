@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! ONNX files of a few nodes, written as protobuf. Field numbers are those of onnx.proto.
+//! Writes ONNX files of a few nodes as protobuf. The field numbers are those of onnx.proto.
 
 pub const FLOAT: u64 = 1;
 pub const UINT8: u64 = 2;
@@ -12,10 +12,10 @@ pub enum Dim {
     Free(&'static str),
 }
 
-/// A tensor that goes in or comes out: name, type, shape.
+/// An input or output: name, type, shape.
 pub type Port<'a> = (&'a str, u64, &'a [Dim]);
 
-/// An operator of opset 13: what it is, what goes in, what comes out, and an attribute if it needs one.
+/// An operator of opset 13: its type, inputs, output, and an attribute if it needs one.
 pub type Node<'a> = (&'a str, &'a [&'a str], &'a str, Option<Attribute<'a>>);
 
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub enum Attribute<'a> {
     Numbers(&'a str, &'a [u64]),
 }
 
-/// A model with scalar constants, by name.
+/// Returns a model. `constants` are scalars by name.
 pub fn model(constants: &[(&str, f32)], inputs: &[Port], nodes: &[Node], outputs: &[Port]) -> Vec<u8> {
     const IR_VERSION: u64 = 8;
     const OPSET: u64 = 13;

@@ -1,0 +1,190 @@
+"""Backbones whose base is half the scale: one that works there, and one that deconvolves at both scales."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch.nn import functional as F
+
+from training import compact
+from training.batches import Batches
+from training.config import ConfigError, load_config
+from training.export import export_graphs
+from training.exposure import point_spread
+from training.graphs import BackboneGraph, PriorEncoderGraph
+from training.macs import per_pixel
+from training.model import BlurDm
+from training.networks.half import HalfBackbone, balanced, begun_from_nano, bilinear_blocks
+from training.networks.nano import NanoBackbone
+from training.networks.two_scale import TwoScaleBackbone
+from training.objectives import Objective
+from training.train import begun, starting_weights
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+SMALLER = {"half-nano": {"channels": [16, 16, 32], "detail": 8}, "two-scale-nano": {"channels": [16, 16, 32], "detail": 8}}
+
+
+@pytest.fixture(params=SMALLER)
+def model(request) -> BlurDm:
+    """With weights of noise, since an untrained head makes no change."""
+    torch.manual_seed(1)
+    config = load_config(CONFIGS / f"{request.param}.toml").model
+    model = BlurDm(replace(config, backbone=config.backbone | SMALLER[request.param])).eval().requires_grad_(False)
+    for name, value in model.backbone.named_parameters():
+        if "head" in name:
+            torch.nn.init.normal_(value, std=0.03)
+        elif ("detail" in name or "enlarged" in name) and value.dim() == 4:
+            torch.nn.init.normal_(value, std=0.2)
+    return model
+
+
+@pytest.mark.parametrize("size", ((64, 96), (67, 101), (16, 16)))
+def test_the_graph_of_bytes_restores_what_the_backbone_restores(model, size):
+    draw = torch.Generator().manual_seed(5)
+    frame = torch.randint(0, 256, (1, *size, 4), generator=draw, dtype=torch.uint8)
+    prior = torch.randn(1, model.regions * 64, generator=draw)
+    restored = BackboneGraph(model)(frame, prior)
+    height, width = (-(-side // 32) * 32 for side in size)
+    picture = F.pad(frame[..., :3].permute(0, 3, 1, 2) / 255, (0, width - size[1], 0, height - size[0]), mode="replicate")
+    wanted = (model.restore(picture, prior)[0, :, : size[0], : size[1]].permute(1, 2, 0) * 255).round().clamp(0, 255)
+    difference = (restored[0, ..., :3] - wanted).abs()
+    assert difference.max() <= 1 and (difference > 0).float().mean() < 1e-3
+    assert torch.equal(restored[..., 3], frame[..., 3]) and (wanted - frame[0, ..., :3]).abs().mean() > 3
+
+
+def test_the_exported_graphs_run_at_sizes_that_they_were_not_exported_at(model, tmp_path):
+    export_graphs(model, tmp_path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    frame = np.random.default_rng(1).integers(0, 256, (1, 180, 322, 4), dtype=np.uint8)
+    run = lambda name, **inputs: onnxruntime.InferenceSession(tmp_path / f"{name}.onnx", options, providers=["CPUExecutionProvider"]).run(None, inputs)[0]
+    prior = run("prior_encoder", frame=frame)
+    wanted = PriorEncoderGraph(model)(torch.from_numpy(frame)).numpy()
+    assert np.abs(prior - wanted).max() < 1e-3 * np.abs(wanted).max()
+    restored, exact = run("backbone", frame=frame, prior=prior), BackboneGraph(model)(torch.from_numpy(frame), torch.from_numpy(prior)).numpy()
+    assert (np.abs(restored.astype(int) - exact) <= 1).mean() > 0.999
+
+
+def test_what_is_flat_stays_flat_whatever_the_weights(model):
+    # Large enough for a middle that no border reaches.
+    frame = torch.full((1, 3, 640, 640), 0.4)
+    change = (model.restore(frame, torch.randn(1, 64 * len(model.scales))) - frame)[0, :, 304:336, 304:336]
+    assert change.abs().mean() > 1e-3 and change.std((1, 2)).max() < 1e-4 * change.abs().max()
+
+
+def test_balanced_convolutions_answer_alike_in_every_phase():
+    weight, bias = balanced(torch.randn(12, 5, 3, 3), torch.randn(12), 4)
+    sums = weight.sum((2, 3)).unflatten(0, (3, 4))
+    assert torch.allclose(sums, sums.mean(1, keepdim=True).expand_as(sums), atol=1e-5) and torch.equal(bias.unflatten(0, (3, 4))[:, 0], bias.unflatten(0, (3, 4))[:, 3])
+
+
+def test_blocks_are_enlarged_bilinearly():
+    picture = torch.rand(1, 1, 16, 24)
+    blocks = F.conv2d(F.pixel_unshuffle(picture, 2), bilinear_blocks(), padding=1)
+    wanted = F.interpolate(picture, scale_factor=2, mode="bilinear")
+    assert torch.allclose(F.pixel_shuffle(blocks, 4)[..., 4:-4, 4:-4], wanted[..., 4:-4, 4:-4], atol=1e-6)
+
+
+def test_a_run_that_begins_with_a_nano_restores_as_that_does_at_half_the_scale():
+    torch.manual_seed(3)
+    nano, half = NanoBackbone(64), HalfBackbone(64)
+    for value in (nano.head.weight, nano.head.bias):
+        torch.nn.init.normal_(value, std=1e-3)
+    start = begun_from_nano({f"backbone.{name}": value for name, value in nano.state_dict().items()})
+    half.load_state_dict({name: begun(value, start[f"backbone.{name}"]) if f"backbone.{name}" in start else value for name, value in half.state_dict().items()})
+    frame, prior = torch.rand(1, 3, 64, 96), torch.randn(1, 64)
+    reduced = F.avg_pool2d(frame, 2)
+    wanted = F.interpolate(nano(reduced, prior) - reduced, scale_factor=2, mode="bilinear")
+    change = half(frame, prior) - frame
+    inside = np.s_[..., 8:-8, 8:-8]
+    assert torch.corrcoef(torch.stack([wanted[inside].flatten(), change[inside].flatten()]))[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_the_prior_reaches_every_block(name):
+    model = BlurDm(load_config(CONFIGS / f"{name}.toml").model)
+    for name, module in model.backbone.named_modules():
+        if name.endswith(("outer.linear", "inner.linear")) or "head" in name:
+            torch.nn.init.normal_(module.weight, std=0.1)
+    prior = torch.randn(1, 64 * len(model.scales), requires_grad=True)
+    model.backbone(torch.rand(1, 3, 64, 64), prior).sum().backward()
+    fusions = [module for name, module in model.backbone.named_modules() if name.endswith(("outer", "inner"))]
+    assert fusions and all(fusion.linear.weight.grad.abs().sum() > 0 for fusion in fusions)
+
+
+def test_it_stays_within_two_fifths_of_nano():
+    half, nano = (sum(per_pixel(load_config(CONFIGS / f"{name}.toml")).values()) for name in ("half-nano", "nano"))
+    assert half < 0.42 * nano
+
+
+def test_short_blur_is_taken_back_at_full_scale_and_long_blur_at_half():
+    backbone = TwoScaleBackbone(64)
+    spreads = [torch.from_numpy(point_spread(np.stack([np.linspace(-length / 4, length / 4, 33), np.zeros(33)], 1), 12))[None, None] for length in (4, 14, 40)]
+    short, middle, long = (float(backbone.share(torch.zeros(1, 1, 64), torch.zeros(1, 1, 64), spread)) for spread in spreads)
+    assert short > 0.9 and 0.3 < middle < 0.7 and long < 0.1
+
+
+def test_examples_of_two_scales_have_a_point_spread_each(store):
+    stage = replace(load_config(CONFIGS / "smoke.toml").stage[1], batch=16, telling_share=1.0, remade_share=0.5)
+    spread = Batches(store, whole_patch=True, seed=4, scales=(1, 2)).next(stage, torch.device("cpu")).spread
+    assert spread.shape == (16, 2, 25, 25) and torch.allclose(spread.sum((2, 3)), torch.ones(16, 2), atol=1e-5)
+    assert (spread[:, 1].amax((1, 2)) >= spread[:, 0].amax((1, 2)) - 1e-6).all()
+
+
+def test_a_step_of_stage_3_learns_at_both_scales(store):
+    config = load_config(CONFIGS / "two-scale-nano.toml")
+    model = BlurDm(config.model)
+    stage = replace(config.stage[0], batch=2, crop=64, real_share=0.0)
+    objective = Objective(config, model, torch.device("cpu"))
+    objective.rng = np.random.default_rng(7)
+    torch.nn.init.normal_(model.backbone.share.out.weight, std=0.1)
+    objective(stage, Batches(store, whole_patch=True, seed=4, scales=model.scales).next(stage, torch.device("cpu"))).backward()
+    assert all(parameter.grad is not None for name, parameter in model.backbone.named_parameters() if "outer" not in name and "inner" not in name)
+    assert model.encoder.linear2.weight.grad.abs().sum() > 0 and model.backbone.share.hidden.weight.grad.abs().sum() > 0
+
+
+def test_point_spreads_are_of_the_halved_frame(store):
+    stage = replace(load_config(CONFIGS / "smoke.toml").stage[1], batch=16, telling_share=1.0, remade_share=0.0)
+    extents = []
+    for scales in ((1,), (2,)):
+        spread = Batches(store, whole_patch=True, seed=4, scales=scales).next(stage, torch.device("cpu")).spread
+        assert torch.allclose(spread.sum((1, 2)), torch.ones(16), atol=1e-5)
+        distance = torch.hypot(*torch.meshgrid(torch.arange(-12.0, 13), torch.arange(-12.0, 13), indexing="ij"))
+        extents.append((spread * distance).sum((1, 2)).mean())
+    assert extents[1] < 0.65 * extents[0]
+
+
+def test_the_consistency_of_sub_schedules_is_part_of_the_loss(store):
+    config = load_config(CONFIGS / "smoke.toml")
+    model = BlurDm(config.model)
+    losses = []
+    for weight in (0.0, 1.0):
+        stage = replace(config.stage[2], kept=0, consistency_weight=weight, spread_weight=0.0)
+        objective = Objective(config, model, torch.device("cpu"))
+        objective.rng = np.random.default_rng(7)
+        torch.manual_seed(1)
+        losses.append(objective(stage, Batches(store, whole_patch=True, seed=4).next(stage, torch.device("cpu"))).item())
+    assert losses[1] > losses[0]
+
+
+def test_a_run_is_kept_in_a_small_file_that_another_begins_with(tmp_path):
+    config = CONFIGS / "two-scale-nano.toml"
+    torch.manual_seed(2)
+    model = BlurDm(load_config(config).model)
+    torch.save({"ema": model.state_dict()}, tmp_path / "checkpoint.pt")
+    for name in ("log.jsonl", "curve.png"):
+        (tmp_path / name).write_text("")
+    compact.write(tmp_path, config, tmp_path / "kept")
+    assert (tmp_path / "kept/weights.safetensors").stat().st_size < 8e6
+    begun_with = starting_weights(tmp_path / "kept/weights.safetensors")
+    for name, value in model.state_dict().items():
+        assert begun_with[name].shape == value.shape
+        if value.is_floating_point():
+            assert (begun_with[name] - value).abs().max() <= 0.005 * value.abs().max() + 1e-6
+    with pytest.raises(ConfigError, match="not of the configuration"):
+        compact.write(tmp_path, CONFIGS / "half-nano.toml", tmp_path / "kept")

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The caps of the pads, and buffers of them as the pictures that the engine's side knows. A new format is a line of [`FORMATS`].
+
+use gst_video::{VideoCapsBuilder, VideoColorRange, VideoFormat, VideoFrameRef, VideoInfo, prelude::*};
+
+#[cfg(feature = "cuda-memory")]
+use super::cuda_memory;
+use crate::{
+    engine::{MAXIMUM_SIDE, MINIMUM_SIDE},
+    frame::{
+        Coding, Layout, LayoutError, Picture, PictureMut, PlaneError, View, ViewMut, YuvLayout, YuvView, YuvViewMut,
+    },
+};
+
+/// In the order in which the caps list them: formats that need the least conversion first.
+const FORMATS: [(VideoFormat, Family); 12] = [
+    (VideoFormat::Rgbx, Family::Packed(Layout::RGBX)),
+    (VideoFormat::Rgba, Family::Packed(Layout::RGBX)),
+    (VideoFormat::Bgrx, Family::Packed(Layout::BGRX)),
+    (VideoFormat::Bgra, Family::Packed(Layout::BGRX)),
+    (VideoFormat::Xrgb, Family::Packed(Layout::XRGB)),
+    (VideoFormat::Rgb, Family::Packed(Layout::RGB)),
+    (VideoFormat::Bgr, Family::Packed(Layout::BGR)),
+    (VideoFormat::Nv12, Family::Yuv(YuvLayout::NV12)),
+    (VideoFormat::I420, Family::Yuv(YuvLayout::I420)),
+    (VideoFormat::P01010le, Family::Yuv(YuvLayout::P010_10LE)),
+    (VideoFormat::I42010le, Family::Yuv(YuvLayout::I420_10LE)),
+    (VideoFormat::Gray8, Family::Yuv(YuvLayout::GRAY8)),
+];
+
+#[derive(Clone, Copy)]
+enum Family {
+    Packed(Layout),
+    Yuv(YuvLayout),
+}
+
+/// Returns the caps of both pad templates.
+pub fn caps() -> gst::Caps {
+    let sides = MINIMUM_SIDE as i32..=MAXIMUM_SIDE as i32;
+    let caps = VideoCapsBuilder::new()
+        .format_list(FORMATS.map(|(format, _)| format))
+        .width_range(sides.clone())
+        .height_range(sides.clone())
+        .build();
+    #[cfg(feature = "cuda-memory")]
+    let caps = {
+        let mut all = caps;
+        let on_device = VideoCapsBuilder::new()
+            .features([cuda_memory::FEATURE])
+            .format_list(cuda_memory::FORMATS)
+            .width_range(sides.clone())
+            .height_range(sides);
+        all.make_mut().append(on_device.build());
+        all
+    };
+    caps
+}
+
+/// Returns the layout of a format. The pad templates admit only those of [`FORMATS`].
+fn family(format: VideoFormat) -> Family {
+    FORMATS
+        .iter()
+        .find(|(known, _)| *known == format)
+        .map_or(Family::Packed(Layout::RGBX), |(_, family)| *family)
+}
+
+/// Returns how caps code YCbCr. A matrix that is not known counts as BT.601: grey has none.
+fn coding(info: &VideoInfo) -> Coding {
+    let colorimetry = info.colorimetry();
+    let (kr, kb) = colorimetry
+        .matrix()
+        .kr_kb()
+        .unwrap_or((Coding::BT601.kr, Coding::BT601.kb));
+    Coding {
+        kr,
+        kb,
+        full_range: colorimetry.range() == VideoColorRange::Range0_255,
+    }
+}
+
+/// Why a buffer does not hold the frame that its caps describe.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    #[error(transparent)]
+    Packed(#[from] LayoutError),
+    #[error(transparent)]
+    Planes(#[from] PlaneError),
+}
+
+/// Returns the original and the output frame, which have the same caps.
+///
+/// # Errors
+/// If a buffer is too small, or has strides that no frame of these caps has.
+pub fn pictures<'a>(
+    inframe: &'a VideoFrameRef<&gst::BufferRef>,
+    outframe: &'a mut VideoFrameRef<&mut gst::BufferRef>,
+) -> Result<(Picture<'a>, PictureMut<'a>), FrameError> {
+    let (width, height) = (inframe.width() as usize, inframe.height() as usize);
+    let strides = |strides: &[i32]| -> [usize; 3] {
+        std::array::from_fn(|i| strides.get(i).map_or(0, |&s| usize::try_from(s).unwrap_or(0)))
+    };
+    let (in_strides, out_strides) = (strides(inframe.plane_stride()), strides(outframe.plane_stride()));
+    let [a, b, c, _] = inframe.planes_data();
+    let [x, y, z, _] = outframe.planes_data_mut();
+    Ok(match family(inframe.format()) {
+        Family::Packed(layout) => (
+            Picture::Packed(View::new(a, layout, width, height, in_strides[0])?),
+            PictureMut::Packed(ViewMut::new(x, layout, width, height, out_strides[0])?),
+        ),
+        Family::Yuv(layout) => {
+            let [s, t, u] = in_strides;
+            let planes = [(a, s), (b, t), (c, u)];
+            let [s, t, u] = out_strides;
+            (
+                Picture::Yuv(YuvView::new(planes, layout, coding(inframe.info()), width, height)?),
+                PictureMut::Yuv(YuvViewMut::new([(x, s), (y, t), (z, u)], layout, width, height)?),
+            )
+        }
+    })
+}

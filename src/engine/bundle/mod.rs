@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! A model bundle: a folder, or the one compiled in, with `manifest.toml` and the graphs that it lists with their
+//! hashes.
+
+pub(crate) mod builtin;
+mod contract;
+mod manifest;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    diffusion::Schedule,
+    engine::{error::Error, precision::Precision},
+};
+
+pub(super) use contract::Contract;
+pub use manifest::{BackboneSection, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
+
+const MANIFEST: &str = "manifest.toml";
+
+/// A checked bundle: every value of the manifest is accepted, and every graph has the hash that the manifest states.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    manifest: Manifest,
+    schedule: Schedule,
+    label: String,
+    hash: String,
+    encoder: Vec<u8>,
+    residuals: Vec<u8>,
+    /// By variant.
+    backbones: BTreeMap<String, Vec<u8>>,
+}
+
+impl Bundle {
+    /// Returns the bundle that is compiled into the library, blurdm-nano.
+    ///
+    /// # Errors
+    /// As [`Bundle::open`]; the same checks are made.
+    pub fn builtin() -> Result<Self, Error> {
+        Self::read(builtin::NAME, |name| {
+            builtin::file(name)
+                .map(<[u8]>::to_vec)
+                .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        })
+    }
+
+    /// Reads the bundle in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::BundleMissing`] when there is no such folder or manifest, [`Error::BundleInvalid`] for an unknown key,
+    /// a wrong hash, a missing file or a path that leaves the folder, [`Error::Schedule`] for a schedule that cannot be
+    /// sampled.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let label = folder.display().to_string();
+        let root = fs::canonicalize(folder).map_err(|error| Error::BundleMissing {
+            bundle: label.clone(),
+            reason: format!(
+                "{error}; set model to a folder that holds {MANIFEST}, or leave it empty for the built-in model"
+            ),
+        })?;
+        Self::read(&label, |name| read_inside(&root, name))
+    }
+
+    /// Reads a bundle whose files `file` returns by name. Errors name it by `label`.
+    pub(crate) fn read(label: &str, file: impl Fn(&str) -> io::Result<Vec<u8>>) -> Result<Self, Error> {
+        let invalid = |file: &str, reason: String| Error::BundleInvalid {
+            bundle: label.to_owned(),
+            file: file.to_owned(),
+            reason,
+        };
+        let text = file(MANIFEST).map_err(|error| Error::BundleMissing {
+            bundle: label.to_owned(),
+            reason: format!("{MANIFEST} cannot be read: {error}"),
+        })?;
+        let text = String::from_utf8(text).map_err(|error| invalid(MANIFEST, error.to_string()))?;
+        let manifest = Manifest::parse(&text).map_err(|reason| invalid(MANIFEST, reason))?;
+        let schedule = Schedule::new(manifest.schedule.alphas.clone(), manifest.schedule.beta_bars.clone());
+        let schedule = schedule.map_err(|source| Error::Schedule {
+            bundle: label.to_owned(),
+            source,
+        })?;
+        manifest.check(&schedule).map_err(|reason| invalid(MANIFEST, reason))?;
+        let graph = |name: &str| -> Result<Vec<u8>, Error> {
+            let expected = manifest.files.get(name).ok_or_else(|| {
+                invalid(
+                    MANIFEST,
+                    format!("[files] has no sha256 for '{name}', which the manifest uses"),
+                )
+            })?;
+            let bytes = file(name).map_err(|error| invalid(name, error.to_string()))?;
+            let actual = hex(&Sha256::digest(&bytes));
+            if !actual.eq_ignore_ascii_case(expected) {
+                let reason =
+                    format!("its sha256 is {actual}, and the manifest says {expected}; fetch the bundle again");
+                return Err(invalid(name, reason));
+            }
+            Ok(bytes)
+        };
+        let backbones = manifest.backbone.variants.iter();
+        let backbones = backbones
+            .map(|(variant, name)| Ok((variant.clone(), graph(name)?)))
+            .collect::<Result<_, Error>>()?;
+        Ok(Self {
+            encoder: graph(&manifest.prior.encoder)?,
+            residuals: graph(&manifest.prior.residuals)?,
+            backbones,
+            schedule,
+            label: label.to_owned(),
+            hash: hex(&Sha256::digest(text.as_bytes())),
+            manifest,
+        })
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Returns the folder that the bundle was read from, or the name of the built-in one.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Returns the SHA-256 of the manifest, which holds the hashes of the graphs: it identifies the model.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Returns the graph `prior_encoder`.
+    pub(crate) fn encoder(&self) -> &[u8] {
+        &self.encoder
+    }
+
+    /// Returns the graph `residuals`.
+    pub(crate) fn residuals(&self) -> &[u8] {
+        &self.residuals
+    }
+
+    /// Returns the graph `backbone` that a precision runs, or `None` if the bundle has no such variant.
+    pub(crate) fn backbone(&self, precision: Precision) -> Option<&[u8]> {
+        self.backbones.get(precision.variant()).map(Vec::as_slice)
+    }
+}
+
+/// Reads a file of the folder `root`, whose path is canonical. A path that leaves the folder, also through a link, is
+/// an error.
+fn read_inside(root: &Path, name: &str) -> io::Result<Vec<u8>> {
+    let path = fs::canonicalize(join_inside(root, name)?)?;
+    if !path.starts_with(root) {
+        return Err(leaves_folder(name));
+    }
+    fs::read(path)
+}
+
+fn join_inside(root: &Path, name: &str) -> io::Result<PathBuf> {
+    let plain = Path::new(name)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if plain && !name.is_empty() {
+        Ok(root.join(name))
+    } else {
+        Err(leaves_folder(name))
+    }
+}
+
+fn leaves_folder(name: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("the path '{name}' leaves the bundle's folder"),
+    )
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
