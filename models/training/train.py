@@ -58,7 +58,8 @@ PRIOR_PARTS = ("oracle.", "encoder.", "mapping.", "backbone.deconvolution.")
 
 
 def starting_weights(start: Path, prior: Path | None = None) -> dict[str, torch.Tensor]:
-    """Tensors of a bundle's weights.safetensors, or of one that training.compact wrote, in single precision, those of PRIOR_PARTS from the file `prior` where one is given."""
+    """Tensors of a bundle's weights.safetensors, or of one that training.compact wrote, in single precision, those of PRIOR_PARTS
+    from the file `prior` where one is given."""
     weights = unpack(load_file(start))
     if prior:
         weights |= {name: value for name, value in unpack(load_file(prior)).items() if name.startswith(PRIOR_PARTS)}
@@ -113,7 +114,8 @@ class Trainer:
         differing = [name for name in sorted(own.keys() | state["model"].keys())
                      if name not in own or name not in state["model"] or own[name].shape != state["model"][name].shape]
         if differing:
-            raise ConfigError(f"{path} is of another configuration: '{differing[0]}' and {len(differing) - 1} more tensors differ. Give another --out, or that configuration")
+            raise ConfigError(f"{path} is of another configuration: '{differing[0]}' and {len(differing) - 1} more tensors differ. "
+                              "Give another --out, or that configuration")
         if state["position"][0] > len(self.config.stage):
             raise ConfigError(f"{path} is of another configuration: it has passed stage {state['position'][0]} of {len(self.config.stage)}")
 
