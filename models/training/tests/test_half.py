@@ -114,7 +114,7 @@ def test_a_run_that_begins_with_a_nano_restores_as_that_does_at_half_the_scale()
 def test_the_prior_reaches_every_block(name):
     model = BlurDm(load_config(CONFIGS / f"{name}.toml").model)
     for name, module in model.backbone.named_modules():
-        if name.endswith(("outer.linear", "inner.linear")) or "head" in name:
+        if name.endswith(("outer.linear", "inner.linear")) or "head" in name or "enlarged" in name:
             torch.nn.init.normal_(module.weight, std=0.1)
     prior = torch.randn(1, 64 * len(model.scales), requires_grad=True)
     model.backbone(torch.rand(1, 3, 64, 64), prior).sum().backward()
