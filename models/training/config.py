@@ -29,7 +29,8 @@ class Stage:
     kept (stage 2, spectral encoder): how many patches' mean spectra are kept and learnt from again and again (see spectra.py); 0 for
     patches as they come. pictures (stage 2): of how many sharp pictures a frame blurred anew is put together (see remade.py).
     real_share (stage 3): how many examples are real blur (see real.py). consistency_weight (stages 2 and 3): how much
-    it counts that another sub-schedule ends elsewhere."""
+    it counts that another sub-schedule ends elsewhere. frozen: beginnings of the names of parameters that stay as they are, such as "encoder."; statistics
+    of a frozen encoder's inputs stay as well."""
 
     number: int
     steps: int
@@ -46,6 +47,7 @@ class Stage:
     pictures: int = 1
     real_share: float = 0.0
     consistency_weight: float = 0.0
+    frozen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ class Objective:
             return self._image(stage, example, None)
         if stage.number == 1 or kind == "oracle":
             prior = self.model.oracle_prior(example)
-            return self._image(stage, example, prior) + self._apart(stage, prior.reshape(-1, self.model.latent), example.spread.reshape(-1, *example.spread.shape[-2:]))
+            spreads = example.spread.reshape(-1, *example.spread.shape[-2:])
+            return self._image(stage, example, prior) + self._apart(stage, prior.reshape(-1, self.model.latent), spreads)
         # One after the other where there are several scales.
         z_blur = self.model.encode(example.context).unflatten(1, (-1, self.model.latent)).flatten(0, 1)
         prior, spread = self.model.prior_of(z_blur, self._times(), self._noise(z_blur)), example.spread.reshape(len(z_blur), *example.spread.shape[-2:])

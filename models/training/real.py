@@ -41,7 +41,8 @@ PROBE = 8
 
 @dataclass(frozen=True)
 class RealPair:
-    """One frame with its sharp reference. dataset: reds or gopro; clip: the video it is a frame of; consecutive: whether the frames of its clip follow one another."""
+    """One frame with its sharp reference. dataset: reds or gopro; clip: the video it is a frame of;
+    consecutive: whether the frames of its clip follow one another."""
 
     dataset: str
     clip: str
@@ -63,7 +64,8 @@ def _matched(folder: Path) -> list[tuple[Path, Path]]:
     for blurred, sharp in pairs:
         sizes = [_size(path) for path in (blurred, sharp)]
         if sizes[0] != sizes[1]:
-            raise EvaluationError(f"{blurred} is {sizes[0][0]}x{sizes[0][1]} and {sharp} is {sizes[1][0]}x{sizes[1][1]}: the halves of a pair must have one size")
+            (w, h), (sharp_w, sharp_h) = sizes
+            raise EvaluationError(f"{blurred} is {w}x{h} and {sharp} is {sharp_w}x{sharp_h}: the halves of a pair must have one size")
     return pairs
 
 

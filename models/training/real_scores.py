@@ -2,8 +2,8 @@
 
     python -m training.evaluate --set real --images ../shared/data --out SCORES [--bundle BUNDLE] [--exposures LONG] [--property reduction=2]
 
-Beside them stand, with --exposures, made exposures by their length (`training.validation --long`). Writes SCORES/real.md, SCORES/real.json (every picture) and the
-restored PNGs.
+Beside them stand, with --exposures, made exposures by their length (`training.validation --long`). Writes SCORES/real.md, SCORES/real.json (every picture)
+and the restored PNGs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def real_kinds(data: Path, out: Path) -> list[Kind]:
     kinds: dict[str, list[Pair]] = {}
     for pair in real_pairs(data, VALIDATION_CLIPS):
         sides = [out / f"{pair.name}_{side}.png" for side in ("blurred", "sharp")]
-        for path, source in zip(sides, (pair.blurred, pair.sharp)):
+        for path, source in zip(sides, (pair.blurred, pair.sharp), strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.is_file():
                 Image.fromarray(picture(source)).save(path, compress_level=1)
@@ -70,7 +70,7 @@ def score(kinds: list[Kind], bundle: Path | None, properties: dict[str, str], ou
     check_element(bundle)
     pairs = [pair for kind in kinds for pair in kind.pairs]
     check_reduction(properties, pairs)
-    restored = dict(zip((pair.name for pair in pairs), restore_through_element(pairs, bundle, None, out / "restored", None, properties)))
+    restored = dict(zip((pair.name for pair in pairs), restore_through_element(pairs, bundle, None, out / "restored", None, properties), strict=True))
     rows: dict[str, list[dict[str, float]]] = {}
     for kind in kinds:
         before = None
@@ -80,7 +80,8 @@ def score(kinds: list[Kind], bundle: Path | None, properties: dict[str, str], ou
             if lpips:
                 row |= {"lpips": lpips.distance(picture, truth), "blurred_lpips": lpips.distance(blurred, truth)}
             if before and before[0] == pair.scene != "":
-                row |= {"temporal_error": temporal_error(picture, before[1], truth, before[3]), "blurred_temporal_error": temporal_error(blurred, before[2], truth, before[3])}
+                row["temporal_error"] = temporal_error(picture, before[1], truth, before[3])
+                row["blurred_temporal_error"] = temporal_error(blurred, before[2], truth, before[3])
             before = (pair.scene, picture, blurred, truth)
             rows.setdefault(kind.name, []).append({"name": pair.name} | row)
             print(f"scored {pair.name}", file=sys.stderr, flush=True)

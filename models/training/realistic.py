@@ -66,11 +66,15 @@ def jpeg(picture: np.ndarray, quality: int | None) -> np.ndarray:
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
+# Defaults of an exposure: what nothing was asked of.
+PLAIN_CONDITIONS, PLAIN_SHUTTER, PLAIN_LOOK = Conditions(), Shutter(), Look()
+
+
 class RealisticMaker(SceneMaker):
     """As SceneMaker, with shutters and looks."""
 
-    def expose_as(self, size: tuple[int, int], length: float, rng: np.random.Generator, camera: Camera, conditions: Conditions = Conditions(),
-                  shutter: Shutter = Shutter(), look: Look = Look()) -> Exposure:
+    def expose_as(self, size: tuple[int, int], length: float, rng: np.random.Generator, camera: Camera, conditions: Conditions = PLAIN_CONDITIONS,
+                  shutter: Shutter = PLAIN_SHUTTER, look: Look = PLAIN_LOOK) -> Exposure:
         """A blurred and sharp pair of `size` (h, w) whose camera path is `length` px long; length 0 gives twice the same picture."""
         margin = 16 + int(np.ceil(0.6 * length * (1 + shutter.rolling)))
         outer = (size[0] + 2 * margin, size[1] + 2 * margin)
@@ -90,7 +94,8 @@ class RealisticMaker(SceneMaker):
             return Exposure(picture, picture, 0.0, len(layers), Motion(np.zeros((1, 2))))
         blurred, sharp = expose(layers, size, shutter, camera.gain)
         developed = replace(camera, gain=1.0)
-        return Exposure(jpeg(develop(blurred, developed, rng), look.jpeg), develop(sharp, developed, rng, noisy=False), motion.length, len(layers), seen_motion(motion, shutter))
+        seen = seen_motion(motion, shutter)
+        return Exposure(jpeg(develop(blurred, developed, rng), look.jpeg), develop(sharp, developed, rng, noisy=False), motion.length, len(layers), seen)
 
     @staticmethod
     def _with_highlights(light: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -134,7 +134,8 @@ class SceneMaker:
 
     @staticmethod
     def unclipped(light: torch.Tensor) -> torch.Tensor:
-        """The scene [3, h, w] in linear light with lamps and reflections as bright as they may have been before they were clipped, so that they leave streaks."""
+        """The scene [3, h, w] in linear light with lamps and reflections as bright as they may have been before they were
+        clipped, so that they leave streaks."""
         luminance = light.mean(0, keepdim=True)
         return light * (1 + HEADROOM * ((luminance - 0.85) / 0.15).clamp(0, 1) ** 2)
 

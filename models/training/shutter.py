@@ -44,7 +44,8 @@ class Shutter:
         return Shutter(frames, float(rng.uniform(0, 0.6)), bool(rng.random() < 0.5), rolling)
 
     def instants(self, length: float) -> list[np.ndarray]:
-        """Instants in -1/2..1/2, grouped by frame, at most about 1.5 px apart within a group of a path of `length` px; the middle group holds 0 in its middle."""
+        """Instants in -1/2..1/2, grouped by frame, at most about 1.5 px apart within a group of a path of `length` px;
+        the middle group holds 0 in its middle."""
         if not self.frames:
             count = max(16, math.ceil(length / 1.5 / 2) * 2)
             return [np.linspace(-0.5, 0.5, count + 1)[[i]] for i in range(count + 1)]
@@ -86,7 +87,8 @@ def _sub_frame(layers: list[Layer], size: tuple[int, int], at: float, rolling: f
     frame = torch.zeros(3, *size)
     for layer in layers:
         picture = layer.picture if layer.opacity is None else torch.cat([layer.picture * layer.opacity, layer.opacity])
-        over = F.grid_sample(picture[None], _grid(layer.motion, size, tuple(picture.shape[1:]), at, rolling), mode=mode, padding_mode="reflection", align_corners=True)[0]
+        grid = _grid(layer.motion, size, tuple(picture.shape[1:]), at, rolling)
+        over = F.grid_sample(picture[None], grid, mode=mode, padding_mode="reflection", align_corners=True)[0]
         frame = over if layer.opacity is None else over[:3] + frame * (1 - over[3:].clamp(0, 1))
     return frame.clamp_min(0)
 

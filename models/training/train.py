@@ -58,7 +58,8 @@ PRIOR_PARTS = ("oracle.", "encoder.", "mapping.", "backbone.deconvolution.")
 
 
 def starting_weights(start: Path, prior: Path | None = None) -> dict[str, torch.Tensor]:
-    """Tensors of a bundle's weights.safetensors, or of one that training.compact wrote, in single precision, those of PRIOR_PARTS from the file `prior` where one is given."""
+    """Tensors of a bundle's weights.safetensors, or of one that training.compact wrote, in single precision, those of PRIOR_PARTS
+    from the file `prior` where one is given."""
     weights = unpack(load_file(start))
     if prior:
         weights |= {name: value for name, value in unpack(load_file(prior)).items() if name.startswith(PRIOR_PARTS)}
@@ -113,7 +114,8 @@ class Trainer:
         differing = [name for name in sorted(own.keys() | state["model"].keys())
                      if name not in own or name not in state["model"] or own[name].shape != state["model"][name].shape]
         if differing:
-            raise ConfigError(f"{path} is of another configuration: '{differing[0]}' and {len(differing) - 1} more tensors differ. Give another --out, or that configuration")
+            raise ConfigError(f"{path} is of another configuration: '{differing[0]}' and {len(differing) - 1} more tensors differ. "
+                              "Give another --out, or that configuration")
         if state["position"][0] > len(self.config.stage):
             raise ConfigError(f"{path} is of another configuration: it has passed stage {state['position'][0]} of {len(self.config.stage)}")
 
@@ -144,7 +146,8 @@ class Trainer:
             self.batches.rng = np.random.default_rng([self.config.seed, stage.number])
             self.objective.rng = np.random.default_rng([self.config.seed, stage.number, 1])
             torch.manual_seed(self.config.seed)
-        self.optimiser = torch.optim.AdamW(self.model.stage_parameters(stage.number), lr=stage.rate, betas=(0.9, 0.999), weight_decay=1e-4)
+        parameters = self._learning(stage)
+        self.optimiser = torch.optim.AdamW(parameters, lr=stage.rate, betas=(0.9, 0.999), weight_decay=1e-4)
         if first and self._optimiser_state:
             self.optimiser.load_state_dict(self._optimiser_state)
         saved, loss_sum, loss_count = time.monotonic(), 0.0, 0
@@ -157,7 +160,7 @@ class Trainer:
             loss = self._loss(stage)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.stage_parameters(stage.number), 1.0)
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             self.optimiser.step()
             self._average(min(self.config.ema, (step + 1) / (step + 10)))
             self.position = (index, step + 1)
@@ -177,6 +180,20 @@ class Trainer:
         self._optimiser_state = None
         self._save()
         draw_curve(self.out / "log.jsonl", self.out / "curve.png")
+
+    def _learning(self, stage: Stage) -> list[torch.nn.Parameter]:
+        """The stage's parameters without the frozen ones, which get no gradients."""
+        frozen = tuple(stage.frozen)
+        names = [name for name, _ in self.model.named_parameters()]
+        for prefix in frozen:
+            if not any(name.startswith(prefix) for name in names):
+                raise ConfigError(f"stage {stage.number}: nothing is called '{prefix}', which 'frozen' names (choose beginnings of names such as '{names[0]}')")
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(not (frozen and name.startswith(frozen)))
+        self.model.train()
+        if hasattr(self.model, "encoder") and not any(p.requires_grad for p in self.model.encoder.parameters()):
+            self.model.encoder.eval()
+        return [parameter for parameter in self.model.stage_parameters(stage.number) if parameter.requires_grad]
 
     def _loss(self, stage: Stage) -> torch.Tensor:
         if stage.number == 0:

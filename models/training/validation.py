@@ -44,7 +44,8 @@ def write(data: Path, photos: Path, out: Path, seed: int = 2026, size: tuple[int
 
 def write_long(data: Path, photos: Path, out: Path, seed: int = 2026, size: tuple[int, int] = LONG_SIZE, lengths: tuple[int, ...] = LONG_LENGTHS) -> int:
     """As `write`, of long exposures."""
-    expose = lambda source, length, rng: RealisticMaker([source], {}).expose_as(size, length, rng, Camera.random(rng))
+    def expose(source, length, rng):
+        return RealisticMaker([source], {}).expose_as(size, length, rng, Camera.random(rng))
     return _write(_some(validation_sources(data, photos)), lengths, out, expose, seed)
 
 

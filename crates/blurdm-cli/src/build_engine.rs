@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `blurdm build-engine`: TensorRT's engines, before the first start needs them.
+//! `blurdm build-engine`: builds TensorRT engines before the first start needs them.
 
 use std::{io::Write, str::FromStr, time::Instant};
 
 use clap::Args;
 use gstblurdm::engine::{self, Choice, Deblurrer, FrameSize, Options, Precision, Provider, Settings};
 
-use crate::{failure::Failure, place::Place};
+use crate::{engine_args::EngineArgs, error::CommandError};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    place: Place,
-    /// Frames to build for, as in 1280x720; more than one may be given
+    engine: EngineArgs,
+    /// Size of frames to build an engine for, as in 1280x720; may be given several times
     #[arg(long = "size", required = true, value_name = "WIDTHxHEIGHT")]
     sizes: Vec<Size>,
-    /// Numbers to compute in: fp32, fp16 or int8; the element's own choice without it
+    /// Numeric precision: fp32, fp16 or int8 [default: as the element chooses]
     #[arg(long, value_parser = precision)]
     precision: Option<Precision>,
 }
@@ -41,23 +41,23 @@ fn precision(text: &str) -> Result<Precision, String> {
     known.ok_or_else(|| "it is none of fp32, fp16 and int8".into())
 }
 
-/// Builds an engine for every size, and says how long it took.
+/// Builds an engine for every size, and prints how long it took.
 ///
 /// # Errors
-/// The first that cannot be built; for want of TensorRT with what is missing. And where nothing can be printed.
-pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), Failure> {
-    let (bundle, search) = (arguments.place.bundle()?, arguments.place.search());
+/// The first engine that cannot be built. Without TensorRT the error names what is missing.
+pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), CommandError> {
+    let (bundle, search) = (arguments.engine.bundle()?, arguments.engine.search());
     let options = Options {
         provider: Choice::Only(Provider::TensorRt),
         precision: arguments.precision,
         settings: Settings {
-            device_id: arguments.place.device_id,
+            device_id: arguments.engine.device_id,
             ..engine::Settings::default()
         },
         ..Options::default()
     };
     for &Size(size) in &arguments.sizes {
-        let began = Instant::now();
+        let started = Instant::now();
         let deblurrer = Deblurrer::new(&bundle, &options, &search, size)?;
         writeln!(
             out,
@@ -65,7 +65,7 @@ pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), Failure> {
             size.width,
             size.height,
             deblurrer.precision(),
-            began.elapsed().as_secs_f64()
+            started.elapsed().as_secs_f64()
         )?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `blurdm doctor`: what of this machine the element can use, by really using it.
+//! `blurdm doctor`: what the element can use on this machine. Each execution provider is tried with the model.
 
 use std::{
     io::{self, Write},
@@ -13,23 +13,23 @@ use gstblurdm::engine::{
     missing_libraries,
 };
 
-use crate::{failure::Failure, place::Place};
+use crate::{engine_args::EngineArgs, error::CommandError};
 
-/// As the element tries a model out before it knows the size of its frames.
-const TRIAL: FrameSize = FrameSize { width: 64, height: 64 };
+/// The size with which the element, too, tries a model before it has caps.
+const TRIAL_SIZE: FrameSize = FrameSize { width: 64, height: 64 };
 
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    place: Place,
+    engine: EngineArgs,
 }
 
 /// Prints what is found.
 ///
 /// # Errors
-/// Where nothing can run: no runtime, or a model that cannot be read. And where nothing can be printed.
-pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), Failure> {
-    let search = arguments.place.search();
+/// No ONNX Runtime, or a model that cannot be read.
+pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), CommandError> {
+    let search = arguments.engine.search();
     let runtime = engine::runtime(&search)?;
     writeln!(
         out,
@@ -37,17 +37,17 @@ pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), Failure> {
         runtime.version(),
         runtime.path().display()
     )?;
-    let bundle = arguments.place.bundle()?;
+    let bundle = arguments.engine.bundle()?;
     writeln!(out, "Model {} ({})", bundle.manifest().name, bundle.label())?;
     writeln!(out)?;
     writeln!(out, "Execution providers, in the order in which 'auto' tries them:")?;
     let mut first = None;
     for provider in Provider::BEST_FIRST {
-        let tried = try_out(arguments, &bundle, provider);
-        if tried.is_ok() {
+        let result = try_provider(arguments, &bundle, provider);
+        if result.is_ok() {
             first = first.or(Some(provider));
         }
-        print_provider(&mut out, provider, runtime, tried)?;
+        print_provider(&mut out, provider, runtime, result)?;
     }
     match first {
         Some(provider) => writeln!(out, "'auto' takes {provider}.")?,
@@ -55,34 +55,34 @@ pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), Failure> {
     }
     writeln!(out)?;
     print_gpus(&mut out)?;
-    print_cache(&mut out, arguments.place.cache().as_deref())?;
+    print_cache(&mut out, arguments.engine.cache().as_deref())?;
     Ok(())
 }
 
-fn try_out(arguments: &Arguments, bundle: &Bundle, provider: Provider) -> Result<Deblurrer, Error> {
+fn try_provider(arguments: &Arguments, bundle: &Bundle, provider: Provider) -> Result<Deblurrer, Error> {
     let options = Options {
         provider: Choice::Only(provider),
         settings: Settings {
-            device_id: arguments.place.device_id,
+            device_id: arguments.engine.device_id,
             ..Settings::default()
         },
         ..Options::default()
     };
-    // An engine for this size would be of no use to anybody.
+    // An engine for the trial size would be of no use later.
     let search = engine::Search {
         cache: None,
-        ..arguments.place.search()
+        ..arguments.engine.search()
     };
-    Deblurrer::new(bundle, &options, &search, TRIAL)
+    Deblurrer::new(bundle, &options, &search, TRIAL_SIZE)
 }
 
 fn print_provider(
     out: &mut impl Write,
     provider: Provider,
     runtime: &Runtime,
-    tried: Result<Deblurrer, Error>,
+    result: Result<Deblurrer, Error>,
 ) -> io::Result<()> {
-    let lines = match tried {
+    let lines = match result {
         Ok(deblurrer) => vec![format!("runs the model in {}", deblurrer.precision())],
         Err(error) => {
             let lacking: Vec<String> = missing_libraries(provider, runtime)

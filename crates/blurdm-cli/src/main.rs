@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The command `blurdm`: what the element does, for files and for whoever sets up a machine.
+//! The command `blurdm`: restores video files with the element of the same name, and helps to set up a machine for it.
 
 mod bench;
 mod build_engine;
 mod doctor;
-mod failure;
+mod engine_args;
+mod error;
+mod media;
 mod models;
-mod place;
 mod plugin;
 mod progress;
 mod restore;
 mod shell;
+mod sync;
+mod values;
 
 use std::{io, process::ExitCode};
 
@@ -29,15 +32,15 @@ struct Cli {
 enum Command {
     /// Restore videos, and keep everything else that is in their files
     Restore(Box<restore::Arguments>),
-    /// Tell which ONNX Runtime is found, what each execution provider lacks, and which GPUs there are
+    /// Check this machine: which ONNX Runtime is found, which execution providers work, which GPUs there are
     Doctor(doctor::Arguments),
-    /// Build TensorRT's engines ahead, which otherwise takes minutes at the first start
+    /// Build TensorRT engines in advance, which otherwise takes minutes at the first start
     BuildEngine(build_engine::Arguments),
-    /// Measure with a part of a file how fast it is decoded, restored and encoded here, and how near it comes to a sharp reference
+    /// Measure how fast a file is decoded, restored and encoded on this machine
     Bench(Box<bench::Arguments>),
-    /// List the models that are at hand: what they lose in which numbers, their scores and their licences
+    /// List the available models with their precisions, scores and licences
     Models(models::Arguments),
-    /// Print completions for a shell
+    /// Print a completion script for a shell
     Completions(shell::Completions),
     /// Print a manual page
     Man(shell::Manual),
@@ -45,19 +48,19 @@ enum Command {
 
 fn main() -> ExitCode {
     let out = io::stdout();
-    let plainly = |()| ExitCode::SUCCESS;
+    let success = |()| ExitCode::SUCCESS;
     let done = match Cli::parse().command {
         Command::Restore(arguments) => restore::run(&arguments, out),
-        Command::Doctor(arguments) => doctor::run(&arguments, out).map(plainly),
-        Command::BuildEngine(arguments) => build_engine::run(&arguments, out).map(plainly),
-        Command::Bench(arguments) => bench::run(&arguments, out).map(plainly),
-        Command::Models(arguments) => models::run(&arguments, out).map(plainly),
-        Command::Completions(arguments) => shell::completions(&arguments, Cli::command(), out).map(plainly),
-        Command::Man(arguments) => shell::manual(&arguments, Cli::command(), out).map(plainly),
+        Command::Doctor(arguments) => doctor::run(&arguments, out).map(success),
+        Command::BuildEngine(arguments) => build_engine::run(&arguments, out).map(success),
+        Command::Bench(arguments) => bench::run(&arguments, out).map(success),
+        Command::Models(arguments) => models::run(&arguments, out).map(success),
+        Command::Completions(arguments) => shell::completions(&arguments, Cli::command(), out).map(success),
+        Command::Man(arguments) => shell::manual(&arguments, Cli::command(), out).map(success),
     };
     match done {
         Ok(status) => status,
-        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("blurdm: {error}");
             ExitCode::FAILURE

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `blurdm models`: the models that are at hand.
+//! `blurdm models`: the models that are available.
 
 use std::{
     collections::BTreeMap,
@@ -14,45 +14,45 @@ use gst::glib;
 use gstblurdm::engine::{Bundle, Precision};
 use serde::Serialize;
 
-use crate::{failure::Failure, plugin};
+use crate::{error::CommandError, plugin};
 
 const MANIFEST: &str = "manifest.toml";
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Folder of a model bundle, or of several, to list beside those that are installed; more than one may be given
+    /// Folder of a model bundle, or of several, to list as well; may be given several times
     #[arg(long = "model", value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// Print a JSON array
+    /// Print the list as a JSON array
     #[arg(long)]
     json: bool,
 }
 
-/// A bundle that was read, and of whose graphs each has the hash that its manifest names.
+/// A bundle that was read and whose files have the hashes of its manifest.
 #[derive(Debug, Serialize)]
 struct Model {
     name: String,
     version: String,
     licence: String,
-    /// None is the one in this program.
+    /// `None` for the built-in model.
     path: Option<PathBuf>,
-    /// SHA-256 of the manifest, by which records of restored files name the model.
+    /// SHA-256 of the manifest, which identifies the model in records of restored files.
     sha256: String,
-    precisions: Vec<Numbers>,
+    precisions: Vec<PrecisionEntry>,
     default_steps: usize,
     max_steps: usize,
-    /// Side in pixels where the graphs are of fixed size.
+    /// Side in pixels of the frames that graphs of fixed size take.
     #[serde(skip_serializing_if = "Option::is_none")]
     tile: Option<usize>,
     data: Vec<String>,
     scores: BTreeMap<String, f64>,
 }
 
-/// Numbers that the model computes in.
+/// A precision that the model has.
 #[derive(Debug, Serialize)]
-struct Numbers {
+struct PrecisionEntry {
     precision: &'static str,
-    /// What they lose against fp32, in dB, where the manifest has it.
+    /// Loss against fp32 in dB, where the manifest states it.
     #[serde(skip_serializing_if = "Option::is_none")]
     loss: Option<f64>,
 }
@@ -65,7 +65,7 @@ impl Model {
             let nick = precision.nick();
             backbone.variants.contains_key(nick) || backbone.losses.contains_key(nick)
         };
-        let numbers = |precision: Precision| Numbers {
+        let entry = |precision: Precision| PrecisionEntry {
             precision: precision.nick(),
             loss: backbone.losses.get(precision.nick()).copied(),
         };
@@ -75,7 +75,7 @@ impl Model {
             licence: manifest.licence.clone(),
             path,
             sha256: bundle.hash().to_owned(),
-            precisions: Precision::ALL.into_iter().filter(has).map(numbers).collect(),
+            precisions: Precision::ALL.into_iter().filter(has).map(entry).collect(),
             default_steps: manifest.prior.default_steps,
             max_steps: manifest.prior.max_steps,
             tile: backbone.tile,
@@ -85,12 +85,12 @@ impl Model {
     }
 }
 
-/// Lists the built-in model, those in folders that were given, and those that are installed.
+/// Lists the built-in model, those in the given folders, and those that are installed. An installed model that cannot be read is reported
+/// on standard error.
 ///
 /// # Errors
-/// A folder that was given and has no model, or one that cannot be read. And where nothing can be printed. Installed models that cannot
-/// be read are told on the error stream, and the others listed.
-pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), Failure> {
+/// A given folder that holds no model, or one that cannot be read.
+pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), CommandError> {
     let mut models = vec![Model::of(&plugin::builtin_bundle()?, None)];
     for folder in &arguments.folders {
         for folder in bundles_of(folder) {
@@ -112,7 +112,7 @@ pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The folder itself, or where it is no bundle those in it.
+/// Returns the folder itself if it is a bundle, and the bundles in it otherwise.
 fn bundles_of(folder: &Path) -> Vec<PathBuf> {
     let within = bundles_in(folder);
     if within.is_empty() || folder.join(MANIFEST).exists() {
@@ -131,7 +131,7 @@ fn bundles_in(folder: &Path) -> Vec<PathBuf> {
     bundles
 }
 
-/// Where `make install` and packages put models, and beside this program.
+/// Returns the bundles in the folders where `make install` and packages put them, and beside the executable.
 fn installed() -> Vec<PathBuf> {
     let mut folders = vec![glib::user_data_dir()];
     folders.extend(glib::system_data_dirs());
@@ -147,9 +147,9 @@ fn print(model: &Model, out: &mut impl Write) -> io::Result<()> {
         None => "built in".into(),
     };
     writeln!(out, "{} {} ({}), {path}", model.name, model.version, model.licence)?;
-    let precisions = model.precisions.iter().map(|numbers| match numbers.loss {
-        Some(loss) => format!("{} (loses {loss:.3} dB)", numbers.precision),
-        None => numbers.precision.to_owned(),
+    let precisions = model.precisions.iter().map(|entry| match entry.loss {
+        Some(loss) => format!("{} (loses {loss:.3} dB)", entry.precision),
+        None => entry.precision.to_owned(),
     });
     writeln!(out, "  precisions  {}", precisions.collect::<Vec<_>>().join(", "))?;
     writeln!(

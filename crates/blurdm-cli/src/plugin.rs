@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The plugin, which the command loads as every application does and does not carry itself.
+//! Loading the plugin. The command uses the plugin that is installed, as every application does, and does not contain it.
 
 use std::{
     env,
@@ -22,110 +22,109 @@ pub enum PluginError {
     #[error(
         "GStreamer has no element {ELEMENT}: {} is not in {}; set GST_PLUGIN_PATH to the folder that holds it, or run 'make install'",
         file_name(),
-        listed(.searched)
+        joined(searched)
     )]
     Missing { searched: Vec<PathBuf> },
     #[error("'{}' cannot be loaded: {reason}", file.display())]
     Unusable { file: PathBuf, reason: glib::Error },
+    #[error(transparent)]
+    Element(#[from] glib::BoolError),
+    #[error(transparent)]
+    Model(#[from] engine::Error),
 }
 
 /// Initialises GStreamer and makes the element `blurdm` available.
 ///
-/// The plugin is searched for in `GST_PLUGIN_PATH`, near the executable, and then wherever else GStreamer's registry knows one. A
-/// plugin near the executable comes from the same build, so it is preferred to one that is installed.
+/// The plugin is searched for in `GST_PLUGIN_PATH`, then near the executable, and then where GStreamer's registry has it from. One near
+/// the executable comes from the same build, so it takes precedence over an installed one.
 ///
 /// # Errors
-/// [`PluginError`]; one that is missing names every folder that was searched.
+/// [`PluginError::Init`], [`PluginError::Missing`], [`PluginError::Unusable`].
 pub fn load() -> Result<(), PluginError> {
     gst::init().map_err(PluginError::Init)?;
-    let registered = registered();
+    let registered = registered_file();
     if registered.as_deref().is_some_and(is_in_plugin_path) {
         return Ok(());
     }
     let near = folders_near_executable();
-    if let Some(file) = near
-        .iter()
-        .map(|folder| folder.join(file_name()))
-        .find(|file| file.is_file())
-    {
+    let file = near.iter().map(|folder| folder.join(file_name()));
+    if let Some(file) = file.into_iter().find(|file| file.is_file()) {
         return match gst::Plugin::load_file(&file) {
             Ok(_) => Ok(()),
             Err(reason) => Err(PluginError::Unusable { file, reason }),
         };
     }
-    match registered {
-        Some(_) => Ok(()),
-        None => Err(PluginError::Missing {
-            searched: plugin_path().chain(near).chain(registry_folders()).collect(),
-        }),
+    if registered.is_some() {
+        return Ok(());
     }
+    let searched = plugin_path().into_iter().chain(near).chain(default_folders());
+    Err(PluginError::Missing {
+        searched: searched.collect(),
+    })
 }
 
 /// Reads the model that is built into the plugin.
 ///
 /// # Errors
-/// As [`load`]; a model that the plugin does not give out, or that is damaged.
-pub fn builtin_bundle() -> Result<Bundle, BuiltinError> {
+/// As [`load`]; [`PluginError::Model`] for a plugin that does not answer.
+pub fn builtin_bundle() -> Result<Bundle, PluginError> {
     load()?;
     let element = gst::ElementFactory::make(ELEMENT).build()?;
     Ok(builtin_model::bundle(&element)?)
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub enum BuiltinError {
-    Plugin(#[from] PluginError),
-    Element(#[from] glib::BoolError),
-    Bundle(#[from] engine::Error),
 }
 
 fn file_name() -> String {
     format!("{}gstblurdm{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX)
 }
 
-fn listed(folders: &[PathBuf]) -> String {
+fn joined(folders: &[PathBuf]) -> String {
     let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
     folders.join(", ")
 }
 
-/// Returns the file of the plugin that GStreamer's registry has the element from.
-fn registered() -> Option<PathBuf> {
-    let factory = gst::ElementFactory::find(ELEMENT)?;
-    factory.plugin()?.filename()
+/// Returns the file from which GStreamer's registry has the element.
+fn registered_file() -> Option<PathBuf> {
+    gst::ElementFactory::find(ELEMENT)?.plugin()?.filename()
 }
 
 fn is_in_plugin_path(file: &Path) -> bool {
-    plugin_path().any(|folder| file.starts_with(folder))
+    plugin_path().iter().any(|folder| file.starts_with(folder))
 }
 
-/// The folders that the user names, in GStreamer's order.
-fn plugin_path() -> impl Iterator<Item = PathBuf> {
-    let paths = env::var_os("GST_PLUGIN_PATH_1_0").or_else(|| env::var_os("GST_PLUGIN_PATH"));
-    let folders: Vec<PathBuf> = paths.iter().flat_map(env::split_paths).collect();
-    folders.into_iter().filter(|folder| !folder.as_os_str().is_empty())
+/// Returns the folders that the user names, in GStreamer's order.
+fn plugin_path() -> Vec<PathBuf> {
+    folders_in("GST_PLUGIN_PATH")
 }
 
-/// The executable's own folder, as in a build tree, and those of plugins below the same prefix.
+/// Returns the folders in an environment variable of GStreamer. Its name with the suffix `_1_0` takes precedence.
+fn folders_in(variable: &str) -> Vec<PathBuf> {
+    let paths = env::var_os(format!("{variable}_1_0")).or_else(|| env::var_os(variable));
+    let folders = paths.iter().flat_map(env::split_paths);
+    folders.filter(|folder| !folder.as_os_str().is_empty()).collect()
+}
+
+/// Returns the folder of the executable, as in a build tree, and the plugin folders of the prefix that it is installed in.
 fn folders_near_executable() -> Vec<PathBuf> {
     let executable = env::current_exe().ok();
     let Some(folder) = executable.as_deref().and_then(Path::parent) else {
         return Vec::new();
     };
-    let mut folders = vec![folder.to_owned()];
-    if let Some(prefix) = folder.parent() {
-        folders.extend(["lib/gstreamer-1.0", "share/gstreamer-1.0/plugins"].map(|below| prefix.join(below)));
-    }
-    folders
+    let prefix = folder.parent().unwrap_or(folder);
+    vec![
+        folder.to_owned(),
+        prefix.join("lib/gstreamer-1.0"),
+        prefix.join("share/gstreamer-1.0/plugins"),
+    ]
 }
 
-/// The folders that GStreamer searches by itself: the user's, and the system's.
-fn registry_folders() -> Vec<PathBuf> {
-    let named = env::var_os("GST_PLUGIN_SYSTEM_PATH_1_0").or_else(|| env::var_os("GST_PLUGIN_SYSTEM_PATH"));
-    if let Some(paths) = named {
-        return env::split_paths(&paths).collect();
+/// Returns the folders that GStreamer searches by default: the user's, and the system's.
+fn default_folders() -> Vec<PathBuf> {
+    let named = folders_in("GST_PLUGIN_SYSTEM_PATH");
+    if !named.is_empty() {
+        return named;
     }
-    let system = gst::Registry::get().lookup_feature("fakesink");
-    let system = system.and_then(|feature| feature.plugin()?.filename()?.parent().map(Path::to_owned));
     let user = glib::user_data_dir().join("gstreamer-1.0/plugins");
+    let core = gst::ElementFactory::find("fakesink").and_then(|element| element.plugin()?.filename());
+    let system = core.as_deref().and_then(Path::parent).map(Path::to_owned);
     [user].into_iter().chain(system).collect()
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `blurdm completions` and `blurdm man`: what shells and `man` know of this command, made of its own description.
+//! `blurdm completions` and `blurdm man`, generated from the definition of the arguments.
 
 use std::{
     io::{self, Write},
@@ -11,20 +11,20 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 #[derive(Debug, Args)]
 pub struct Completions {
-    /// Shell to print completions for
+    /// Shell to print the script for
     shell: Shell,
 }
 
-/// Prints the completions for a shell.
+/// Prints the completion script for a shell.
 ///
 /// # Errors
-/// Where nothing can be printed.
-pub fn completions(arguments: &Completions, mut command: Command, mut out: impl Write) -> Result<(), Failure> {
-    // Its generator panics where it cannot write.
+/// [`CommandError::Output`].
+pub fn completions(arguments: &Completions, mut command: Command, mut out: impl Write) -> Result<(), CommandError> {
+    // The generator panics where it cannot write.
     let mut text = Vec::new();
     let name = command.get_name().to_owned();
     clap_complete::generate(arguments.shell, &mut command, name, &mut text);
@@ -34,33 +34,33 @@ pub fn completions(arguments: &Completions, mut command: Command, mut out: impl 
 
 #[derive(Debug, Args)]
 pub struct Manual {
-    /// Part of the command that the page is of; the page of the whole without it
+    /// Subcommand to print the page of [default: the command itself]
     command: Option<String>,
     /// Write all pages into a folder instead
     #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
     into: Option<PathBuf>,
 }
 
-/// Prints a manual page, or writes all.
+/// Prints a manual page, or writes all of them.
 ///
 /// # Errors
-/// A part that the command does not have, and where nothing can be written.
-pub fn manual(arguments: &Manual, mut command: Command, mut out: impl Write) -> Result<(), Failure> {
+/// [`CommandError::NoSubcommand`], [`CommandError::Manual`], [`CommandError::Output`].
+pub fn manual(arguments: &Manual, mut command: Command, mut out: impl Write) -> Result<(), CommandError> {
     if let Some(folder) = &arguments.into {
-        let unwritable = |reason: io::Error| Failure::Manual {
+        let unwritable = |reason: io::Error| CommandError::Manual {
             folder: folder.clone(),
             reason,
         };
         std::fs::create_dir_all(folder).map_err(unwritable)?;
         return clap_mangen::generate_to(command, folder).map_err(unwritable);
     }
-    // So that the parts have their full names.
+    // Gives the subcommands their full names.
     command.build();
-    let part = match &arguments.command {
+    let page = match &arguments.command {
         Some(name) => command.find_subcommand(name).cloned(),
         None => Some(command),
     };
-    let part = part.ok_or_else(|| Failure::NoPart(arguments.command.clone().unwrap_or_default()))?;
-    Man::new(part).render(&mut out)?;
+    let page = page.ok_or_else(|| CommandError::NoSubcommand(arguments.command.clone().unwrap_or_default()))?;
+    Man::new(page).render(&mut out)?;
     Ok(())
 }

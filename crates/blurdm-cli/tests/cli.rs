@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the command `blurdm` promises to whoever sets up a machine.
+//! What the command `blurdm` promises to someone who sets up a machine.
 
-// A test may fail at once.
+// A test fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -25,7 +25,7 @@ fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The one line that a failed command says.
+/// Returns the only line on standard error of a command that failed.
 fn error(output: &Output) -> String {
     assert!(!output.status.success(), "{}", out(output));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -33,8 +33,8 @@ fn error(output: &Output) -> String {
     text
 }
 
-/// What `doctor` says of a provider: its line and those under it.
-fn of(report: &str, provider: Provider) -> Vec<&str> {
+/// Returns what `doctor` prints about a provider: its line and the continuation lines.
+fn lines_of(report: &str, provider: Provider) -> Vec<&str> {
     let mut lines = report
         .lines()
         .skip_while(|line| !line.starts_with(&format!("  {}", provider.nick())));
@@ -53,7 +53,7 @@ fn doctor_names_the_runtime_and_what_each_provider_can_do_or_lacks() {
     let first = format!("ONNX Runtime {} from {}", runtime.version(), runtime.path().display());
     assert_eq!(report.lines().next().unwrap(), first);
     for provider in Provider::BEST_FIRST {
-        let lines = of(&report, provider);
+        let lines = lines_of(&report, provider);
         if has_library(provider) {
             assert!(lines[0].contains("runs the model in"), "{report}");
         } else {
@@ -67,17 +67,17 @@ fn doctor_names_the_runtime_and_what_each_provider_can_do_or_lacks() {
 }
 
 #[test]
-fn doctor_takes_the_runtime_that_it_is_told_to() {
+fn doctor_uses_the_runtime_that_the_argument_names() {
     let folder = tempfile::tempdir().unwrap();
     let copied = copy_runtime(folder.path());
     let output = blurdm(&["doctor", "--library-path", folder.path().to_str().unwrap()]);
     assert!(out(&output).contains(copied.to_str().unwrap()), "{}", out(&output));
-    let said = error(&blurdm(&["doctor", "--library-path", "/nonexistent/libonnxruntime.so"]));
-    assert!(said.contains("/nonexistent/libonnxruntime.so"), "{said}");
+    let message = error(&blurdm(&["doctor", "--library-path", "/nonexistent/libonnxruntime.so"]));
+    assert!(message.contains("/nonexistent/libonnxruntime.so"), "{message}");
 }
 
 #[test]
-fn a_provider_whose_libraries_are_missing_is_told_by_their_names() {
+fn the_missing_libraries_of_a_provider_are_named() {
     let folder = tempfile::tempdir().unwrap();
     copy_runtime(folder.path());
     link_against_nothing(
@@ -85,7 +85,7 @@ fn a_provider_whose_libraries_are_missing_is_told_by_their_names() {
         &["libcublasLt.so.99", "libcufft.so.99"],
     );
     let report = out(&blurdm(&["doctor", "--library-path", folder.path().to_str().unwrap()]));
-    let cuda = of(&report, Provider::Cuda).join("\n");
+    let cuda = lines_of(&report, Provider::Cuda).join("\n");
     for library in ["libcublasLt.so.99", "libcufft.so.99"] {
         assert!(cuda.contains(&format!("{library}: ")), "{report}");
     }
@@ -106,19 +106,19 @@ fn a_provider_without_cudnn_is_refused_since_it_would_be_slow() {
     link_against_nothing(&folder.path().join("libonnxruntime_providers_cuda.so"), &[]);
     let report = out(&blurdm(&["doctor", "--library-path", folder.path().to_str().unwrap()]));
     assert!(
-        of(&report, Provider::Cuda).join("\n").contains("libcudnn.so."),
+        lines_of(&report, Provider::Cuda).join("\n").contains("libcudnn.so."),
         "{report}"
     );
 }
 
 #[test]
-fn a_provider_library_that_is_none_is_told() {
+fn a_provider_library_that_is_no_library_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     copy_runtime(folder.path());
     let library = folder.path().join("libonnxruntime_providers_tensorrt.so");
     fs::write(&library, "no library").unwrap();
     let report = out(&blurdm(&["doctor", "--library-path", folder.path().to_str().unwrap()]));
-    let tensorrt = of(&report, Provider::TensorRt).join("\n");
+    let tensorrt = lines_of(&report, Provider::TensorRt).join("\n");
     assert!(tensorrt.contains("no library for this machine"), "{report}");
 }
 
@@ -128,12 +128,12 @@ fn engines_are_not_built_without_tensorrt_and_the_missing_library_is_named() {
         eprintln!("skipped: this machine has TensorRT");
         return;
     }
-    let said = error(&blurdm(&["build-engine", "--size", "640x360"]));
-    assert!(said.contains("libonnxruntime_providers_tensorrt.so"), "{said}");
+    let message = error(&blurdm(&["build-engine", "--size", "640x360"]));
+    assert!(message.contains("libonnxruntime_providers_tensorrt.so"), "{message}");
 }
 
 #[test]
-fn a_size_or_a_precision_that_is_none_is_refused_before_anything_is_loaded() {
+fn an_invalid_size_or_precision_is_refused_before_anything_is_loaded() {
     for (arguments, reason) in [
         (["build-engine", "--size", "640"], "as in 1280x720"),
         (["build-engine", "--size", "640xtall"], "as in 1280x720"),
@@ -143,12 +143,12 @@ fn a_size_or_a_precision_that_is_none_is_refused_before_anything_is_loaded() {
         ),
     ] {
         let output = blurdm(&arguments);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(2) && said.contains(reason), "{said}");
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && message.contains(reason), "{message}");
     }
 }
 
-/// A runtime with no provider beside it, in a folder of its own.
+/// Copies the runtime, without its providers, to a folder.
 fn copy_runtime(folder: &Path) -> std::path::PathBuf {
     let runtime = the_runtime().path();
     let copied = folder.join(runtime.file_name().unwrap());
@@ -156,7 +156,7 @@ fn copy_runtime(folder: &Path) -> std::path::PathBuf {
     fs::canonicalize(copied).unwrap()
 }
 
-/// A shared library that is linked with others, of which there is none by the time it is loaded.
+/// Makes a shared library that is linked with others, which do not exist any more when it is loaded.
 fn link_against_nothing(library: &Path, needed: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("empty.c");
@@ -191,7 +191,7 @@ fn models_are_listed_with_what_they_lose_their_scores_and_their_licence() {
     assert_eq!(models[1]["name"], "blurdm-small");
     assert_eq!(models[1]["path"], small.to_str().unwrap());
     assert!(models[1]["scores"]["gain_1"].as_f64().unwrap() > 0.0, "{listed}");
-    // Of a folder that holds bundles, each.
+    // Each of the bundles in a folder.
     let all = out(&blurdm(&[
         "models",
         "--model",
@@ -220,27 +220,30 @@ fn installed_models_are_found_and_one_that_is_damaged_does_not_hide_the_others()
         .env("XDG_DATA_DIRS", "/nonexistent")
         .output()
         .unwrap();
-    let (listed, said) = (out(&output), String::from_utf8_lossy(&output.stderr).into_owned());
+    let (listed, message) = (out(&output), String::from_utf8_lossy(&output.stderr).into_owned());
     assert!(listed.contains(installed.join("good").to_str().unwrap()), "{listed}");
-    assert!(output.status.success() && said.lines().count() == 1, "{said}");
-    assert!(said.contains("damaged") && said.contains("backbone.onnx"), "{said}");
+    assert!(output.status.success() && message.lines().count() == 1, "{message}");
+    assert!(
+        message.contains("damaged") && message.contains("backbone.onnx"),
+        "{message}"
+    );
 }
 
 #[test]
-fn a_folder_that_is_no_model_is_told() {
+fn a_folder_that_is_no_model_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let said = error(&blurdm(&["models", "--model", folder.path().to_str().unwrap()]));
-    assert!(said.contains("manifest.toml cannot be read"), "{said}");
+    let message = error(&blurdm(&["models", "--model", folder.path().to_str().unwrap()]));
+    assert!(message.contains("manifest.toml cannot be read"), "{message}");
 }
 
 #[test]
-fn shells_are_told_of_every_part_of_the_command() {
+fn completions_know_every_part_of_the_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = blurdm(&["completions", shell]);
         let text = out(&output);
         assert!(output.status.success(), "{shell}");
         for part in ["restore", "doctor", "build-engine", "bench", "models", "--library-path"] {
-            // Fish has options without their dashes.
+            // The script for fish has options without their dashes.
             assert!(text.contains(part.trim_start_matches("--")), "{shell} knows no {part}");
         }
     }
@@ -268,13 +271,13 @@ fn there_is_a_manual_page_for_the_whole_and_for_every_part() {
     }
     let page = out(&blurdm(&["man", "build-engine"]));
     assert!(page.contains(r"\-\-size"), "{page}");
-    let said = error(&blurdm(&["man", "nothing"]));
-    assert!(said.contains("no 'blurdm nothing'"), "{said}");
-    let said = error(&blurdm(&["man", "--into", "/dev/null/man"]));
-    assert!(said.contains("/dev/null/man"), "{said}");
+    let message = error(&blurdm(&["man", "nothing"]));
+    assert!(message.contains("no 'blurdm nothing'"), "{message}");
+    let message = error(&blurdm(&["man", "--into", "/dev/null/man"]));
+    assert!(message.contains("/dev/null/man"), "{message}");
 }
 
-/// A video of a moving ball, at 24 frames a second.
+/// Makes a video of a moving ball, at 24 frames per second.
 fn video(path: &Path, width: u32, frames: u32) {
     gst::init().unwrap();
     let pipeline = gst::parse::launch(&format!(
@@ -299,7 +302,7 @@ fn bench_measures_each_stage_and_the_distance_to_a_reference() {
     video(&longer, 128, 48);
     let bench = |reference: &Path, more: &[&str]| {
         let [clip, reference] = [&*clip, reference].map(|path| path.to_str().unwrap());
-        // The provider that is loaded fastest.
+        // The provider that loads fastest.
         let arguments = ["bench", clip, "--reference", reference, "--execution-provider", "cpu"];
         blurdm(&[&arguments, more].concat())
     };
@@ -318,7 +321,7 @@ fn bench_measures_each_stage_and_the_distance_to_a_reference() {
         stages.iter().all(|stage| stage["fps"].as_f64().unwrap() > 0.0),
         "{text}"
     );
-    // The file against itself: equal, but for what was restored.
+    // Compared to itself the file is equal before restoring, and not after.
     let reference = &measured["reference"];
     assert!(
         reference["before"].is_null() && reference["after"].as_f64().unwrap() > 20.0,
@@ -329,13 +332,13 @@ fn bench_measures_each_stage_and_the_distance_to_a_reference() {
         (&12.into(), &0.into()),
         "{text}"
     );
-    // With nothing changed both are equal to the reference, and of times that it lacks nothing is made up.
+    // With strength 0 both are equal to the reference. Frames without a counterpart do not count.
     let unchanged = bench(&longer, &["--json", "--strength", "0"]);
     let measured: serde_json::Value = serde_json::from_str(&out(&unchanged)).unwrap();
     assert_eq!(measured["reference"]["frames"], 24);
     assert_eq!(measured["reference"]["before"], measured["reference"]["after"]);
-    let said = error(&bench(&large, &["--duration", "0.5"]));
-    assert!(said.contains("160x96") && said.contains("128x96"), "{said}");
+    let message = error(&bench(&large, &["--duration", "0.5"]));
+    assert!(message.contains("160x96") && message.contains("128x96"), "{message}");
     let text = out(&bench(&clip, &["--duration", "0.5"]));
     assert!(
         text.contains("decode and restore") && text.contains("infinite dB as it is"),
@@ -344,7 +347,7 @@ fn bench_measures_each_stage_and_the_distance_to_a_reference() {
 }
 
 #[test]
-fn bench_says_in_a_line_what_it_cannot_measure() {
+fn bench_says_in_one_line_what_it_cannot_measure() {
     let folder = tempfile::tempdir().unwrap();
     let [clip, none] = ["clip.mp4", "none.mp4"].map(|name| folder.path().join(name));
     video(&clip, 128, 24);
@@ -353,18 +356,18 @@ fn bench_says_in_a_line_what_it_cannot_measure() {
     for (arguments, reason) in [
         (&["bench", none][..], "none.mp4"),
         (&["bench", "/nonexistent.mp4"], "/nonexistent.mp4"),
-        (&["bench", clip, "--duration", "0"], "two at least are needed"),
-        (&["bench", clip, "--start", "100"], "two at least are needed"),
+        (&["bench", clip, "--duration", "0"], "at least two are needed"),
+        (&["bench", clip, "--start", "100"], "at least two are needed"),
         (&["bench", clip, "--only-blurred"], "--only-blurred"),
         (&["bench", clip, "--model", "/nonexistent"], "/nonexistent"),
     ] {
-        let said = error(&blurdm(arguments));
-        assert!(said.contains(reason), "{arguments:?}: {said}");
+        let message = error(&blurdm(arguments));
+        assert!(message.contains(reason), "{arguments:?}: {message}");
     }
 }
 
 #[test]
-fn a_reader_that_has_had_enough_is_no_error() {
+fn a_closed_output_is_no_error() {
     let mut command = command();
     let mut child = command
         .arg("doctor")
@@ -374,11 +377,15 @@ fn a_reader_that_has_had_enough_is_no_error() {
         .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{}: {said}", output.status);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && message.is_empty(),
+        "{}: {message}",
+        output.status
+    );
 }
 
-/// Stands in for NVIDIA's management library: one GPU of which another process uses nearly all memory, or, with INIT, a reason why it tells nothing.
+/// A substitute for NVIDIA's management library. It has one GPU with little free memory or, with INIT, fails to initialise.
 const MANAGEMENT: &str = r#"
 #include <string.h>
 #ifndef INIT
@@ -399,8 +406,8 @@ int nvmlDeviceGetMemoryInfo_v2(void *device, struct memory *memory) {
 }
 "#;
 
-/// What `doctor` says beside that library.
-fn doctor_beside(defines: &[&str]) -> String {
+/// Returns what `doctor` prints with that library.
+fn doctor_with_nvml(defines: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("nvml.c");
     fs::write(&source, MANAGEMENT).unwrap();
@@ -421,16 +428,16 @@ fn doctor_beside(defines: &[&str]) -> String {
 }
 
 #[test]
-fn doctor_tells_each_gpu_with_the_memory_that_others_leave() {
-    let report = doctor_beside(&[]);
+fn doctor_lists_each_gpu_with_its_free_memory() {
+    let report = doctor_with_nvml(&[]);
     let gpu = "  0  A GPU of the tests, compute capability 9.0, 512 of 81920 MiB free, driver 580.12";
     assert!(report.lines().any(|line| line == gpu), "{report}");
 }
 
 #[test]
-fn doctor_tells_why_a_driver_tells_nothing() {
-    // NVML_ERROR_LIB_RM_VERSION_MISMATCH: what programs load is older than what the kernel has.
-    let report = doctor_beside(&["-DINIT=18"]);
+fn doctor_says_why_the_driver_does_not_answer() {
+    // NVML_ERROR_LIB_RM_VERSION_MISMATCH: the library does not match the kernel module.
+    let report = doctor_with_nvml(&["-DINIT=18"]);
     let line = report.lines().find(|line| line.starts_with("GPUs: none (")).unwrap();
     assert!(
         line.contains("NVIDIA's driver tells nothing") && line.contains("version"),
@@ -439,7 +446,7 @@ fn doctor_tells_why_a_driver_tells_nothing() {
 }
 
 #[test]
-fn a_machine_without_a_driver_is_told_what_cuda_lacks_first() {
+fn without_a_driver_cuda_lacks_that_first() {
     if Command::new("ldconfig")
         .arg("-p")
         .output()
@@ -452,7 +459,7 @@ fn a_machine_without_a_driver_is_told_what_cuda_lacks_first() {
     copy_runtime(folder.path());
     link_against_nothing(&folder.path().join("libonnxruntime_providers_cuda.so"), &[]);
     let report = out(&blurdm(&["doctor", "--library-path", folder.path().to_str().unwrap()]));
-    let cuda = of(&report, Provider::Cuda).join("\n");
+    let cuda = lines_of(&report, Provider::Cuda).join("\n");
     assert!(
         cuda.contains("libcuda.so.1: no NVIDIA driver can be loaded here"),
         "{report}"
@@ -460,9 +467,9 @@ fn a_machine_without_a_driver_is_told_what_cuda_lacks_first() {
 }
 
 #[test]
-fn engines_are_kept_where_the_service_or_the_user_has_a_cache_and_nowhere_without() {
+fn engines_are_kept_in_the_cache_of_the_service_or_the_user_and_nowhere_without() {
     let places = ["CACHE_DIRECTORY", "XDG_CACHE_HOME", "HOME"];
-    let told = |set: &[(&str, &str)]| {
+    let last_line = |set: &[(&str, &str)]| {
         let mut command = command();
         command.args(["doctor", "--library-path"]).arg(the_runtime().path());
         places.iter().for_each(|place| {
@@ -478,11 +485,11 @@ fn engines_are_kept_where_the_service_or_the_user_has_a_cache_and_nowhere_withou
         (&[cache, home], "/cache/blurdm"),
         (&[home], "/home/somebody/.cache/blurdm"),
     ] {
-        assert_eq!(told(set), format!("Engines are kept in {place}"));
+        assert_eq!(last_line(set), format!("Engines are kept in {place}"));
     }
     for set in [&[][..], &[("HOME", "not/absolute")]] {
         assert!(
-            told(set).starts_with("Engines are not kept: there is no home"),
+            last_line(set).starts_with("Engines are not kept: there is no home"),
             "{set:?}"
         );
     }

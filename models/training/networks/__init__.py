@@ -14,7 +14,8 @@ from .spectral_encoder import SpectralEncoder
 from .stripformer import Stripformer
 from .two_scale import TwoScaleBackbone
 
-BACKBONES = {"nano": NanoBackbone, "half": HalfBackbone, "two-scale": TwoScaleBackbone, "mimo-unet": MimoUNet, "stripformer": Stripformer, "fftformer": FFTformer, "loformer": LoFormer}
+BACKBONES = {"nano": NanoBackbone, "half": HalfBackbone, "two-scale": TwoScaleBackbone, "mimo-unet": MimoUNet, "stripformer": Stripformer,
+             "fftformer": FFTformer, "loformer": LoFormer}
 ENCODERS = {"strided": BlurEncoder, "spectral": SpectralEncoder, "published": PublishedBlurEncoder}
 ESTIMATORS = {"jumps": ResidualEstimators, "published": PublishedEstimators}
 ORACLES = {"exposure": ExposureOracle, "strided": BlurEncoder, "published": PublishedBlurEncoder}

@@ -154,8 +154,8 @@ class HalfBackbone(HalfLevels):
         return frame + F.pixel_shuffle(blocks, SCALE).float()
 
     def detail_change_of(self, frame: torch.Tensor, change: torch.Tensor, features: torch.Tensor, prior: torch.Tensor | None) -> torch.Tensor:
-        """The whole change as blocks of 4x4 [B, 48, H / 4, W / 4]: of the frame less 0.5 as blocks of 4x4 [B, 48, H / 4, W / 4], of the change at half the scale as
-        blocks of 2x2 [B, 12, H / 4, W / 4], and of the features at 1/8."""
+        """The whole change as blocks of 4x4 [B, 48, H / 4, W / 4]: of the frame less 0.5 as blocks of 4x4 [B, 48, H / 4, W / 4], of the change at half
+        the scale as blocks of 2x2 [B, 12, H / 4, W / 4], and of the features at 1/8."""
         prior = self.mean_prior(prior)
         x = self.detail_stem(frame) + self.detail_change(change) + self.detail_features(features)
         for block in self.detail:

@@ -57,6 +57,13 @@ class HalfLevelsBytes(nn.Module):
         weight, bias = (255 * value.detach().reshape(3, BLOCK, *value.shape[1:]).transpose(0, 1) for value in balanced(head.weight, head.bias, BLOCK))
         return tuple(nn.Parameter(torch.cat([value, torch.zeros_like(value[:, :1])], 1).flatten(0, 1)) for value in (weight, bias))
 
+    @staticmethod
+    def of_pixels(stem: nn.Conv2d) -> tuple[nn.Parameter, nn.Parameter]:
+        """Weight and bias of a 1x1 convolution of a frame less 0.5 in blocks of 4x4, from (colour, y, x) in 0..1 to (y, x, colour of 4) in grey levels."""
+        weight = stem.weight.detach().reshape(-1, 3, SCALE, SCALE).permute(0, 2, 3, 1)
+        weight = torch.cat([weight, torch.zeros_like(weight[..., :1])], 3).reshape(len(weight), BLOCK * PIXEL, 1, 1)
+        return nn.Parameter(weight / 255), nn.Parameter(stem.bias.detach() - 0.5 * stem.weight.detach().sum((1, 2, 3)))
+
     def halved(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels as channels [1, 64, H / 4, W / 4] to the halved frame in blocks of 2x2 [1, 12, H / 4, W / 4], in 0..1."""
         return F.conv2d(pixels, self.halve)
@@ -82,11 +89,7 @@ class HalfBytes(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.levels = HalfLevelsBytes(backbone)
-        detail = backbone.detail_stem.weight.detach().reshape(-1, 3, SCALE, SCALE).permute(0, 2, 3, 1)
-        detail = torch.cat([detail, torch.zeros_like(detail[..., :1])], 3).reshape(len(detail), BLOCK * PIXEL, 1, 1)
-        # Less 0.5, as the frame is seen there.
-        self.detail_stem = nn.Parameter(detail / 255)
-        self.detail_bias = nn.Parameter(backbone.detail_stem.bias.detach() - 0.5 * backbone.detail_stem.weight.detach().sum((1, 2, 3)))
+        self.detail_stem, self.detail_bias = HalfLevelsBytes.of_pixels(backbone.detail_stem)
         self.head_weight, self.head_bias = HalfLevelsBytes.to_pixels(backbone.detail_head)
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:

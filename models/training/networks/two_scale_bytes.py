@@ -24,6 +24,8 @@ class TwoScaleBytes(nn.Module):
         self.backbone = backbone
         self.levels = HalfLevelsBytes(backbone)
         self.enlarged_weight, self.enlarged_bias = HalfLevelsBytes.to_pixels(backbone.enlarged)
+        if backbone.detail is not None:
+            self.detail_stem, self.detail_bias = HalfLevelsBytes.of_pixels(backbone.detail_stem)
         # Of groups of pixels: products with matrices of one column or row are slow.
         self.register_buffer("luma_of_pixels", torch.kron(torch.eye(GROUP), torch.tensor([*LUMA, 0.0])[:, None] / 255), persistent=False)
         self.register_buffer("to_colours", torch.kron(torch.eye(GROUP), 255 * torch.tensor([[1.0, 1.0, 1.0, 0.0]])), persistent=False)
@@ -35,9 +37,13 @@ class TwoScaleBytes(nn.Module):
         share = backbone.shares(fine_prior, coarse_prior, height, width)
         half_share = share if share.shape[2] == 1 else F.avg_pool2d(share, BASE)
         fine = backbone.deconvolution.of_luma((frame.reshape(-1, GROUP * PIXEL) @ self.luma_of_pixels).reshape(1, 1, height, width), fine_prior) * share
-        half = levels.halved(_to_channels(frame))
+        pixels = _to_channels(frame)
+        half = levels.halved(pixels)
         coarse = backbone.deconvolution.of_luma(levels.luma_of(half), coarse_prior) * (1 - half_share)
         features = levels.features(half, F.pixel_unshuffle(F.avg_pool2d(fine, BASE) + coarse, SCALE), coarse_prior)
         change = levels.change(features, F.pixel_unshuffle(coarse, SCALE))
+        if backbone.detail is not None:
+            x = F.conv2d(pixels, self.detail_stem, self.detail_bias) + backbone.detail_linear(F.pixel_unshuffle(fine, SCALE))
+            change = torch.cat([backbone.corrected(x, features, fine_prior), change], dim=1)
         enlarged = F.conv2d(change, self.enlarged_weight, self.enlarged_bias, padding=1)
         return (frame + (fine.reshape(-1, GROUP) @ self.to_colours).reshape(1, height, width, PIXEL) + _to_pixels(enlarged)).round().clamp(0, 255)

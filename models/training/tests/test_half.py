@@ -26,7 +26,7 @@ from training.train import begun, starting_weights
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 
-SMALLER = {"half-nano": {"channels": [16, 16, 32], "detail": 8}, "two-scale-nano": {"channels": [16, 16, 32]}}
+SMALLER = {"half-nano": {"channels": [16, 16, 32], "detail": 8}, "two-scale-nano": {"channels": [16, 16, 32], "detail": 8}}
 
 
 @pytest.fixture(params=SMALLER)
@@ -43,7 +43,7 @@ def model(request) -> BlurDm:
     return model
 
 
-@pytest.mark.parametrize("size", ((64, 96), (67, 101), (16, 16)))
+@pytest.mark.parametrize("size", [(64, 96), (67, 101), (16, 16)])
 def test_the_graph_of_bytes_restores_what_the_backbone_restores(model, size):
     draw = torch.Generator().manual_seed(5)
     frame = torch.randint(0, 256, (1, *size, 4), generator=draw, dtype=torch.uint8)
@@ -53,8 +53,10 @@ def test_the_graph_of_bytes_restores_what_the_backbone_restores(model, size):
     picture = F.pad(frame[..., :3].permute(0, 3, 1, 2) / 255, (0, width - size[1], 0, height - size[0]), mode="replicate")
     wanted = (model.restore(picture, prior)[0, :, : size[0], : size[1]].permute(1, 2, 0) * 255).round().clamp(0, 255)
     difference = (restored[0, ..., :3] - wanted).abs()
-    assert difference.max() <= 1 and (difference > 0).float().mean() < 1e-3
-    assert torch.equal(restored[..., 3], frame[..., 3]) and (wanted - frame[0, ..., :3]).abs().mean() > 3
+    assert difference.max() <= 1
+    assert (difference > 0).float().mean() < 1e-3
+    assert torch.equal(restored[..., 3], frame[..., 3])
+    assert (wanted - frame[0, ..., :3]).abs().mean() > 3
 
 
 def test_the_exported_graphs_run_at_sizes_that_they_were_not_exported_at(model, tmp_path):
@@ -62,7 +64,8 @@ def test_the_exported_graphs_run_at_sizes_that_they_were_not_exported_at(model, 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     frame = np.random.default_rng(1).integers(0, 256, (1, 180, 322, 4), dtype=np.uint8)
-    run = lambda name, **inputs: onnxruntime.InferenceSession(tmp_path / f"{name}.onnx", options, providers=["CPUExecutionProvider"]).run(None, inputs)[0]
+    def run(name, **inputs):
+        return onnxruntime.InferenceSession(tmp_path / f"{name}.onnx", options, providers=["CPUExecutionProvider"]).run(None, inputs)[0]
     prior = run("prior_encoder", frame=frame)
     wanted = PriorEncoderGraph(model)(torch.from_numpy(frame)).numpy()
     assert np.abs(prior - wanted).max() < 1e-3 * np.abs(wanted).max()
@@ -74,13 +77,15 @@ def test_what_is_flat_stays_flat_whatever_the_weights(model):
     # Large enough for a middle that no border reaches.
     frame = torch.full((1, 3, 640, 640), 0.4)
     change = (model.restore(frame, torch.randn(1, 64 * len(model.scales))) - frame)[0, :, 304:336, 304:336]
-    assert change.abs().mean() > 1e-3 and change.std((1, 2)).max() < 1e-4 * change.abs().max()
+    assert change.abs().mean() > 1e-3
+    assert change.std((1, 2)).max() < 1e-4 * change.abs().max()
 
 
 def test_balanced_convolutions_answer_alike_in_every_phase():
     weight, bias = balanced(torch.randn(12, 5, 3, 3), torch.randn(12), 4)
     sums = weight.sum((2, 3)).unflatten(0, (3, 4))
-    assert torch.allclose(sums, sums.mean(1, keepdim=True).expand_as(sums), atol=1e-5) and torch.equal(bias.unflatten(0, (3, 4))[:, 0], bias.unflatten(0, (3, 4))[:, 3])
+    assert torch.allclose(sums, sums.mean(1, keepdim=True).expand_as(sums), atol=1e-5)
+    assert torch.equal(bias.unflatten(0, (3, 4))[:, 0], bias.unflatten(0, (3, 4))[:, 3])
 
 
 def test_blocks_are_enlarged_bilinearly():
@@ -109,12 +114,13 @@ def test_a_run_that_begins_with_a_nano_restores_as_that_does_at_half_the_scale()
 def test_the_prior_reaches_every_block(name):
     model = BlurDm(load_config(CONFIGS / f"{name}.toml").model)
     for name, module in model.backbone.named_modules():
-        if name.endswith(("outer.linear", "inner.linear")) or "head" in name:
+        if name.endswith(("outer.linear", "inner.linear")) or "head" in name or "enlarged" in name:
             torch.nn.init.normal_(module.weight, std=0.1)
     prior = torch.randn(1, 64 * len(model.scales), requires_grad=True)
     model.backbone(torch.rand(1, 3, 64, 64), prior).sum().backward()
     fusions = [module for name, module in model.backbone.named_modules() if name.endswith(("outer", "inner"))]
-    assert fusions and all(fusion.linear.weight.grad.abs().sum() > 0 for fusion in fusions)
+    assert fusions
+    assert all(fusion.linear.weight.grad.abs().sum() > 0 for fusion in fusions)
 
 
 def test_it_stays_within_two_fifths_of_nano():
@@ -126,13 +132,16 @@ def test_short_blur_is_taken_back_at_full_scale_and_long_blur_at_half():
     backbone = TwoScaleBackbone(64)
     spreads = [torch.from_numpy(point_spread(np.stack([np.linspace(-length / 4, length / 4, 33), np.zeros(33)], 1), 12))[None, None] for length in (4, 14, 40)]
     short, middle, long = (float(backbone.share(torch.zeros(1, 1, 64), torch.zeros(1, 1, 64), spread)) for spread in spreads)
-    assert short > 0.9 and 0.3 < middle < 0.7 and long < 0.1
+    assert short > 0.9
+    assert 0.3 < middle < 0.7
+    assert long < 0.1
 
 
 def test_examples_of_two_scales_have_a_point_spread_each(store):
     stage = replace(load_config(CONFIGS / "smoke.toml").stage[1], batch=16, telling_share=1.0, remade_share=0.5)
     spread = Batches(store, whole_patch=True, seed=4, scales=(1, 2)).next(stage, torch.device("cpu")).spread
-    assert spread.shape == (16, 2, 25, 25) and torch.allclose(spread.sum((2, 3)), torch.ones(16, 2), atol=1e-5)
+    assert spread.shape == (16, 2, 25, 25)
+    assert torch.allclose(spread.sum((2, 3)), torch.ones(16, 2), atol=1e-5)
     assert (spread[:, 1].amax((1, 2)) >= spread[:, 0].amax((1, 2)) - 1e-6).all()
 
 
@@ -145,7 +154,8 @@ def test_a_step_of_stage_3_learns_at_both_scales(store):
     torch.nn.init.normal_(model.backbone.share.out.weight, std=0.1)
     objective(stage, Batches(store, whole_patch=True, seed=4, scales=model.scales).next(stage, torch.device("cpu"))).backward()
     assert all(parameter.grad is not None for name, parameter in model.backbone.named_parameters() if "outer" not in name and "inner" not in name)
-    assert model.encoder.linear2.weight.grad.abs().sum() > 0 and model.backbone.share.hidden.weight.grad.abs().sum() > 0
+    assert model.encoder.linear2.weight.grad.abs().sum() > 0
+    assert model.backbone.share.hidden.weight.grad.abs().sum() > 0
 
 
 def test_point_spreads_are_of_the_halved_frame(store):

@@ -55,16 +55,19 @@ def data(tmp_path) -> Path:
 
 def test_every_clip_is_either_trained_on_or_validated_on(data):
     trained, held_out = real_pairs(data, TRAINING_CLIPS), real_pairs(data, VALIDATION_CLIPS)
-    assert {p.clip for p in trained} == set(TRAINING_CLIPS) and {p.clip for p in held_out} == {"001", "GOPR0374"}
+    assert {p.clip for p in trained} == set(TRAINING_CLIPS)
+    assert {p.clip for p in held_out} == {"001", "GOPR0374"}
     assert not {p.blurred for p in trained} & {p.blurred for p in held_out}
     assert len(trained) + len(held_out) == 10
 
 
 def test_a_store_of_real_blur_knows_no_motion(data, tmp_path):
     count = write(data, tmp_path / "store", 128, pairs=12, averaged=6, seed=1)
-    blurred, sharp, length, motion, error = open_store(tmp_path / "store")
+    blurred, _sharp, length, motion, error = open_store(tmp_path / "store")
     assert count == len(blurred) == 18
-    assert np.isnan(motion).all() and not np.isnan(length).any() and (error[:12] >= 8).all()
+    assert np.isnan(motion).all()
+    assert not np.isnan(length).any()
+    assert (error[:12] >= 8).all()
     assert json.loads((tmp_path / "store/patches.json").read_text())["clips"] == ["000", "GOPR0384", "GOPR0477", "gopro-240fps-1280x720.mp4"]
 
 
@@ -73,7 +76,8 @@ def test_the_share_of_real_blur_in_a_batch_has_no_point_spread(data, store, tmp_
     stage = replace(load_config(CONFIGS / "smoke.toml").stage[3], batch=64, real_share=0.5)
     batches = Batches(store, whole_patch=True, seed=4, real=tmp_path / "store")
     unknown = batches.next(stage, torch.device("cpu")).spread.isnan().flatten(1)
-    assert (unknown.all(1) == unknown.any(1)).all() and 20 < unknown.all(1).sum() < 44
+    assert (unknown.all(1) == unknown.any(1)).all()
+    assert 20 < unknown.all(1).sum() < 44
     with pytest.raises(ConfigError, match="--real"):
         Batches(store, whole_patch=True).next(stage, torch.device("cpu"))
 
@@ -87,17 +91,20 @@ def test_stores_of_other_patch_sizes_are_refused_together(data, store, tmp_path)
 def test_halves_of_different_size_and_missing_halves_are_named(data):
     path = data / "real/gopro/sharp/GOPR0374_11_00-1_avg-8.webp"
     _save(path, np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(EvaluationError, match="192x160.*8x8"):
+    with pytest.raises(EvaluationError, match=r"192x160.*8x8"):
         real_pairs(data, TRAINING_CLIPS)
     path.unlink()
-    with pytest.raises(EvaluationError, match="sharp/GOPR0374_11_00-1_avg-8.webp is missing"):
+    with pytest.raises(EvaluationError, match=r"sharp/GOPR0374_11_00-1_avg-8\.webp is missing"):
         real_pairs(data, TRAINING_CLIPS)
 
 
 def test_a_clip_shorter_than_an_exposure_is_an_error_before_any_work(data, tmp_path):
     _clip(data / "clips/gopro-240fps-1280x720.mp4", 20)
-    run = subprocess.run([sys.executable, "-m", "training.real", "--data", str(data), "--out", str(tmp_path / "store"), "--size", "128"], capture_output=True, text=True)
-    assert run.returncode == 1 and "20 frames, fewer than the 33" in run.stderr and not (tmp_path / "store").exists()
+    command = [sys.executable, "-m", "training.real", "--data", str(data), "--out", str(tmp_path / "store"), "--size", "128"]
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert "20 frames, fewer than the 33" in run.stderr
+    assert not (tmp_path / "store").exists()
     with pytest.raises(EvaluationError):
         check_length(6, 7, "clip")
 
@@ -115,4 +122,5 @@ def test_crops_that_do_not_fit_into_patches_are_an_error(store):
 
 def test_averages_in_linear_light_are_brighter_than_those_of_stored_values():
     frames = np.stack([np.full((2, 2, 3), 0, np.uint8), np.full((2, 2, 3), 200, np.uint8)])
-    assert (average(frames, linear=False) == 100).all() and (average(frames, linear=True) == round(200 * 0.5 ** (1 / 2.2))).all()
+    assert (average(frames, linear=False) == 100).all()
+    assert (average(frames, linear=True) == round(200 * 0.5 ** (1 / 2.2))).all()

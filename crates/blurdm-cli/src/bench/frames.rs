@@ -1,62 +1,59 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Frames out of pipelines, and when they came.
+//! Pipelines that end in an application sink, and the times at which frames entered and left them.
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
 use gst::prelude::*;
 
-use crate::restore::{
-    Error,
-    bus::{End, Running},
+use crate::{
+    error::Error,
+    media::pipeline::{End, Pipeline},
+    sync::lock,
 };
 
-/// Part of a file, in ns of stream time.
+/// A part of a file, in nanoseconds of stream time.
 #[derive(Debug, Clone, Copy)]
-pub struct Span {
+pub struct TimeRange {
     pub from: u64,
     pub to: u64,
 }
 
-/// A pipeline that ends in frames.
+/// A pipeline and the frames that it outputs.
 pub struct Frames {
-    running: Running,
+    pipeline: Pipeline,
     sink: gst_app::AppSink,
     entries: Entries,
 }
 
-/// When frames went into what is measured.
+/// The times at which frames entered what is measured.
 #[derive(Debug, Clone, Default)]
 struct Entries(Arc<Mutex<Vec<Instant>>>);
 
 impl Entries {
-    /// Of those that go into `element`, from the last flush on.
-    fn of(element: Option<&gst::Element>) -> Self {
+    /// Records frames that enter `element`, from the last flush on.
+    fn record(element: Option<&gst::Element>) -> Self {
         let entries = Self::default();
         if let Some(pad) = element.and_then(|element| element.static_pad("sink")) {
-            let noted = entries.clone();
+            let recorded = entries.clone();
             let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_FLUSH;
             pad.add_probe(what, move |_, info| {
                 match &info.data {
-                    Some(gst::PadProbeData::Buffer(_)) => noted.with(|entries| entries.push(Instant::now())),
-                    _ => noted.with(Vec::clear),
+                    Some(gst::PadProbeData::Buffer(_)) => lock(&recorded.0).push(Instant::now()),
+                    _ => lock(&recorded.0).clear(),
                 }
                 gst::PadProbeReturn::Ok
             });
         }
         entries
     }
-
-    fn with<T>(&self, work: impl FnOnce(&mut Vec<Instant>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
-/// When frames went in and came out.
+/// The times at which frames entered and left.
 #[derive(Debug)]
 pub struct Times {
     entries: Vec<Instant>,
@@ -68,41 +65,44 @@ impl Times {
         self.arrivals.len()
     }
 
-    /// Frames per second, from the time when frame number `skipped` went in until the last one had come out: an encoder that looks ahead
-    /// gives nothing for a while, and then much at once. None where no frame is left to count.
+    /// Returns the frames per second, from the time at which frame number `skipped` entered to that at which the last one left. An encoder
+    /// with lookahead outputs nothing for a while, and many frames at once at the end. `None` where no frame is left to count.
     pub fn fps(&self, skipped: usize) -> Option<f64> {
         let last = self.arrivals.last()?;
         let (first, frames) = match self.entries.get(skipped) {
             Some(first) => (first, self.frames().checked_sub(skipped)?),
-            // They come from where nothing is seen of them.
+            // Where entries are not recorded.
             None => (self.arrivals.get(skipped)?, self.frames().checked_sub(skipped + 1)?),
         };
         (frames > 0).then(|| frames as f64 / (*last - *first).as_secs_f64().max(1e-9))
     }
 }
 
-/// Frames that may wait between two threads.
-const WAITING: u32 = 3;
+/// Capacity of the queue between two threads, in frames.
+const QUEUE_CAPACITY: u32 = 3;
 
-/// A queue between two stages, which then have threads of their own, as in `blurdm restore`.
+/// Creates a queue between two stages, so that each has its own thread, as in `blurdm restore`.
 pub fn queue() -> Result<gst::Element, gst::glib::BoolError> {
     gst::ElementFactory::make("queue")
-        .property("max-size-buffers", WAITING)
+        .property("max-size-buffers", QUEUE_CAPACITY)
         .property("max-size-bytes", 0_u32)
         .property("max-size-time", 0_u64)
         .build()
 }
 
 pub fn sink() -> gst_app::AppSink {
-    gst_app::AppSink::builder().sync(false).max_buffers(WAITING).build()
+    gst_app::AppSink::builder()
+        .sync(false)
+        .max_buffers(QUEUE_CAPACITY)
+        .build()
 }
 
 impl Frames {
-    /// The decoded video of a part of a file, through `chain`.
+    /// Decodes a part of a file, and passes its video through `chain`.
     ///
     /// # Errors
-    /// A file that cannot be read or decoded, or gone to a part of.
-    pub fn of_file(path: &Path, span: Span, chain: &[gst::Element]) -> Result<Self, Error> {
+    /// A file that cannot be read, decoded, or is not seekable.
+    pub fn from_file(path: &Path, range: TimeRange, chain: &[gst::Element]) -> Result<Self, Error> {
         let file = gst::ElementFactory::make("filesrc")
             .property("location", path)
             .build()?;
@@ -120,41 +120,45 @@ impl Frames {
         decode.connect_pad_added(move |_, pad| {
             let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
             let is_video = caps.structure(0).is_some_and(|caps| caps.name() == "video/x-raw");
-            // A second video of the file, or one that does not link, is not what is measured; the pipeline then says so itself.
+            // Only the first video stream is measured. One that does not link is an error of the pipeline.
             if let Some(entry) = entry.as_ref().filter(|entry| is_video && !entry.is_linked()) {
                 pad.link(entry).ok();
             }
         });
         let frames = Self {
-            running: Running::new(pipeline),
+            pipeline: Pipeline::new(pipeline),
             sink,
-            entries: Entries::of(chain.first()),
+            entries: Entries::record(chain.first()),
         };
-        frames.reach(gst::State::Paused, path)?;
-        let sought = frames.running.pipeline.seek(
+        frames.set_state(gst::State::Paused, path)?;
+        let sought = frames.pipeline.inner.seek(
             1.0,
             gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE,
             gst::SeekType::Set,
-            gst::ClockTime::from_nseconds(span.from),
+            gst::ClockTime::from_nseconds(range.from),
             gst::SeekType::Set,
-            gst::ClockTime::from_nseconds(span.to),
+            gst::ClockTime::from_nseconds(range.to),
         );
-        sought.map_err(|_| Error::unreadable(path, "it cannot be gone to a part of"))?;
-        frames.settle(path)?;
-        frames.reach(gst::State::Playing, path)?;
+        sought.map_err(|_| Error::unreadable(path, "it is not seekable"))?;
+        frames.wait_state_change(path)?;
+        frames.set_state(gst::State::Playing, path)?;
         Ok(frames)
     }
 
-    /// What comes out of `chain` for frames that are pushed into the source.
+    /// Passes frames that are pushed into the returned source through `chain`.
     ///
     /// # Errors
     /// An element that fails.
-    pub fn of_source(caps: &gst::Caps, chain: &[gst::Element], path: &Path) -> Result<(gst_app::AppSrc, Self), Error> {
+    pub fn from_source(
+        caps: &gst::Caps,
+        chain: &[gst::Element],
+        path: &Path,
+    ) -> Result<(gst_app::AppSrc, Self), Error> {
         let source = gst_app::AppSrc::builder()
             .caps(caps)
             .format(gst::Format::Time)
             .block(true)
-            .max_buffers(WAITING.into())
+            .max_buffers(QUEUE_CAPACITY.into())
             .build();
         let sink = sink();
         let mut all = vec![source.clone().upcast()];
@@ -163,26 +167,33 @@ impl Frames {
         let pipeline = gst::Pipeline::new();
         pipeline.add_many(&all)?;
         gst::Element::link_many(&all)?;
-        let entries = Entries::of(chain.first());
-        let running = Running::start(pipeline).map_err(|end| broken(end, path))?;
-        Ok((source, Self { running, sink, entries }))
+        let entries = Entries::record(chain.first());
+        let pipeline = Pipeline::start(pipeline).map_err(|end| error(end, path))?;
+        Ok((
+            source,
+            Self {
+                pipeline,
+                sink,
+                entries,
+            },
+        ))
     }
 
-    /// The next frame; `None` after the last.
+    /// Returns the next frame, and `None` after the last.
     ///
     /// # Errors
-    /// What an element has failed for.
+    /// The error of an element.
     pub fn next(&self, path: &Path) -> Result<Option<gst::Sample>, Error> {
         match self.sink.pull_sample() {
             Ok(sample) => Ok(Some(sample)),
-            Err(_) => match self.running.ended_now() {
+            Err(_) => match self.pipeline.poll_end() {
                 Some(End::Eos) | None => Ok(None),
-                Some(end) => Err(broken(end, path)),
+                Some(end) => Err(error(end, path)),
             },
         }
     }
 
-    /// When all frames went in and came out, and what `each` keeps of them.
+    /// Calls `each` with all frames, and returns their times.
     ///
     /// # Errors
     /// As [`Frames::next`].
@@ -193,32 +204,32 @@ impl Frames {
             each(&sample);
         }
         Ok(Times {
-            entries: self.entries.with(|entries| entries.clone()),
+            entries: lock(&self.entries.0).clone(),
             arrivals,
         })
     }
 
-    /// What runs the model, as far as it has been said.
+    /// Returns execution provider and precision of the element. Empty where it has not posted them.
     pub fn provider(&self) -> String {
-        self.running.ended_now();
-        self.running.provider()
+        self.pipeline.poll_end();
+        self.pipeline.provider()
     }
 
-    fn reach(&self, state: gst::State, path: &Path) -> Result<(), Error> {
-        self.running.change(state).map_err(|end| broken(end, path))?;
-        self.settle(path)
+    fn set_state(&self, state: gst::State, path: &Path) -> Result<(), Error> {
+        self.pipeline.set_state(state).map_err(|end| error(end, path))?;
+        self.wait_state_change(path)
     }
 
-    fn settle(&self, path: &Path) -> Result<(), Error> {
-        match self.running.settle()? {
+    fn wait_state_change(&self, path: &Path) -> Result<(), Error> {
+        match self.pipeline.wait_state_change()? {
             None | Some(End::Eos) => Ok(()),
-            Some(end) => Err(broken(end, path)),
+            Some(end) => Err(error(end, path)),
         }
     }
 }
 
-fn broken(end: End, path: &Path) -> Error {
-    match end.reading(path) {
+fn error(end: End, path: &Path) -> Error {
+    match end.into_read_result(path) {
         Ok(()) => Error::unreadable(path, "its video ended early"),
         Err(error) => error,
     }
@@ -231,10 +242,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_encoder_that_looks_ahead_is_not_faster_for_it() {
-        let began = Instant::now();
-        let at = |milliseconds| began + Duration::from_millis(milliseconds);
-        // A frame every 50 ms, the first of which comes out when 40 have gone in; those that are left at the end come every 20 ms.
+    fn an_encoder_with_lookahead_is_not_counted_as_faster() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        // A frame enters every 50 ms. The first one leaves when 40 have entered, and those that remain at the end leave every 20 ms.
         let times = Times {
             entries: (0..100).map(|frame| at(50 * frame)).collect(),
             arrivals: (0..60)
@@ -247,12 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_are_seen_only_where_they_come_out_are_counted_there() {
-        let began = Instant::now();
+    fn frames_whose_entries_are_not_recorded_are_counted_where_they_leave() {
+        let start = Instant::now();
         let times = Times {
             entries: Vec::new(),
             arrivals: (0..11)
-                .map(|frame| began + Duration::from_millis(100 * frame))
+                .map(|frame| start + Duration::from_millis(100 * frame))
                 .collect(),
         };
         assert_eq!(times.fps(1), Some(10.0));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The stages from file to encoded stream, each by itself and together.
+//! The stages from file to encoded stream, alone and together.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,14 +10,17 @@ use std::{
 use gst::prelude::*;
 use serde::Serialize;
 
-use super::frames::{Frames, Span, Times, queue};
-use crate::restore::{Error, encoder::Encoder, treatment::Treatment};
+use super::frames::{Frames, TimeRange, Times, queue};
+use crate::{
+    error::Error,
+    media::{element::ElementSettings, encoder::Encoder},
+};
 
-/// What frames that are kept for a stage by itself may take of the memory.
-const MEMORY: usize = 256 << 20;
-/// And as many of them are enough.
-const KEPT: usize = 64;
-/// Frames at the beginning that are not counted, as far as there are so many: threads are woken and pools filled.
+/// Bytes of decoded frames that are held in memory, to measure a stage alone.
+const MAX_MEMORY: usize = 256 << 20;
+/// Number of such frames.
+const MAX_FRAMES: usize = 64;
+/// Frames at the start that are not counted, while threads wake up and pools fill.
 const WARM_UP: usize = 5;
 
 #[derive(Debug, Clone, Serialize)]
@@ -26,89 +29,93 @@ pub struct Stage {
     pub fps: f64,
 }
 
-/// Part of a file, and the first frames of it as they are decoded.
+/// A part of a file, with its first frames decoded in memory.
 pub struct Clip {
     path: PathBuf,
-    span: Span,
+    range: TimeRange,
     pub info: gst_video::VideoInfo,
     caps: gst::Caps,
-    kept: Vec<gst::Buffer>,
+    decoded: Vec<gst::Buffer>,
+    /// Number of frames of the part.
     pub frames: usize,
 }
 
-/// What the element made of the frames that were kept.
+/// The result of restoring the decoded frames.
 pub struct Restored {
     pub stage: Stage,
     pub frames: Vec<gst::Buffer>,
-    /// At the 50th, 95th and 99th percentile.
+    /// Milliseconds at the 50th, 95th and 99th percentile.
     pub element_ms: [f64; 3],
     pub provider: String,
 }
 
-/// The element, with all that it is told.
+/// Creates the element with all settings.
 ///
 /// # Errors
-/// Where it is not registered.
-pub fn element(treatment: &Treatment) -> Result<gst::Element, Error> {
-    let element = treatment.element()?;
-    element.set_property("strength", treatment.strength);
+/// The element is not registered.
+pub fn element(settings: &ElementSettings) -> Result<gst::Element, Error> {
+    let element = settings.create()?;
+    element.set_property("strength", settings.strength);
     Ok(element)
 }
 
 impl Clip {
+    /// Decodes a part of a file.
+    ///
     /// # Errors
-    /// A file without video, one that cannot be decoded, and a part of it with fewer than two frames.
-    pub fn open(path: &Path, span: Span) -> Result<Self, Error> {
-        let frames = Frames::of_file(path, span, &[])?;
-        let (mut caps, mut kept, mut count) = (None, Vec::new(), 0);
+    /// A file without video, or that cannot be decoded, and a part with fewer than two frames.
+    pub fn open(path: &Path, range: TimeRange) -> Result<Self, Error> {
+        let frames = Frames::from_file(path, range, &[])?;
+        let (mut caps, mut decoded, mut count) = (None, Vec::new(), 0);
         while let Some(sample) = frames.next(path)? {
             count += 1;
             let Some(buffer) = sample.buffer() else { continue };
             caps = caps.or_else(|| sample.caps_owned());
-            if kept.len() < KEPT.min(MEMORY / buffer.size().max(1)).max(2) {
-                kept.push(buffer.copy_deep()?);
+            if decoded.len() < MAX_FRAMES.min(MAX_MEMORY / buffer.size().max(1)).max(2) {
+                decoded.push(buffer.copy_deep()?);
             }
         }
         let few = || {
             let seconds = |time: u64| time as f64 / 1e9;
-            let (from, to) = (seconds(span.from), seconds(span.to));
+            let (from, to) = (seconds(range.from), seconds(range.to));
             Error::unreadable(
                 path,
-                format!("it has {count} frames between {from:.3} s and {to:.3} s, and two at least are needed"),
+                format!("it has {count} frames between {from:.3} s and {to:.3} s, and at least two are needed"),
             )
         };
         let caps = caps.filter(|_| count > 1).ok_or_else(few)?;
         let info = gst_video::VideoInfo::from_caps(&caps)?;
         Ok(Self {
             path: path.to_owned(),
-            span,
+            range,
             info,
             caps,
-            kept,
+            decoded,
             frames: count,
         })
     }
 
     pub fn decode(&self) -> Result<Stage, Error> {
-        self.of_file("decode", &[])
+        self.measure_file("decode", &[])
     }
 
-    pub fn decode_and_restore(&self, treatment: &Treatment) -> Result<Stage, Error> {
-        self.of_file("decode and restore", &[element(treatment)?])
+    pub fn decode_and_restore(&self, settings: &ElementSettings) -> Result<Stage, Error> {
+        self.measure_file("decode and restore", &[element(settings)?])
     }
 
-    pub fn all_together(&self, treatment: &Treatment, encoder: &Encoder) -> Result<Stage, Error> {
-        let mut chain = vec![element(treatment)?, queue()?];
-        chain.extend(self.encoding(encoder)?);
-        self.of_file("all together", &chain)
+    pub fn all_together(&self, settings: &ElementSettings, encoder: &Encoder) -> Result<Stage, Error> {
+        let mut chain = vec![element(settings)?, queue()?];
+        chain.extend(self.encoder_chain(encoder)?);
+        self.measure_file("all together", &chain)
     }
 
-    /// The element by itself, with frames that lie in memory.
-    pub fn restore(&self, treatment: &Treatment) -> Result<Restored, Error> {
-        let element = element(treatment)?;
-        let (times, frames, provider) = self.of_memory(&self.kept, std::slice::from_ref(&element))?;
+    /// Measures the element alone, on frames in memory.
+    pub fn restore(&self, settings: &ElementSettings) -> Result<Restored, Error> {
+        let element = element(settings)?;
+        let (times, frames, provider) = self.run_in_memory(&self.decoded, std::slice::from_ref(&element))?;
         let stats = element.property::<gst::Structure>("stats");
-        let element_ms = ["p50", "p95", "p99"].map(|share| stats.get(format!("total-ms-{share}")).unwrap_or(0.0));
+        let element_ms =
+            ["p50", "p95", "p99"].map(|percentile| stats.get(format!("total-ms-{percentile}")).unwrap_or(0.0));
         Ok(Restored {
             stage: self.stage("restore", &times)?,
             frames,
@@ -117,14 +124,14 @@ impl Clip {
         })
     }
 
-    /// The encoder by itself, with restored frames that lie in memory.
+    /// Measures the encoder alone, on restored frames in memory.
     pub fn encode(&self, restored: &[gst::Buffer], encoder: &Encoder) -> Result<Stage, Error> {
-        let (times, ..) = self.of_memory(restored, &self.encoding(encoder)?)?;
+        let (times, ..) = self.run_in_memory(restored, &self.encoder_chain(encoder)?)?;
         self.stage("encode", &times)
     }
 
-    fn encoding(&self, encoder: &Encoder) -> Result<Vec<gst::Element>, Error> {
-        let format = encoder.format(self.info.format());
+    fn encoder_chain(&self, encoder: &Encoder) -> Result<Vec<gst::Element>, Error> {
+        let format = encoder.input_format(self.info.format());
         let caps = gst::Caps::builder("video/x-raw")
             .field("format", format.to_str())
             .build();
@@ -134,19 +141,20 @@ impl Clip {
         Ok(chain)
     }
 
-    fn of_file(&self, name: &'static str, chain: &[gst::Element]) -> Result<Stage, Error> {
-        let frames = Frames::of_file(&self.path, self.span, chain)?;
+    fn measure_file(&self, name: &'static str, chain: &[gst::Element]) -> Result<Stage, Error> {
+        let frames = Frames::from_file(&self.path, self.range, chain)?;
         self.stage(name, &frames.drain(&self.path, |_| ())?)
     }
 
-    /// As many frames as the span has, over and over those given: when they went in and came out, those that came first, and what ran.
-    fn of_memory(
+    /// Passes as many frames as the part has through `chain`, by repeating the given ones. Returns their times, the first frames that came
+    /// out, and execution provider and precision.
+    fn run_in_memory(
         &self,
         given: &[gst::Buffer],
         chain: &[gst::Element],
     ) -> Result<(Times, Vec<gst::Buffer>, String), Error> {
-        let (source, frames) = Frames::of_source(&self.caps, chain, &self.path)?;
-        let step = gst::ClockTime::from_nseconds((self.span.to - self.span.from) / self.frames.max(1) as u64);
+        let (source, frames) = Frames::from_source(&self.caps, chain, &self.path)?;
+        let step = gst::ClockTime::from_nseconds((self.range.to - self.range.from) / self.frames.max(1) as u64);
         let push = || {
             for (number, frame) in (0_u64..).zip(given.iter().cycle()).take(self.frames) {
                 let mut frame = frame.copy();
@@ -155,7 +163,7 @@ impl Clip {
                     frame.set_dts(gst::ClockTime::NONE);
                     frame.set_duration(step);
                 }
-                // Whatever keeps it from going on is told at the other end.
+                // The error is reported at the other end.
                 if source.push_buffer(frame).is_err() {
                     return;
                 }
@@ -164,16 +172,16 @@ impl Clip {
         };
         thread::scope(|scope| {
             scope.spawn(push);
-            let mut kept = Vec::new();
+            let mut first = Vec::new();
             let times = frames.drain(&self.path, |sample| {
-                let copied = sample.buffer().filter(|_| kept.len() < given.len());
-                kept.extend(copied.and_then(|buffer| buffer.copy_deep().ok()));
+                let copied = sample.buffer().filter(|_| first.len() < given.len());
+                first.extend(copied.and_then(|buffer| buffer.copy_deep().ok()));
             })?;
-            Ok((times, kept, frames.provider()))
+            Ok((times, first, frames.provider()))
         })
     }
 
-    /// Frames per second once it runs.
+    /// Returns the frames per second after the warm-up.
     fn stage(&self, name: &'static str, times: &Times) -> Result<Stage, Error> {
         let count = times.frames();
         match times.fps(WARM_UP.min(count / 2)).filter(|_| count > 1) {

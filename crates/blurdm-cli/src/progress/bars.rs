@@ -8,20 +8,24 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    Files, Standing, View, lock,
-    table::{Row, Table},
+    snapshot::{Files, Snapshot},
+    summary::{Row, Summary},
     text,
+    view::View,
 };
+use crate::sync::lock;
 
-/// Columns for names, so that all bars begin at one place.
+/// Columns for names, so that all bars start in the same one.
 const NAME_WIDTH: usize = 28;
 
+/// The template with a known number of frames.
 const KNOWN: &str = "{prefix} [{wide_bar}] {percent:>3}% {msg}";
+/// The template without.
 const UNKNOWN: &str = "{prefix} {spinner} {pos} frames {msg}";
 
 pub struct Bars {
     screen: MultiProgress,
-    /// None where there is but one file, whose bar says it all.
+    /// The bar for all files. `None` for a single file.
     all: Option<ProgressBar>,
     files: Mutex<HashMap<u64, ProgressBar>>,
     error: Mutex<Option<io::Error>>,
@@ -31,7 +35,7 @@ impl Bars {
     pub fn new(target: ProgressDrawTarget, files: usize, total: Option<u64>) -> Self {
         let screen = MultiProgress::with_draw_target(target);
         let all = (files > 1).then(|| {
-            // Frames where their number is known, else files.
+            // Counts frames where their number is known, and files otherwise.
             let bar = ProgressBar::new(total.unwrap_or(files as u64)).with_style(style(KNOWN));
             bar.set_prefix(fitted(&text::files(Files::none_of(files))));
             let bar = screen.add(bar);
@@ -46,17 +50,17 @@ impl Bars {
         }
     }
 
-    fn show_all(&self, all: Standing, files: Files) {
+    fn show_all(&self, all: Snapshot, files: Files) {
         let Some(bar) = &self.all else { return };
         bar.set_prefix(fitted(&text::files(files)));
-        bar.set_message(text::pace(all));
+        bar.set_message(text::rate(all));
         bar.set_position(match all.total {
             Some(_) => all.frames,
             None => files.ended as u64,
         });
     }
 
-    fn say(&self, line: &str) {
+    fn print(&self, line: &str) {
         if let Err(error) = self.screen.println(line) {
             lock(&self.error).get_or_insert(error);
         }
@@ -64,12 +68,12 @@ impl Bars {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    // The templates are those in this file, which the tests show.
+    // The templates are the constants of this file, which are valid.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     style.progress_chars("=> ")
 }
 
-/// The end of a name, which is where names differ, in as many columns as the others have.
+/// Returns the end of a name, which is where names differ, padded to [`NAME_WIDTH`].
 fn fitted(name: &str) -> String {
     let mut rest: &str = name;
     let too_wide = |text: &str| text.width() > NAME_WIDTH - 1;
@@ -88,7 +92,7 @@ impl View for Bars {
         Some(Duration::from_millis(200))
     }
 
-    fn begun(&self, number: u64, file: &Path, now: Standing) {
+    fn started(&self, number: u64, file: &Path, now: Snapshot) {
         let bar = match now.total {
             Some(total) => ProgressBar::new(total).with_style(style(KNOWN)),
             None => ProgressBar::no_length().with_style(style(UNKNOWN)),
@@ -103,38 +107,38 @@ impl View for Bars {
         lock(&self.files).insert(number, bar);
     }
 
-    fn advanced(&self, number: u64, _: &Path, now: Standing, all: Standing, files: Files) {
+    fn advanced(&self, number: u64, _: &Path, now: Snapshot, all: Snapshot, files: Files) {
         if let Some(bar) = lock(&self.files).get(&number) {
-            bar.set_message(text::pace(now));
+            bar.set_message(text::rate(now));
             bar.set_position(now.frames);
         }
         self.show_all(all, files);
     }
 
     fn noted(&self, file: &Path, note: &str) {
-        self.say(&format!("{}: {}", text::name(file), text::plain(note)));
+        self.print(&format!("{}: {}", text::name(file), text::plain(note)));
     }
 
-    fn ended(&self, number: u64, row: &Row, all: Standing, files: Files) {
+    fn ended(&self, number: u64, row: &Row, all: Snapshot, files: Files) {
         if let Some(bar) = lock(&self.files).remove(&number) {
             bar.finish_and_clear();
             self.screen.remove(&bar);
         }
-        self.say(&row.in_words());
+        self.print(&row.line());
         self.show_all(all, files);
     }
 
-    fn skipped(&self, _: &Row, all: Standing, files: Files) {
-        // Only counted: of a folder that is nearly done there would be thousands of lines.
+    fn skipped(&self, _: &Row, all: Snapshot, files: Files) {
+        // Only counted, since a folder that is nearly finished may have thousands.
         self.show_all(all, files);
     }
 
-    fn finished(&self, table: &Table) {
+    fn finished(&self, summary: &Summary) {
         if let Some(bar) = &self.all {
             bar.finish_and_clear();
         }
-        if table.len() > 1 {
-            table.lines().iter().for_each(|line| self.say(line));
+        if summary.len() > 1 {
+            summary.lines().iter().for_each(|line| self.print(line));
         }
     }
 

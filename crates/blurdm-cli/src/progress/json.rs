@@ -11,33 +11,35 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Files, Outcome, Standing, Stream, View,
-    table::{Row, Table},
+    snapshot::{Files, Outcome, Snapshot},
+    summary::{Counts, Row, Summary},
+    view::View,
+    writer::LineWriter,
 };
 
-/// What happened. Fields that have no meaning for an event are left out.
+/// An event. Fields that do not apply to it are left out.
 #[derive(Debug, Default, Serialize)]
 struct Event<'a> {
     /// begun, progress, note, done, damaged, failed, stopped, skipped or finished.
     event: &'static str,
-    /// Bytes that are no UTF-8 are replaced.
+    /// Invalid UTF-8 is replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    standing: Option<Figures>,
-    /// Frames that this run restored; at the end.
+    snapshot: Option<Figures>,
+    /// Frames that this run restored, at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     restored: Option<u64>,
-    /// How long that took.
+    /// Duration of the work, at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
-    /// Of all files together.
+    /// The work on all files.
     #[serde(skip_serializing_if = "Option::is_none")]
     all: Option<All>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    counts: Option<super::Counts>,
+    counts: Option<Counts>,
 }
 
 #[derive(Debug, Serialize)]
@@ -59,21 +61,21 @@ struct All {
     figures: Figures,
 }
 
-impl From<Standing> for Figures {
-    fn from(now: Standing) -> Self {
+impl From<Snapshot> for Figures {
+    fn from(now: Snapshot) -> Self {
         Self {
             frames: now.frames,
             total: now.total,
             fps: now.fps.map(hundredths),
-            seconds_left: now.left.map(|left| hundredths(left.as_secs_f64())),
+            seconds_left: now.time_left.map(|left| hundredths(left.as_secs_f64())),
         }
     }
 }
 
 impl All {
-    fn of(all: Standing, files: Files) -> Self {
+    fn of(all: Snapshot, files: Files) -> Self {
         Self {
-            files: files.of,
+            files: files.total,
             files_ended: files.ended,
             figures: all.into(),
         }
@@ -85,27 +87,29 @@ fn hundredths(number: f64) -> f64 {
 }
 
 pub struct Json<W> {
-    to: Stream<W>,
+    to: LineWriter<W>,
 }
 
 impl<W: Write> Json<W> {
     pub fn new(to: W) -> Self {
-        Self { to: Stream::new(to) }
+        Self {
+            to: LineWriter::new(to),
+        }
     }
 
     fn write(&self, event: &Event) {
-        // Strings and numbers: there is nothing in it that JSON could not hold.
+        // An event has only strings and numbers, which JSON can always hold.
         if let Ok(line) = serde_json::to_string(event) {
             self.to.line(&line);
         }
     }
 
-    fn end(&self, row: &Row, all: Standing, files: Files) {
+    fn end(&self, row: &Row, all: Snapshot, files: Files) {
         let (event, text) = match &row.outcome {
             Outcome::Restored => ("done", None),
-            Outcome::Damaged(why) => ("damaged", Some(why.as_str())),
-            Outcome::Failed(why) => ("failed", Some(why.as_str())),
-            Outcome::Skipped(why) => ("skipped", Some(why.as_str())),
+            Outcome::Damaged(reason) => ("damaged", Some(reason.as_str())),
+            Outcome::Failed(reason) => ("failed", Some(reason.as_str())),
+            Outcome::Skipped(reason) => ("skipped", Some(reason.as_str())),
             Outcome::Stopped => ("stopped", None),
         };
         self.write(&Event {
@@ -114,12 +118,12 @@ impl<W: Write> Json<W> {
             restored: Some(row.frames),
             seconds: Some(hundredths(row.time.as_secs_f64())),
             all: Some(All::of(all, files)),
-            ..of(&row.file)
+            ..event_of(&row.file)
         });
     }
 }
 
-fn of(file: &Path) -> Event<'static> {
+fn event_of(file: &Path) -> Event<'static> {
     Event {
         file: Some(file.to_string_lossy().into_owned()),
         ..Event::default()
@@ -131,20 +135,20 @@ impl<W: Write + Send> View for Json<W> {
         Some(Duration::from_secs(1))
     }
 
-    fn begun(&self, _: u64, file: &Path, now: Standing) {
+    fn started(&self, _: u64, file: &Path, now: Snapshot) {
         self.write(&Event {
             event: "begun",
-            standing: Some(now.into()),
-            ..of(file)
+            snapshot: Some(now.into()),
+            ..event_of(file)
         });
     }
 
-    fn advanced(&self, _: u64, file: &Path, now: Standing, all: Standing, files: Files) {
+    fn advanced(&self, _: u64, file: &Path, now: Snapshot, all: Snapshot, files: Files) {
         self.write(&Event {
             event: "progress",
-            standing: Some(now.into()),
+            snapshot: Some(now.into()),
             all: Some(All::of(all, files)),
-            ..of(file)
+            ..event_of(file)
         });
     }
 
@@ -152,24 +156,24 @@ impl<W: Write + Send> View for Json<W> {
         self.write(&Event {
             event: "note",
             text: Some(note),
-            ..of(file)
+            ..event_of(file)
         });
     }
 
-    fn ended(&self, _: u64, row: &Row, all: Standing, files: Files) {
+    fn ended(&self, _: u64, row: &Row, all: Snapshot, files: Files) {
         self.end(row, all, files);
     }
 
-    fn skipped(&self, row: &Row, all: Standing, files: Files) {
+    fn skipped(&self, row: &Row, all: Snapshot, files: Files) {
         self.end(row, all, files);
     }
 
-    fn finished(&self, table: &Table) {
+    fn finished(&self, summary: &Summary) {
         self.write(&Event {
             event: "finished",
-            restored: Some(table.frames()),
-            seconds: Some(hundredths(table.elapsed().as_secs_f64())),
-            counts: Some(table.counts()),
+            restored: Some(summary.frames()),
+            seconds: Some(hundredths(summary.elapsed().as_secs_f64())),
+            counts: Some(summary.counts()),
             ..Event::default()
         });
     }

@@ -9,18 +9,22 @@ use std::{
 };
 
 use super::{
-    Files, Outcome, Standing, Stream, View,
-    table::{Row, Table},
+    snapshot::{Files, Outcome, Snapshot},
+    summary::{Row, Summary},
     text,
+    view::View,
+    writer::LineWriter,
 };
 
 pub struct Lines<W> {
-    to: Stream<W>,
+    to: LineWriter<W>,
 }
 
 impl<W: Write> Lines<W> {
     pub fn new(to: W) -> Self {
-        Self { to: Stream::new(to) }
+        Self {
+            to: LineWriter::new(to),
+        }
     }
 }
 
@@ -29,7 +33,7 @@ impl<W: Write + Send> View for Lines<W> {
         Some(Duration::from_secs(10))
     }
 
-    fn begun(&self, _: u64, file: &Path, now: Standing) {
+    fn started(&self, _: u64, file: &Path, now: Snapshot) {
         let name = text::name(file);
         let length = now.total.map(|total| format!(", {total} frames")).unwrap_or_default();
         match now.frames {
@@ -40,11 +44,11 @@ impl<W: Write + Send> View for Lines<W> {
         }
     }
 
-    fn advanced(&self, _: u64, file: &Path, now: Standing, all: Standing, files: Files) {
-        let mut line = format!("{}: {}, {}", text::name(file), text::frames(now), text::pace(now));
-        if files.of > 1 {
+    fn advanced(&self, _: u64, file: &Path, now: Snapshot, all: Snapshot, files: Files) {
+        let mut line = format!("{}: {}, {}", text::name(file), text::frames(now), text::rate(now));
+        if files.total > 1 {
             line += &format!("; all: {}", text::files(files));
-            if let Some(left) = all.left {
+            if let Some(left) = all.time_left {
                 line += &format!(", {} left", text::clock(left));
             }
         }
@@ -55,17 +59,17 @@ impl<W: Write + Send> View for Lines<W> {
         self.to.line(&format!("{}: {}", text::name(file), text::plain(note)));
     }
 
-    fn ended(&self, _: u64, row: &Row, _: Standing, _: Files) {
-        self.to.line(&row.in_words());
+    fn ended(&self, _: u64, row: &Row, _: Snapshot, _: Files) {
+        self.to.line(&row.line());
     }
 
-    fn skipped(&self, row: &Row, _: Standing, _: Files) {
-        self.to.line(&row.in_words());
+    fn skipped(&self, row: &Row, _: Snapshot, _: Files) {
+        self.to.line(&row.line());
     }
 
-    fn finished(&self, table: &Table) {
-        if table.len() > 1 {
-            table.lines().iter().for_each(|line| self.to.line(line));
+    fn finished(&self, summary: &Summary) {
+        if summary.len() > 1 {
+            summary.lines().iter().for_each(|line| self.to.line(line));
         }
     }
 
@@ -74,14 +78,16 @@ impl<W: Write + Send> View for Lines<W> {
     }
 }
 
-/// Only what went wrong.
+/// Only files that failed or are damaged.
 pub struct Errors<W> {
-    to: Stream<W>,
+    to: LineWriter<W>,
 }
 
 impl<W: Write> Errors<W> {
     pub fn new(to: W) -> Self {
-        Self { to: Stream::new(to) }
+        Self {
+            to: LineWriter::new(to),
+        }
     }
 }
 
@@ -90,21 +96,21 @@ impl<W: Write + Send> View for Errors<W> {
         None
     }
 
-    fn begun(&self, _: u64, _: &Path, _: Standing) {}
+    fn started(&self, _: u64, _: &Path, _: Snapshot) {}
 
-    fn advanced(&self, _: u64, _: &Path, _: Standing, _: Standing, _: Files) {}
+    fn advanced(&self, _: u64, _: &Path, _: Snapshot, _: Snapshot, _: Files) {}
 
     fn noted(&self, _: &Path, _: &str) {}
 
-    fn ended(&self, _: u64, row: &Row, _: Standing, _: Files) {
+    fn ended(&self, _: u64, row: &Row, _: Snapshot, _: Files) {
         if matches!(row.outcome, Outcome::Damaged(_) | Outcome::Failed(_)) {
-            self.to.line(&row.in_words());
+            self.to.line(&row.line());
         }
     }
 
-    fn skipped(&self, _: &Row, _: Standing, _: Files) {}
+    fn skipped(&self, _: &Row, _: Snapshot, _: Files) {}
 
-    fn finished(&self, _: &Table) {}
+    fn finished(&self, _: &Summary) {}
 
     fn error(&self) -> Option<io::Error> {
         self.to.error()

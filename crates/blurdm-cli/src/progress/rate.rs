@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! How fast something goes, as of late.
+//! The rate of the last seconds.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -8,15 +8,15 @@ use std::{collections::VecDeque, time::Duration};
 #[derive(Debug)]
 pub struct Rate {
     window: Duration,
-    /// Time and count so far, oldest first. The first is the last from before the window, so that the window is covered.
+    /// Times and total counts, oldest first. The first is the last one from before the window, so that the window is covered.
     samples: VecDeque<(Duration, u64)>,
 }
 
-/// What is counted within less than this tells nothing yet.
-const SHORTEST: Duration = Duration::from_millis(100);
+/// The shortest span over which a rate is computed.
+const MIN_SPAN: Duration = Duration::from_millis(100);
 
 impl Rate {
-    /// Counts begin at `at`.
+    /// Starts counting at `at`.
     pub fn new(window: Duration, at: Duration) -> Self {
         Self {
             window,
@@ -24,7 +24,7 @@ impl Rate {
         }
     }
 
-    /// `count` is all since the beginning; `at` does not go back.
+    /// Records the total count. `at` must not decrease.
     pub fn record(&mut self, at: Duration, count: u64) {
         self.samples.push_back((at, count));
         while self
@@ -36,18 +36,18 @@ impl Rate {
         }
     }
 
-    /// Frames per second at `now`: none before there is anything to tell. Where nothing comes any more it falls.
+    /// Returns the frames per second at `now`. `None` before the first frame. Decreases while no frames come.
     pub fn per_second(&self, now: Duration) -> Option<f64> {
         let since = now.saturating_sub(self.window);
         let first = self.samples.iter().rev().find(|(at, _)| *at <= since);
         let (from, before) = first.or(self.samples.front())?;
         let (_, count) = self.samples.back()?;
-        let span = now.checked_sub(*from).filter(|span| *span >= SHORTEST)?;
+        let span = now.checked_sub(*from).filter(|span| *span >= MIN_SPAN)?;
         (*count > 0).then(|| (count - before) as f64 / span.as_secs_f64())
     }
 }
 
-/// How long `frames` take.
+/// Returns how long `frames` take at a rate.
 pub fn time_left(frames: u64, per_second: Option<f64>) -> Option<Duration> {
     let seconds = frames as f64 / per_second.filter(|rate| *rate > 0.0)?;
     Duration::try_from_secs_f64(seconds).ok()
@@ -55,7 +55,7 @@ pub fn time_left(frames: u64, per_second: Option<f64>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    // A test may fail at once.
+    // A test fails by a panic.
     #![allow(clippy::unwrap_used)]
 
     use super::*;
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_before_the_first_frame() {
+    fn there_is_no_rate_before_the_first_frame() {
         let rate = Rate::new(ms(5000), ms(0));
         assert_eq!(rate.per_second(ms(0)), None);
         assert_eq!(rate.per_second(ms(60_000)), None);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn it_falls_while_nothing_comes_and_is_zero_when_a_window_has_passed() {
+    fn it_decreases_while_nothing_comes_and_is_zero_after_a_window() {
         let mut rate = Rate::new(ms(4000), ms(0));
         for second in 1..=8 {
             rate.record(ms(1000 * second), 10 * second);

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// A test may fail at once.
+// A test fails by a panic.
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    io::Write,
+    io::{self, Write},
+    path::Path,
     sync::{Arc, Mutex},
     thread,
+    time::{Duration, Instant},
 };
 
-use indicatif::InMemoryTerm;
+use indicatif::{InMemoryTerm, ProgressDrawTarget};
 use serde_json::Value;
 
-use super::*;
+use super::{
+    bars, json, lines,
+    snapshot::Outcome,
+    summary::Counts,
+    tracker::{Form, Progress},
+};
 
-/// What was written, for whoever wrote it and for the test.
+/// What was written, shared by the writer and the test.
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
 
@@ -62,17 +69,17 @@ fn in_json(files: usize, total: Option<u64>) -> (Progress, Page) {
 /// One that was restored, one damaged, one failed, one skipped, one stopped.
 fn of_each(progress: &Progress) {
     progress.skip(Path::new("done.mp4"), "it is restored already");
-    let restored = progress.begin(Path::new("a.mp4"), Some(100), 40);
+    let restored = progress.start(Path::new("a.mp4"), Some(100), 40);
     restored.restored(60);
     restored.note("3 chapters are not kept");
     restored.end(Outcome::Restored);
-    let damaged = progress.begin(Path::new("Köln.mp4"), Some(50), 0);
+    let damaged = progress.start(Path::new("Köln.mp4"), Some(50), 0);
     damaged.restored(30);
     damaged.end(Outcome::Damaged("0:02 to 0:03 cannot be read".into()));
     progress
-        .begin(Path::new("none.mp4"), None, 0)
+        .start(Path::new("none.mp4"), None, 0)
         .end(Outcome::Failed("it has no video stream".into()));
-    drop(progress.begin(Path::new("last.mp4"), Some(10), 0));
+    drop(progress.start(Path::new("last.mp4"), Some(10), 0));
 }
 
 const OF_EACH: Counts = Counts {
@@ -84,12 +91,12 @@ const OF_EACH: Counts = Counts {
 };
 
 #[test]
-fn lines_tell_what_becomes_of_each_file_and_end_in_a_table() {
+fn lines_say_what_becomes_of_each_file_and_end_in_a_table() {
     let (progress, page) = in_lines(5);
     of_each(&progress);
     assert_eq!(progress.finish().unwrap(), OF_EACH);
     let lines = page.lines();
-    let begun = [
+    let expected = [
         "done.mp4: skipped: it is restored already",
         "a.mp4: resumed, 100 frames, 40 restored before",
         "a.mp4: 3 chapters are not kept",
@@ -101,10 +108,10 @@ fn lines_tell_what_becomes_of_each_file_and_end_in_a_table() {
         "last.mp4: begun, 10 frames",
         "last.mp4: stopped",
     ];
-    for (line, start) in lines.iter().zip(begun) {
+    for (line, start) in lines.iter().zip(expected) {
         assert!(line.starts_with(start), "{line}");
     }
-    let table = &lines[begun.len()..];
+    let table = &lines[expected.len()..];
     assert!(
         table[0].starts_with("file") && table[0].ends_with("outcome"),
         "{table:?}"
@@ -112,20 +119,20 @@ fn lines_tell_what_becomes_of_each_file_and_end_in_a_table() {
     assert_eq!(table.len(), 7, "{table:?}");
     let column = table[0].find("outcome").unwrap();
     assert!(table[1][column..].starts_with("skipped"), "{table:?}");
-    // One letter of two bytes.
+    // One letter has two bytes.
     assert!(table[3][column + 1..].starts_with("damaged"), "{table:?}");
     let sum = "5 files: 1 restored, 1 damaged, 1 failed, 1 stopped, 1 skipped; 90 frames in 0:00, ";
     assert!(table[6].starts_with(sum), "{table:?}");
 }
 
 #[test]
-fn of_many_files_the_table_has_those_that_something_is_to_be_said_of() {
+fn the_table_of_many_files_has_only_those_that_were_not_simply_restored_or_skipped() {
     let (progress, page) = in_lines(10_000);
     for number in 0..9_998 {
         progress.skip(Path::new(&format!("{number}.mp4")), "it is restored already");
     }
     for (name, outcome) in [("a.mp4", Outcome::Restored), ("b.mp4", Outcome::Failed("no".into()))] {
-        progress.begin(Path::new(name), None, 0).end(outcome);
+        progress.start(Path::new(name), None, 0).end(outcome);
     }
     let before = page.lines().len();
     progress.finish().unwrap();
@@ -177,24 +184,24 @@ fn json_is_an_object_a_line_with_the_figures_that_are_known() {
 }
 
 #[test]
-fn progress_is_told_about_once_a_second_with_speed_and_time_left() {
+fn progress_is_reported_about_once_a_second_with_rate_and_time_left() {
     let (progress, page) = in_json(2, Some(2000));
-    let file = progress.begin(Path::new("a.mp4"), Some(1000), 0);
-    let began = Instant::now();
+    let file = progress.start(Path::new("a.mp4"), Some(1000), 0);
+    let started = Instant::now();
     for _ in 0..150 {
         thread::sleep(Duration::from_millis(10));
         file.restored(1);
     }
-    let most = began.elapsed().as_secs();
+    let most = started.elapsed().as_secs();
     file.end(Outcome::Restored);
     let events = page.events();
-    let told: Vec<&Value> = events.iter().filter(|event| event["event"] == "progress").collect();
-    assert!((1..=most).contains(&(told.len() as u64)), "{events:?}");
-    let [frames, fps, left] = ["frames", "fps", "seconds_left"].map(|key| told[0][key].as_f64().unwrap());
+    let reported: Vec<&Value> = events.iter().filter(|event| event["event"] == "progress").collect();
+    assert!((1..=most).contains(&(reported.len() as u64)), "{events:?}");
+    let [frames, fps, left] = ["frames", "fps", "seconds_left"].map(|key| reported[0][key].as_f64().unwrap());
     assert!(fps > 5.0 && fps < 110.0, "{fps}");
-    assert!((left - (1000.0 - frames) / fps).abs() < 0.1, "{}", told[0]);
-    let all = told[0]["all"]["seconds_left"].as_f64().unwrap();
-    assert!(all > left, "{}", told[0]);
+    assert!((left - (1000.0 - frames) / fps).abs() < 0.1, "{}", reported[0]);
+    let all = reported[0]["all"]["seconds_left"].as_f64().unwrap();
+    assert!(all > left, "{}", reported[0]);
 }
 
 #[test]
@@ -202,7 +209,7 @@ fn frames_are_counted_right_whichever_threads_they_come_from() {
     let (progress, page) = in_json(4, None);
     thread::scope(|scope| {
         for name in ["a", "b", "c", "d"] {
-            let file = progress.begin(Path::new(name), Some(20_000), 0);
+            let file = progress.start(Path::new(name), Some(20_000), 0);
             scope.spawn(move || {
                 thread::scope(|scope| {
                     for _ in 0..2 {
@@ -225,7 +232,7 @@ fn frames_are_counted_right_whichever_threads_they_come_from() {
 }
 
 #[test]
-fn quiet_says_only_what_went_wrong() {
+fn quiet_reports_only_what_went_wrong() {
     let page = Page::default();
     let progress = Progress::with(Box::new(lines::Errors::new(page.clone())), 5, None);
     of_each(&progress);
@@ -236,7 +243,7 @@ fn quiet_says_only_what_went_wrong() {
 }
 
 #[test]
-fn a_reader_who_has_gone_is_told_at_the_end_and_stops_nothing() {
+fn a_closed_output_is_an_error_at_the_end_and_stops_nothing() {
     struct Gone;
     impl Write for Gone {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -264,12 +271,12 @@ fn in_bars(files: usize, total: Option<u64>) -> (Progress, InMemoryTerm) {
 fn bars_show_each_file_in_work_and_all_and_give_way_to_the_table() {
     let (progress, terminal) = in_bars(3, Some(300));
     progress.skip(Path::new("before.mp4"), "it is restored already");
-    let first = progress.begin(
+    let first = progress.start(
         Path::new("folder/a-name-that-is-longer-than-its-column.mp4"),
         Some(100),
         0,
     );
-    let second = progress.begin(Path::new("folder/b.mp4"), None, 0);
+    let second = progress.start(Path::new("folder/b.mp4"), None, 0);
     for _ in 0..30 {
         thread::sleep(Duration::from_millis(10));
         first.restored(1);
@@ -308,7 +315,7 @@ fn bars_show_each_file_in_work_and_all_and_give_way_to_the_table() {
 #[test]
 fn one_file_has_one_bar_and_no_table() {
     let (progress, terminal) = in_bars(1, Some(100));
-    let file = progress.begin(Path::new("a.mp4"), Some(100), 50);
+    let file = progress.start(Path::new("a.mp4"), Some(100), 50);
     thread::sleep(Duration::from_millis(250));
     file.restored(1);
     assert_eq!(terminal.contents().lines().count(), 1, "{}", terminal.contents());
@@ -322,9 +329,9 @@ fn one_file_has_one_bar_and_no_table() {
 
 #[test]
 fn every_form_works_where_there_is_no_terminal() {
-    for form in [Form::Bars, Form::Lines, Form::Json, Form::Quiet, Form::for_people()] {
+    for form in [Form::Bars, Form::Lines, Form::Json, Form::Quiet, Form::interactive()] {
         let progress = Progress::new(form, 2, Some(100));
-        progress.begin(Path::new("a.mp4"), Some(100), 0).end(Outcome::Stopped);
+        progress.start(Path::new("a.mp4"), Some(100), 0).end(Outcome::Stopped);
         assert_eq!(progress.finish().unwrap().stopped, 1, "{form:?}");
     }
 }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Names, times and states in words.
+//! Names, times and snapshots as text.
 
 use std::{path::Path, time::Duration};
 
-use super::{Files, Standing};
+use super::snapshot::{Files, Snapshot};
 
-/// A file's name as it can be shown: control characters, by which a name could move the cursor, are replaced.
+/// Returns a file name without control characters, which could move the cursor.
 pub fn name(file: &Path) -> String {
     plain(&file.to_string_lossy())
 }
 
-/// A text in one line and without control characters.
+/// Returns a text in one line and without control characters.
 pub fn plain(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-/// As clocks have it: 0:05, 12:34, 1:02:03.
+/// Formats a duration as in 0:05, 12:34, 1:02:03.
 pub fn clock(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -26,14 +26,14 @@ pub fn clock(time: Duration) -> String {
     }
 }
 
-/// Speed and time left, as far as they are known.
-pub fn pace(now: Standing) -> String {
+/// Formats rate and time left, as far as they are known.
+pub fn rate(now: Snapshot) -> String {
     let fps = now.fps.map(|fps| format!("{fps:.1} fps"));
-    let left = now.left.map(|left| format!("{} left", clock(left)));
+    let left = now.time_left.map(|left| format!("{} left", clock(left)));
     fps.into_iter().chain(left).collect::<Vec<_>>().join(", ")
 }
 
-pub fn frames(now: Standing) -> String {
+pub fn frames(now: Snapshot) -> String {
     match now.total {
         Some(total) => format!("{} of {total} frames", now.frames),
         None => format!("{} frames", now.frames),
@@ -45,5 +45,5 @@ pub fn files(files: Files) -> String {
         0 => String::new(),
         skipped => format!(", {skipped} skipped"),
     };
-    format!("{} of {} files{skipped}", files.ended, files.of)
+    format!("{} of {} files{skipped}", files.ended, files.total)
 }

@@ -1,139 +1,97 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `blurdm restore`: files in, restored files out.
+//! `blurdm restore`: restores the videos in files.
 //!
 //! ```text
-//! scan ─ plan ─┬─ restoring (decode ! blurdm) ─ segment (encode) ─ work ─┬─ join (mp4 splice, or remux) ─ output, provenance, report
-//!              └─ what is finished already ─────────────────────────────┘
+//! plan ─┬─ segments: decode ! blurdm ! encode ─┬─ mux: MP4 splice or remux ─ output ─ report: record, track, page
+//!       └─ segments finished by an earlier run ┘
 //! ```
 
-mod beside;
-pub mod bus;
-mod container;
-pub mod encoder;
-mod error;
-mod inputs;
-mod interrupt;
+mod batch;
 mod job;
-mod join;
-mod kept;
-mod matroska;
+mod mux;
 mod plan;
 mod preview;
-mod provenance;
-mod remux;
 mod report;
-mod restoring;
-mod scan;
-mod segment;
-mod sharpness;
-mod side_by_side;
-mod source;
-mod still;
-mod text;
-pub mod treatment;
-mod work;
+mod segments;
 
 use std::{
-    collections::HashSet,
     ffi::OsString,
     io,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::LazyLock,
 };
 
 use clap::Args;
 use gstblurdm::engine::Bundle;
 
 use crate::{
-    failure::Failure,
-    plugin::{self, BuiltinError},
-    progress::{Form, Outcome, Progress},
+    error::{CommandError, Error},
+    media::{
+        element::ElementSettings,
+        encoder::{Codec, Encoder, QUALITIES},
+        interrupt,
+    },
+    plugin,
+    progress::{Form, Progress},
+    values,
 };
-use encoder::{Codec, QUALITIES};
-pub use error::Error;
-pub use inputs::Unusable;
-use job::{Done, Job, Options};
-use kept::Kept;
-use plan::Wanted;
-use treatment::Treatment;
+use batch::Batch;
+use job::{Job, Options};
+use plan::{TimeRange, inputs, output_name};
+use report::Model;
+use segments::WorkDir;
 
-static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
-    gst::DebugCategory::new(
-        "blurdm-restore",
-        gst::DebugColorFlags::empty(),
-        Some("Restoring files with blurdm"),
-    )
-});
-
-/// Some files were restored but for what could not be decoded of them.
-const DAMAGED: u8 = 3;
+/// Exit status where parts of some files could not be decoded, and everything else was restored.
+const EXIT_DAMAGED: u8 = 3;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Files, folders and patterns of files
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<OsString>,
-    /// File or folder to write to; folders are made, and the originals are never overwritten
+    /// File or folder to write to; missing folders are created, and originals are never overwritten
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]
-    treatment: Treatment,
-    /// What to encode the video in; what the original is in, or H.264, without it
+    settings: ElementSettings,
+    /// Codec to encode with [default: that of the original, or h264]
     #[arg(long, value_enum)]
     codec: Option<Codec>,
-    /// From 0, the best, to 51, by the scale of H.264's constant rate factor
+    /// Quality of the encoding, from 0 (best) to 51, on the scale of H.264's constant rate factor
     #[arg(long, default_value_t = 18, value_parser = clap::value_parser!(u32).range(i64::from(*QUALITIES.start())..=i64::from(*QUALITIES.end())))]
     quality: u32,
-    /// Encode on the CPU even where there is hardware for it
+    /// Encode on the CPU even where a hardware encoder works
     #[arg(long)]
     software_encoder: bool,
-    /// Where to begin, in seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Start of the part to restore, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
     start: Option<u64>,
-    /// How much of it to restore, in seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Duration of the part to restore, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
     duration: Option<u64>,
-    /// Only save the frame at this time, in seconds, as it is and restored: NAME-before.png and NAME-after.png
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with_all = ["start", "duration", "report", "segments", "plan"])]
+    /// Save only the frame at this time, original and restored, as NAME-before.png and NAME-after.png
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds, conflicts_with_all = ["start", "duration", "report", "segments", "plan"])]
     preview: Option<u64>,
-    /// Write a page beside each output that shows what was done
+    /// Write an HTML report beside each output
     #[arg(long)]
     report: bool,
-    /// Replace outputs that are there already
+    /// Overwrite existing outputs
     #[arg(long)]
     overwrite: bool,
-    /// Say only what went wrong
+    /// Print only errors
     #[arg(short, long, conflicts_with = "json")]
     quiet: bool,
-    /// Tell progress on standard output, as one JSON object per line
+    /// Print progress to standard output, as one JSON object per line
     #[arg(long)]
     json: bool,
-    /// Begin with one file, and print its segments as JSON instead of restoring them
-    #[arg(long, help_heading = "Spreading one file over machines")]
+    /// Prepare one file, and print its segments as JSON instead of restoring them
+    #[arg(long, help_heading = "Distributing one file over machines")]
     plan: bool,
-    /// Of one file restore only these segments, as in 3 or 3-5, and leave them in OUT.blurdm
-    #[arg(long, value_name = "RANGE", value_parser = range, help_heading = "Spreading one file over machines")]
+    /// Restore only these segments of one file, as in 3 or 3-5, and leave them in OUT.blurdm
+    #[arg(long, value_name = "RANGE", value_parser = values::range, help_heading = "Distributing one file over machines")]
     segments: Option<RangeInclusive<usize>>,
-}
-
-/// Seconds to nanoseconds.
-pub fn seconds(text: &str) -> Result<u64, String> {
-    let seconds: f64 = text
-        .parse()
-        .map_err(|_| "it is no number of seconds, such as 12.5".to_owned())?;
-    let time = gst::ClockTime::try_from_seconds_f64(seconds).map_err(|_| "it is no time".to_owned())?;
-    Ok(time.nseconds())
-}
-
-fn range(text: &str) -> Result<RangeInclusive<usize>, String> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    match (first.parse(), last.parse()) {
-        (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
-        _ => Err("it is neither a number nor two, as in 3-5".into()),
-    }
 }
 
 impl Arguments {
@@ -141,26 +99,26 @@ impl Arguments {
         match (self.quiet, self.json) {
             (true, _) => Form::Quiet,
             (_, true) => Form::Json,
-            _ => Form::for_people(),
+            _ => Form::interactive(),
         }
     }
 
-    fn options(&self) -> Result<Options, Failure> {
-        let bundle = match &self.treatment.model {
+    fn options(&self) -> Result<Options, CommandError> {
+        let bundle = match &self.settings.model {
             Some(folder) => Bundle::open(folder)?,
             None => plugin::builtin_bundle()?,
         };
         Ok(Options {
-            model: provenance::Model {
+            model: Model {
                 name: bundle.manifest().name.clone(),
                 version: bundle.manifest().version.clone(),
                 sha256: bundle.hash().into(),
             },
-            treatment: self.treatment.clone(),
+            settings: self.settings.clone(),
             codec: self.codec,
             quality: self.quality,
-            hardware: !self.software_encoder,
-            wanted: Wanted {
+            hardware_encoder: !self.software_encoder,
+            range: TimeRange {
                 start: self.start.unwrap_or(0),
                 duration: self.duration,
             },
@@ -171,139 +129,76 @@ impl Arguments {
     }
 }
 
-/// Restores everything that the arguments name; a file that fails does not keep the others from it.
+/// Restores all files that the arguments name.
 ///
 /// # Errors
-/// What is wrong with the arguments, the model or the output as a whole, before any work.
-pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, Failure> {
-    plugin::load().map_err(BuiltinError::from)?;
+/// What is wrong with the arguments, the plugin, the model or the output as a whole. The error of a single file is shown as its progress.
+pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, CommandError> {
+    plugin::load()?;
     let found = inputs::find(&arguments.inputs, &arguments.output)?;
     let outputs = found.outputs(&arguments.output, None)?;
     let options = arguments.options()?;
     if let Some(codec) = options.codec {
-        encoder::Encoder::find(codec, options.quality, options.hardware)?;
+        Encoder::find(codec, options.quality, options.hardware_encoder)?;
     }
     if (arguments.plan || arguments.segments.is_some()) && outputs.len() != 1 {
-        return Err(Error::Failed(format!(
-            "segments are those of one file, and {} are given",
+        return Err(CommandError::Arguments(format!(
+            "--plan and --segments take one file, and {} are given",
             outputs.len()
-        ))
-        .into());
+        )));
     }
-    interrupt::catch().map_err(|error| Error::Failed(error.to_string()))?;
+    interrupt::handle_signals().map_err(|error| Error::Failed(error.to_string()))?;
     if arguments.plan {
-        return print_plan(&found.inputs[0].path, &outputs[0], &options, out);
+        return print_plan(&found.files[0].path, &outputs[0], &options, out);
     }
     let progress = Progress::new(arguments.form(), outputs.len(), None);
     for error in &found.unreadable {
         progress.skip(error.path().unwrap_or(Path::new("?")), error.to_string());
     }
-    let mut batch = Batch {
-        options: &options,
-        kept: Kept::new(&options.treatment),
-        preview: arguments.preview,
-        progress: &progress,
-        made: HashSet::new(),
-        damaged: false,
-        failed: !found.unreadable.is_empty(),
-    };
-    for (input, output) in found.inputs.iter().zip(&outputs) {
-        if interrupt::asked() {
+    let mut batch = Batch::new(&options, &progress);
+    for (input, output) in found.files.iter().zip(&outputs) {
+        if interrupt::is_requested() {
             break;
         }
-        batch.file(&input.path, output);
+        match arguments.preview {
+            Some(time) => batch.preview(&input.path, output, time),
+            None => batch.restore(&input.path, output),
+        }
     }
-    let (failed, damaged) = (batch.failed, batch.damaged);
+    let has_failed = batch.has_failed() || !found.unreadable.is_empty();
+    let has_damaged = batch.has_damaged();
     progress.finish()?;
     Ok(match () {
-        () if interrupt::asked() => ExitCode::from(interrupt::INTERRUPTED),
-        () if failed => ExitCode::FAILURE,
-        () if damaged => ExitCode::from(DAMAGED),
+        () if interrupt::is_requested() => ExitCode::from(interrupt::EXIT_STATUS),
+        () if has_failed => ExitCode::FAILURE,
+        () if has_damaged => ExitCode::from(EXIT_DAMAGED),
         () => ExitCode::SUCCESS,
     })
 }
 
-/// Prints how a file is cut, for whoever spreads the work on it.
-fn print_plan(input: &Path, output: &Path, options: &Options, mut out: impl io::Write) -> Result<ExitCode, Failure> {
-    let (output, _) = container::output_for(output);
+/// Prints the segments of a file, for programs that distribute the work.
+fn print_plan(
+    input: &Path,
+    output: &Path,
+    options: &Options,
+    mut out: impl io::Write,
+) -> Result<ExitCode, CommandError> {
+    let (output, _) = output_name::supported_name(output);
     let Some(job) = Job::prepare(input, &output, options)? else {
-        writeln!(
-            out,
-            "{}",
-            serde_json::json!({ "done": true, "output": output, "segments": [] })
-        )?;
+        let plan = serde_json::json!({ "done": true, "output": output, "segments": [] });
+        writeln!(out, "{plan}")?;
         return Ok(ExitCode::SUCCESS);
     };
-    let work = job.begin()?;
-    let finished = job.spans().iter().filter(|span| work.finished(span).is_some());
-    let finished: Vec<usize> = finished.map(|span| span.number).collect();
+    let work = job.open_work_dir()?;
+    let finished = job.segments().iter().filter(|segment| work.finished(segment).is_some());
+    let finished: Vec<usize> = finished.map(|segment| segment.number).collect();
     let plan = serde_json::json!({
         "done": false,
         "finished": finished,
         "output": output,
-        "work": work::Work::folder_of(&output),
-        "segments": job.spans(),
+        "work": WorkDir::path_for(&output),
+        "segments": job.segments(),
     });
     writeln!(out, "{plan}")?;
     Ok(ExitCode::SUCCESS)
-}
-
-struct Batch<'a> {
-    options: &'a Options,
-    kept: Kept,
-    preview: Option<u64>,
-    progress: &'a Progress,
-    /// Outputs of this run: what is one container in another may have the name of a neighbour.
-    made: HashSet<PathBuf>,
-    damaged: bool,
-    failed: bool,
-}
-
-impl Batch<'_> {
-    fn file(&mut self, input: &Path, output: &Path) {
-        if let Some(time) = self.preview {
-            let progress = self.progress.begin(input, Some(1), 0);
-            let saved = preview::save(input, output, time, &self.kept);
-            self.failed |= saved.is_err();
-            progress.restored(u64::from(saved.is_ok()));
-            progress.end(match saved {
-                Ok(()) => Outcome::Restored,
-                Err(error) => failure(&error),
-            });
-            return;
-        }
-        let (output, renamed) = container::output_for(output);
-        let prepared = if self.made.insert(output.clone()) {
-            Job::prepare(input, &output, self.options)
-        } else {
-            Err(Error::Taken { path: output.clone() })
-        };
-        match prepared {
-            Ok(Some(job)) => match job.run(&self.kept, self.progress, input, renamed) {
-                Ok(Done::Damaged(_)) => self.damaged = true,
-                Ok(_) => {}
-                Err(_) => self.failed = true,
-            },
-            Ok(None) => self.progress.skip(input, "was restored before"),
-            Err(error) => {
-                self.failed = true;
-                self.progress.begin(input, None, 0).end(failure(&error));
-            }
-        }
-    }
-}
-
-fn failure(error: &Error) -> Outcome {
-    match error {
-        Error::Interrupted => Outcome::Stopped,
-        error => Outcome::Failed(error.to_string()),
-    }
-}
-
-fn outcome_of(done: &Result<Done, Error>) -> Outcome {
-    match done {
-        Ok(Done::Damaged(gaps)) => Outcome::Damaged(gaps.join("; ")),
-        Ok(_) => Outcome::Restored,
-        Err(error) => failure(error),
-    }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! One frame, before and after.
+//! Saving one frame, before and after.
 
 use std::{
     ffi::OsString,
@@ -9,64 +9,52 @@ use std::{
 };
 
 use super::{
-    Error,
-    error::reason,
-    kept::Kept,
-    plan::{self, Wanted},
-    restoring::{Restoring, Watched},
-    scan::Scan,
-    still,
+    plan::{self, Scan, TimeRange},
+    segments::{Capture, RestoredFrames, ReusableElement, png},
 };
+use crate::error::{Error, reason};
 
-/// Saves the frame that is shown at `time` (ns) beside `output`'s name, as `NAME-before.png` and `NAME-after.png`.
+/// Saves the frame that is presented at `time`, in nanoseconds, as `NAME-before.png` and `NAME-after.png`, where `NAME` is that of `output`.
 ///
 /// # Errors
-/// As for a whole file.
-pub fn save(input: &Path, output: &Path, time: u64, kept: &Kept) -> Result<(), Error> {
-    let scan = Scan::of(input)?;
-    // The frame that is still shown then.
-    let shown = scan
-        .frames
-        .iter()
-        .rev()
-        .map(|frame| frame.time)
-        .find(|&start| start <= time);
-    let shown = shown.filter(|_| time < scan.length()).unwrap_or(time);
-    let spans = plan::segments(
-        &scan,
-        Wanted {
-            start: shown,
-            duration: Some(1),
-        },
-    )?;
-    let watched = Watched {
+/// As for restoring the file.
+pub fn save(input: &Path, output: &Path, time: u64, element: &ReusableElement) -> Result<(), Error> {
+    let scan = Scan::run(input)?;
+    let start = scan.frames.iter().rev().map(|frame| frame.time);
+    let start = start.into_iter().find(|&start| start <= time);
+    let start = start.filter(|_| time < scan.length()).unwrap_or(time);
+    let one_frame = TimeRange {
+        start,
+        duration: Some(1),
+    };
+    let segments = plan::segments(&scan, one_frame)?;
+    let capture = Capture {
         originals: true,
-        ..Watched::default()
+        ..Capture::default()
     };
-    let mut restoring = Restoring::begin(&scan, &spans, kept, watched)?;
-    let Some(frame) = restoring.next()? else {
-        let why = restoring
-            .damage()
-            .unwrap_or_else(|| "the frame cannot be decoded".into());
-        return Err(Error::unreadable(input, why));
+    let mut frames = RestoredFrames::start(&scan, &segments, element, capture)?;
+    let Some(frame) = frames.next()? else {
+        let reason = frames.damage();
+        return Err(Error::unreadable(
+            input,
+            reason.unwrap_or_else(|| "the frame cannot be decoded".into()),
+        ));
     };
-    let (Some(original), Some(caps)) = (&frame.passage.original, frame.sample.caps()) else {
-        return Err(Error::Failed("a frame came without what it was made of".into()));
-    };
-    let before = gst::Sample::builder().buffer(original).caps(&caps.to_owned()).build();
+    let original = frame.original();
+    let original = original.ok_or_else(|| Error::Failed("a frame has no original".into()))?;
     if let Some(folder) = output.parent() {
         fs::create_dir_all(folder).map_err(|error| Error::unwritable(folder, reason(&error)))?;
     }
-    for (sample, name) in [(&before, "-before.png"), (&frame.sample, "-after.png")] {
-        let path = beside(output, name);
-        fs::write(&path, still::png(sample)?).map_err(|error| Error::unwritable(&path, reason(&error)))?;
+    for (sample, suffix) in [(&original, "-before.png"), (&frame.sample, "-after.png")] {
+        let path = with_suffix(output, suffix);
+        fs::write(&path, png(sample)?).map_err(|error| Error::unwritable(&path, reason(&error)))?;
     }
     Ok(())
 }
 
-/// `folder/clip.mp4` and `-after.png` to `folder/clip-after.png`.
-fn beside(output: &Path, ending: &str) -> PathBuf {
+/// Turns `folder/clip.mp4` into `folder/clip-after.png`.
+fn with_suffix(output: &Path, suffix: &str) -> PathBuf {
     let mut name = output.file_stem().map_or_else(OsString::new, OsString::from);
-    name.push(ending);
+    name.push(suffix);
     output.with_file_name(name)
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What can be asked for.
+//! The options.
 
 use std::fs;
 
-use crate::clips::{clip, done, folder, frames, launch, record, run, said, text, times};
+use crate::clips::{clip, folder, frames, launch, record, run, stderr, succeed, text, times};
 
 #[test]
 fn a_part_of_a_clip_has_the_frames_of_that_part() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
     clip(&input, 60, "mp4mux");
-    done(&[text(&input), "-o", text(&output), "--start", "0.8", "--duration", "0.6"]);
+    succeed(&[text(&input), "-o", text(&output), "--start", "0.8", "--duration", "0.6"]);
     let expected: Vec<_> = (0..15).map(|frame| Some(frame * 40_000_000)).collect();
     assert_eq!(times(&frames(&output)), expected);
     let output = run(&[
@@ -24,9 +24,9 @@ fn a_part_of_a_clip_has_the_frames_of_that_part() {
         "1",
     ]);
     assert!(
-        !output.status.success() && said(&output).contains("holds no frame between 7.000 s"),
+        !output.status.success() && stderr(&output).contains("has no frame between 7.000 s"),
         "{}",
-        said(&output)
+        stderr(&output)
     );
 }
 
@@ -35,7 +35,7 @@ fn a_preview_is_a_frame_before_and_after() {
     let (_folder, folder) = folder();
     let input = folder.join("clip.mp4");
     clip(&input, 30, "mp4mux");
-    done(&[text(&input), "-o", text(&folder.join("look.mp4")), "--preview", "0.5"]);
+    succeed(&[text(&input), "-o", text(&folder.join("look.mp4")), "--preview", "0.5"]);
     let picture = |name| fs::read(folder.join(name)).unwrap();
     let (before, after) = (picture("look-before.png"), picture("look-after.png"));
     assert!(before.starts_with(b"\x89PNG") && after.starts_with(b"\x89PNG") && before != after);
@@ -47,7 +47,7 @@ fn side_by_side_is_twice_as_wide() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
     clip(&input, 12, "mp4mux");
-    done(&[text(&input), "-o", text(&output), "--compare", "side-by-side"]);
+    succeed(&[text(&input), "-o", text(&output), "--compare", "side-by-side"]);
     let shown = frames(&output);
     assert_eq!(shown.len(), 12);
     assert_eq!(shown[0].1.len(), 2 * 96 * 64 * 3 / 2);
@@ -58,7 +58,7 @@ fn progress_for_scripts_is_a_json_object_per_line() {
     let (_folder, folder) = folder();
     let input = folder.join("clip.mp4");
     clip(&input, 12, "mp4mux");
-    let output = done(&[text(&input), "-o", text(&folder.join("out.mp4")), "--json"]);
+    let output = succeed(&[text(&input), "-o", text(&folder.join("out.mp4")), "--json"]);
     let lines = String::from_utf8(output.stdout).unwrap();
     let events: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events[0]["event"], "begun");
@@ -71,11 +71,11 @@ fn progress_for_scripts_is_a_json_object_per_line() {
 }
 
 #[test]
-fn a_report_shows_stills_and_figures_and_asks_for_nothing() {
+fn a_report_shows_stills_and_figures_and_loads_nothing() {
     let (_folder, folder) = folder();
     let input = folder.join("clip.mp4");
     clip(&input, 30, "mp4mux");
-    done(&[text(&input), "-o", text(&folder.join("out.mp4")), "--report"]);
+    succeed(&[text(&input), "-o", text(&folder.join("out.mp4")), "--report"]);
     let page = fs::read_to_string(folder.join("out.html")).unwrap();
     assert_eq!(
         page.matches("data:image/png;base64,").count(),
@@ -89,15 +89,15 @@ fn a_report_shows_stills_and_figures_and_asks_for_nothing() {
 }
 
 #[test]
-fn only_blurred_frames_are_restored_if_that_is_asked_for() {
+fn only_blurred_frames_are_restored_if_that_is_requested() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
-    // Squares are as sharp as can be.
+    // The edges of squares are perfectly sharp.
     launch(&format!(
         "videotestsrc num-buffers=12 pattern=checkers-8 ! video/x-raw,width=256,height=256,framerate=25/1 ! x264enc pass=quant quantizer=1 ! mp4mux ! filesink location=\"{}\"",
         input.display()
     ));
-    done(&[text(&input), "-o", text(&output), "--only-blurred"]);
+    succeed(&[text(&input), "-o", text(&output), "--only-blurred"]);
     let record = record(&output);
     assert_eq!(record["passed"], 12, "{record}");
 }

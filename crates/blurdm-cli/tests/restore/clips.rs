@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Clips to restore, the command, and what came of it.
+//! Clips to restore, running the command, and reading its outputs.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use crate::common::command;
 
 pub const SIDE: &str = "width=96,height=64";
 
-/// `blurdm restore`, on the CPU, which is there everywhere.
+/// Returns `blurdm restore` on the CPU provider, which every runtime has.
 pub fn restore(arguments: &[&str]) -> Command {
     let mut command = command();
     command
@@ -25,7 +25,7 @@ pub fn restore(arguments: &[&str]) -> Command {
     command
 }
 
-pub fn said(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -33,10 +33,10 @@ pub fn run(arguments: &[&str]) -> Output {
     restore(arguments).output().unwrap()
 }
 
-/// A command that succeeds.
-pub fn done(arguments: &[&str]) -> Output {
+/// Runs a command that must succeed.
+pub fn succeed(arguments: &[&str]) -> Output {
     let output = run(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
     output
 }
 
@@ -53,7 +53,7 @@ pub fn launch(pipeline: &str) {
     assert!(end.is_some_and(|message| message.type_() == gst::MessageType::Eos));
 }
 
-/// Frames with something in them, and sound, as a file of the muxer's kind.
+/// Makes a clip of a moving ball with audio, in the container of the muxer.
 pub fn clip(path: &Path, frames: usize, muxer: &str) {
     clip_of(SIDE, path, frames, muxer);
 }
@@ -78,14 +78,14 @@ pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// What a stream holds, by its media type: times in ns and contents of its packets; of video only the times, of decoded frames also what they show.
+/// Times in nanoseconds and contents of the packets of each stream, by its media type.
 pub type Streams = BTreeMap<String, Vec<(Option<u64>, Vec<u8>)>>;
 
 pub fn packets(path: &Path) -> Streams {
     streams(path, "parsebin")
 }
 
-/// Frames as they are decoded.
+/// Returns the decoded frames of the video.
 pub fn frames(path: &Path) -> Vec<(Option<u64>, Vec<u8>)> {
     streams(path, "decodebin").remove("video/x-raw").unwrap_or_default()
 }
@@ -140,14 +140,14 @@ pub fn times(packets: &[(Option<u64>, Vec<u8>)]) -> Vec<Option<u64>> {
     times
 }
 
-/// What is said of an output beside it.
+/// Reads the record of an output.
 pub fn record(output: &Path) -> serde_json::Value {
     let mut path = output.as_os_str().to_owned();
     path.push(".json");
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Sound is the same bit for bit, and every frame is there at its time.
+/// Asserts that audio is the same bit for bit, and that every frame has its time.
 pub fn assert_kept(original: &Path, output: &Path) {
     let (mut original, mut output) = (packets(original), packets(output));
     let (before, after) = (
@@ -155,6 +155,6 @@ pub fn assert_kept(original: &Path, output: &Path) {
         output.remove("video/x-h264").unwrap(),
     );
     assert_eq!(times(&before), times(&after));
-    assert!(original == output, "another stream is not what it was");
+    assert!(original == output, "another stream has changed");
     assert!(before != after, "nothing was restored");
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What stays as it was, and what is said of what did not.
+//! What is kept, and what is recorded about the rest.
 
 use std::fs;
 
-use crate::clips::{SIDE, assert_kept, clip, clip_of, done, folder, frames, record, restore, said, text};
+use crate::clips::{SIDE, assert_kept, clip, clip_of, folder, frames, record, restore, stderr, succeed, text};
 
 #[test]
 fn frames_keep_their_times_and_sound_its_bits() {
@@ -16,7 +16,7 @@ fn frames_keep_their_times_and_sound_its_bits() {
     ] {
         let (input, output) = (folder.join(name), folder.join("out").join(name));
         clip(&input, 30, muxer);
-        done(&[text(&input), "-o", text(&folder.join("out"))]);
+        succeed(&[text(&input), "-o", text(&folder.join("out"))]);
         assert_kept(&input, &output);
     }
     let left: Vec<_> = fs::read_dir(folder.join("out"))
@@ -31,7 +31,7 @@ fn what_was_done_is_recorded_beside_the_output_and_in_it() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
     clip(&input, 12, "mp4mux");
-    done(&[text(&input), "-o", text(&output), "--strength", "0.5"]);
+    succeed(&[text(&input), "-o", text(&output), "--strength", "0.5"]);
     let record = record(&output);
     assert_eq!(record["enhanced"], true);
     assert_eq!(record["treatment"]["strength"], 0.5);
@@ -58,11 +58,11 @@ fn a_batch_loads_its_model_once_and_every_clip_looks_as_if_it_were_alone() {
         .env("GST_DEBUG", "blurdm:INFO")
         .output()
         .unwrap();
-    let said = said(&together);
-    assert_eq!(said.matches("ONNX Runtime 1.").count(), 1, "{said}");
+    let stderr = stderr(&together);
+    assert_eq!(stderr.matches("ONNX Runtime 1.").count(), 1, "{stderr}");
     for name in ["1.mp4", "2.mp4", "3.mp4", "4.mp4"] {
         let alone = folder.join(name);
-        done(&[text(&clips.join(name)), "-o", text(&alone)]);
+        succeed(&[text(&clips.join(name)), "-o", text(&alone)]);
         assert!(
             frames(&alone) == frames(&folder.join("together").join(name)),
             "{name}: frames differ"
@@ -73,7 +73,7 @@ fn a_batch_loads_its_model_once_and_every_clip_looks_as_if_it_were_alone() {
     }
 }
 
-/// PSNR of bytes, in dB.
+/// Returns the PSNR of bytes in dB.
 fn psnr(a: &[u8], b: &[u8]) -> f64 {
     assert_eq!(a.len(), b.len());
     let sum: f64 = a.iter().zip(b).map(|(&a, &b)| f64::from(a.abs_diff(b)).powi(2)).sum();
@@ -81,11 +81,11 @@ fn psnr(a: &[u8], b: &[u8]) -> f64 {
 }
 
 #[test]
-fn every_codec_keeps_the_picture_at_the_quality_asked_for_across_segments() {
+fn every_codec_keeps_the_picture_at_the_requested_quality_across_segments() {
     let (_folder, folder) = folder();
     let input = folder.join("clip.mp4");
     clip_of(&format!("format=I420,{SIDE}"), &input, 170, "mp4mux");
-    let plan = done(&[text(&input), "-o", text(&folder.join("plan.mp4")), "--plan"]);
+    let plan = succeed(&[text(&input), "-o", text(&folder.join("plan.mp4")), "--plan"]);
     let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
     assert_eq!(plan["segments"].as_array().unwrap().len(), 2);
     let original = frames(&input);
@@ -106,7 +106,7 @@ fn every_codec_keeps_the_picture_at_the_quality_asked_for_across_segments() {
                 let output = folder.join(format!("{codec}-{quality}.{ending}"));
                 let strength = ["--strength", "0", "--software-encoder"];
                 let (input, shown) = (text(&input), text(&output));
-                done(
+                succeed(
                     &[
                         &[input, "-o", shown, "--codec", codec, "--quality", quality],
                         &strength[..],

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What `blurdm restore` promises to whoever has a folder of clips.
+//! What `blurdm restore` promises to someone with a folder of clips.
 
-// A test may fail at once.
+// A test fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod choices;

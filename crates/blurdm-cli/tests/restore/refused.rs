@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What cannot be done, in a line each, and what is done all the same.
+//! What cannot be restored is reported in one line, and does not stop the rest.
 
 use std::fs;
 
 use gst::prelude::*;
 
-use crate::clips::{clip, done, folder, frames, launch, restore, run, said, text};
+use crate::clips::{clip, folder, frames, launch, restore, run, stderr, succeed, text};
 
 #[test]
-fn of_a_codec_that_nothing_here_decodes_the_package_is_named() {
+fn for_a_codec_without_a_decoder_the_package_is_named() {
     let (_folder, folder) = folder();
     let input = folder.join("clip.mp4");
     clip(&input, 12, "mp4mux");
@@ -23,32 +23,32 @@ fn of_a_codec_that_nothing_here_decodes_the_package_is_named() {
         .env("GST_PLUGIN_FEATURE_RANK", none.join(","))
         .output()
         .unwrap();
-    let said = said(&output);
+    let stderr = stderr(&output);
     assert!(!output.status.success());
     assert!(!none.is_empty(), "{none:?}");
     assert!(
-        said.contains("H.264") && said.contains("gstreamer1.0-libav"),
-        "{said} without {none:?}"
+        stderr.contains("H.264") && stderr.contains("gstreamer1.0-libav"),
+        "{stderr} without {none:?}"
     );
 }
 
 #[test]
-fn what_is_there_is_not_replaced_and_what_was_done_is_not_done_again() {
+fn existing_outputs_are_not_replaced_and_completed_work_is_not_repeated() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
     clip(&input, 12, "mp4mux");
     fs::write(&output, "mine").unwrap();
     let refused = run(&[text(&input), "-o", text(&output)]);
     assert!(
-        !refused.status.success() && said(&refused).contains("--overwrite"),
+        !refused.status.success() && stderr(&refused).contains("--overwrite"),
         "{}",
-        said(&refused)
+        stderr(&refused)
     );
     assert_eq!(fs::read(&output).unwrap(), b"mine");
-    done(&[text(&input), "-o", text(&output), "--overwrite"]);
+    succeed(&[text(&input), "-o", text(&output), "--overwrite"]);
     let made = fs::metadata(&output).unwrap().modified().unwrap();
-    let again = done(&[text(&input), "-o", text(&output)]);
-    assert!(said(&again).contains("restored before"), "{}", said(&again));
+    let again = succeed(&[text(&input), "-o", text(&output)]);
+    assert!(stderr(&again).contains("restored before"), "{}", stderr(&again));
     assert_eq!(fs::metadata(&output).unwrap().modified().unwrap(), made);
     let own = run(&[text(&input), "-o", text(&input), "--overwrite"]);
     assert!(!own.status.success());
@@ -56,7 +56,7 @@ fn what_is_there_is_not_replaced_and_what_was_done_is_not_done_again() {
 }
 
 #[test]
-fn a_batch_goes_on_past_what_cannot_be_read() {
+fn a_batch_continues_after_a_file_that_cannot_be_read() {
     let (_folder, folder) = folder();
     let clips = folder.join("clips");
     fs::create_dir(&clips).unwrap();
@@ -69,18 +69,18 @@ fn a_batch_goes_on_past_what_cannot_be_read() {
         clips.join("sound.mp4").display()
     ));
     let output = run(&[text(&clips), "-o", text(&folder.join("out"))]);
-    let said = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let stderr = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
     for name in ["clip2.mp4", "clip10.mp4"] {
-        assert!(folder.join("out").join(name).exists(), "{said}");
+        assert!(folder.join("out").join(name).exists(), "{stderr}");
     }
-    assert!(said.contains("sound.mp4' has no video"), "{said}");
-    let at = |name: &str| said.find(name).unwrap();
-    assert!(at("clip2.mp4") < at("clip10.mp4"), "{said}");
+    assert!(stderr.contains("sound.mp4' has no video"), "{stderr}");
+    let at = |name: &str| stderr.find(name).unwrap();
+    assert!(at("clip2.mp4") < at("clip10.mp4"), "{stderr}");
 }
 
 #[test]
-fn of_a_truncated_clip_what_is_there_is_restored_and_the_gap_is_told() {
+fn a_truncated_clip_is_restored_up_to_its_end_and_the_gap_is_reported() {
     let (_folder, folder) = folder();
     for (name, muxer) in [("clip.mkv", "matroskamux"), ("clip.mp4", "mp4mux faststart=true")] {
         let (whole, input, output) = (
@@ -92,15 +92,15 @@ fn of_a_truncated_clip_what_is_there_is_restored_and_the_gap_is_told() {
         let bytes = fs::read(&whole).unwrap();
         fs::write(&input, &bytes[..bytes.len() * 2 / 3]).unwrap();
         let result = run(&[text(&input), "-o", text(&output)]);
-        assert_eq!(result.status.code(), Some(3), "{}", said(&result));
-        assert!(said(&result).contains("is cut off"), "{}", said(&result));
+        assert_eq!(result.status.code(), Some(3), "{}", stderr(&result));
+        assert!(stderr(&result).contains("is cut off"), "{}", stderr(&result));
         let there = frames(&output).len();
-        assert!((50..200).contains(&there), "{there} frames: {}", said(&result));
+        assert!((50..200).contains(&there), "{there} frames: {}", stderr(&result));
     }
 }
 
 #[test]
-fn a_damaged_stretch_is_a_gap_with_exit_status_3() {
+fn a_damaged_part_is_a_gap_with_exit_status_3() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
     clip(&input, 200, "mp4mux");
@@ -110,24 +110,24 @@ fn a_damaged_stretch_is_a_gap_with_exit_status_3() {
     bytes[middle..end].fill(0xff);
     fs::write(&input, &bytes).unwrap();
     let result = run(&[text(&input), "-o", text(&output)]);
-    assert_eq!(result.status.code(), Some(3), "{}", said(&result));
+    assert_eq!(result.status.code(), Some(3), "{}", stderr(&result));
     assert!(
-        said(&result).contains(" frames from 0.000 s on cannot be decoded"),
+        stderr(&result).contains(" frames from 0.000 s on cannot be decoded"),
         "{}",
-        said(&result)
+        stderr(&result)
     );
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_told() {
+fn a_folder_that_cannot_be_written_is_reported() {
     let (_folder, folder) = folder();
     let input = folder.join("clip.mp4");
     clip(&input, 12, "mp4mux");
     fs::write(folder.join("file"), "").unwrap();
     let result = run(&[text(&input), "-o", text(&folder.join("file/out.mp4"))]);
     assert!(
-        !result.status.success() && said(&result).contains("cannot be written"),
+        !result.status.success() && stderr(&result).contains("cannot be written"),
         "{}",
-        said(&result)
+        stderr(&result)
     );
 }

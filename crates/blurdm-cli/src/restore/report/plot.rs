@@ -1,50 +1,51 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A plot over time, as SVG in HTML. Colours are of the page's style.
+//! A plot over time, as SVG in HTML. The style sheet of the page has its colours.
 
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    Escaped, clock, quantile,
-    thin::{Point, lines},
+    downsample::{Point, lines},
+    html::{Escaped, clock},
+    statistics::quantile,
 };
 
-/// In units of the drawing, of which the page makes pixels.
+/// Sizes in units of the drawing, which the page scales to pixels.
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 44.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 28.0;
-/// Of what is drawn; more points than this no screen shows.
+/// The greatest number of points per line. No screen shows more.
 const COLUMNS: usize = (WIDTH - LEFT - RIGHT) as usize;
-/// Values above this quantile do not decide the scale: the first frame may take a hundred times as long as the others.
-const SCALED: f64 = 0.99;
+/// Values above this quantile do not affect the scale. The first frame may take a hundred times as long as the others.
+const SCALE_QUANTILE: f64 = 0.99;
 
 pub struct Plot<'a> {
     pub title: &'static str,
     pub unit: &'static str,
-    /// Ascending, one for each value.
+    /// The time of each value, in ascending order.
     pub seconds: &'a [f64],
     pub series: Vec<Series>,
-    /// A level that means something, and what.
+    /// A level that is marked, and its label.
     pub mark: Option<(f64, &'static str)>,
 }
 
 pub struct Series {
-    /// Is also the class by which the style colours it.
+    /// The name, which is also its class in the style sheet.
     pub name: &'static str,
     pub values: Vec<Option<f32>>,
 }
 
-/// Where values lie in the drawing.
+/// The vertical axis.
 struct Scale {
     top: f64,
     step: f64,
 }
 
 impl Scale {
-    /// From zero to a round number.
+    /// Returns an axis from zero to a round number.
     fn for_values(most: f64) -> Self {
         let step = round_step(most / 5.0);
         Self {
@@ -62,7 +63,7 @@ fn x(at: f64) -> f64 {
     LEFT + at * (WIDTH - LEFT - RIGHT)
 }
 
-/// 1, 2 or 5 times a power of ten that is no less than `least`.
+/// Returns the least number of the form 1, 2 or 5 times a power of ten that is not less than `least`.
 fn round_step(least: f64) -> f64 {
     if !(least.is_finite() && least > 0.0) {
         return 1.0;
@@ -75,7 +76,7 @@ fn round_step(least: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// Seconds between the marks of the axis: round numbers in minutes and hours too.
+/// Returns the distance of the ticks of the time axis in seconds, which is round in minutes and hours too.
 fn time_step(span: f64) -> f64 {
     let round = [
         1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0,
@@ -95,7 +96,7 @@ impl Plot<'_> {
             .flat_map(|series| series.values.iter().flatten().copied())
     }
 
-    /// Values that do not fit into the scale: how many, and the most.
+    /// Returns the number of values beyond the scale, and the greatest.
     fn beyond(&self, scale: &Scale) -> Option<(usize, f32)> {
         let beyond = || self.values().filter(|value| f64::from(*value) > scale.top);
         beyond().reduce(f32::max).map(|most| (beyond().count(), most))
@@ -115,15 +116,15 @@ impl Plot<'_> {
                 WIDTH - RIGHT,
                 LEFT - 7.0,
                 y + 4.0,
-                // What a sum of steps has behind the point is not meant.
+                // Without rounding errors of the multiplication.
                 (value * 1e6).round() / 1e6,
             )?;
         }
         let (span, step) = (last - first, time_step(last - first));
-        let mut mark = (first / step).ceil();
-        while span > 0.0 && mark * step <= last {
-            let x = x((mark * step - first) / span);
-            let label = clock(mark * step);
+        let mut tick = (first / step).ceil();
+        while span > 0.0 && tick * step <= last {
+            let x = x((tick * step - first) / span);
+            let label = clock(tick * step);
             let label = label.strip_suffix(".0").unwrap_or(&label);
             writeln!(
                 to,
@@ -131,13 +132,13 @@ impl Plot<'_> {
                 HEIGHT - BOTTOM,
                 HEIGHT - 8.0,
             )?;
-            mark += 1.0;
+            tick += 1.0;
         }
         Ok(())
     }
 }
 
-/// A band from the least to the most, and the line of means.
+/// Draws a band from minimum to maximum, and the line of means.
 fn draw_line(name: &str, line: &[Point], scale: &Scale, to: &mut Formatter) -> fmt::Result {
     let corner = |point: &Point, value: f64| format!("{:.1} {:.1}", x(point.at), scale.y(value));
     if line.iter().any(|point| point.most > point.least) {
@@ -147,7 +148,7 @@ fn draw_line(name: &str, line: &[Point], scale: &Scale, to: &mut Formatter) -> f
         writeln!(to, r#"<path class="band {name}" d="M{}Z"/>"#, band.join("L"))?;
     }
     let means: Vec<String> = line.iter().map(|point| corner(point, point.mean)).collect();
-    // A single point would not be seen without its caps.
+    // A single point is visible only by the caps of a very short line.
     let end = if means.len() == 1 { "h.01" } else { "" };
     writeln!(to, r#"<path class="line {name}" d="M{}{end}"/>"#, means.join("L"))
 }
@@ -155,7 +156,7 @@ fn draw_line(name: &str, line: &[Point], scale: &Scale, to: &mut Formatter) -> f
 impl Display for Plot<'_> {
     fn fmt(&self, to: &mut Formatter) -> fmt::Result {
         let mark = self.mark.map_or(0.0, |(level, _)| 1.1 * level);
-        let most = quantile(self.values(), SCALED).map_or(0.0, |most| 1.1 * f64::from(most));
+        let most = quantile(self.values(), SCALE_QUANTILE).map_or(0.0, |most| 1.1 * f64::from(most));
         let scale = Scale::for_values(most.max(mark));
         write!(
             to,

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// A test may fail at once.
+// A test fails by a panic.
 #![allow(clippy::unwrap_used)]
 
-use base64::Engine;
+use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{thin::lines, *};
+use super::{
+    downsample::lines,
+    page::{Figures, Report, Still, write},
+};
 
 fn page(report: &Report) -> String {
     let mut bytes = Vec::new();
@@ -13,7 +16,7 @@ fn page(report: &Report) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// `count` frames at 30 fps, which get sharper by a pixel.
+/// A report of `count` frames at 30 fps, whose edges become narrower by a pixel.
 fn clip(count: usize) -> Report {
     let frame = |number: usize| Figures {
         seconds: number as f64 / 30.0,
@@ -23,7 +26,7 @@ fn clip(count: usize) -> Report {
     };
     Report {
         title: "clip.mp4".into(),
-        provenance: vec![("Model".into(), "blurdm-nano 0.1.0".into())],
+        record: vec![("Model".into(), "blurdm-nano 0.1.0".into())],
         frames: (0..count).map(frame).collect(),
         stills: Vec::new(),
         gaps: Vec::new(),
@@ -43,7 +46,7 @@ fn png(width: u32, height: u32, value: u8) -> Vec<u8> {
 }
 
 #[test]
-fn the_page_says_what_was_done_in_numbers() {
+fn the_page_has_the_figures_of_the_whole_file() {
     let mut report = clip(300);
     for frame in &mut report.frames[..60] {
         (frame.restored, frame.milliseconds) = (false, 0.1);
@@ -63,11 +66,11 @@ fn the_page_says_what_was_done_in_numbers() {
 }
 
 #[test]
-fn no_text_of_a_file_becomes_part_of_the_page() {
+fn no_text_of_a_file_becomes_markup() {
     let hostile = "</title><script>alert(\"1\")</script>&'\u{1b}";
     let report = Report {
         title: hostile.into(),
-        provenance: vec![(hostile.into(), hostile.into())],
+        record: vec![(hostile.into(), hostile.into())],
         gaps: vec![hostile.into()],
         ..clip(10)
     };
@@ -78,7 +81,7 @@ fn no_text_of_a_file_becomes_part_of_the_page() {
 }
 
 #[test]
-fn stills_are_in_the_page_as_they_are_and_nothing_is_fetched() {
+fn stills_are_embedded_unchanged_and_nothing_is_loaded() {
     let (before, after) = (png(64, 36, 10), png(64, 36, 200));
     let report = Report {
         stills: vec![
@@ -118,7 +121,7 @@ fn a_page_of_three_hours_is_no_larger_than_a_screen_needs() {
     report.frames[100_000].milliseconds = 60.0;
     let page = page(&report);
     assert!(page.len() < 250_000, "{} bytes", page.len());
-    assert!(page.contains(">1:30:00</text>"), "marks of the time are round");
+    assert!(page.contains(">1:30:00</text>"), "ticks of the time axis are round");
 }
 
 #[test]
@@ -148,14 +151,14 @@ fn a_line_is_broken_where_frames_or_values_are_missing() {
     assert_eq!(broken(&[0.0, 0.1, 0.2, 0.3], &[value, None, value, value]), [1, 2]);
     assert_eq!(broken(&[0.0, 0.1, 0.2, 0.3], &[None, value, Some(f32::NAN), None]), [1]);
     assert_eq!(broken(&[0.0, 0.1, 5.0, 5.1], &[value; 4]), [2, 2]);
-    // Two seconds from frame to frame are no gap where all are so.
+    // Two seconds are no gap where all frames are that far apart.
     assert_eq!(broken(&[0.0, 2.0, 4.0, 6.0], &[value; 4]), [4]);
     assert_eq!(broken(&[7.0], &[value]), [1]);
     assert_eq!(broken(&[], &[]), [0; 0]);
 }
 
 #[test]
-fn one_slow_frame_does_not_flatten_the_others_and_is_told() {
+fn one_slow_frame_does_not_flatten_the_others_and_is_mentioned() {
     let mut report = clip(1000);
     report.frames[0].milliseconds = 4321.0;
     let page = page(&report);

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Why a command fails, or why one of its files is not processed.
+
+use std::{io, path::PathBuf};
+
+use gstblurdm::engine;
+
+use crate::plugin::PluginError;
+
+/// Why a command fails.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    #[error(transparent)]
+    File(#[from] Error),
+    /// The arguments name no usable input or output.
+    #[error("{0}")]
+    Arguments(String),
+    #[error("the output cannot be printed: {0}")]
+    Output(#[from] io::Error),
+    #[error("the manual cannot be written to '{}': {reason}", folder.display())]
+    Manual { folder: PathBuf, reason: io::Error },
+    #[error("there is no 'blurdm {0}'; 'blurdm help' lists the subcommands")]
+    NoSubcommand(String),
+}
+
+impl CommandError {
+    /// Whether the reader of the output has closed it, as `head` does after ten lines.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Why a file is not processed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("'{}' cannot be read: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("'{}' has no video", path.display())]
+    NoVideo { path: PathBuf },
+    #[error("'{}' has no frame between {from:.3} s and {to:.3} s; its video is {length:.3} s long", path.display())]
+    EmptyRange {
+        path: PathBuf,
+        from: f64,
+        to: f64,
+        length: f64,
+    },
+    #[error("'{}' needs {what}, which this GStreamer lacks; {hint}", path.display())]
+    MissingPlugin {
+        path: PathBuf,
+        what: String,
+        hint: &'static str,
+    },
+    #[error("no encoder for {codec} is installed; {hint}")]
+    NoEncoder { codec: &'static str, hint: &'static str },
+    #[error("'{}' already exists; --overwrite replaces it", path.display())]
+    Exists { path: PathBuf },
+    #[error("'{}' is the output of another file of this run; restore one of them to another folder", path.display())]
+    Taken { path: PathBuf },
+    #[error("'{}' is the original, which is never overwritten; name another output", path.display())]
+    IsInput { path: PathBuf },
+    #[error("'{}' cannot be written: {reason}", path.display())]
+    Unwritable { path: PathBuf, reason: String },
+    #[error("'{}' is being restored by another process", path.display())]
+    Busy { path: PathBuf },
+    #[error("{0}")]
+    Failed(String),
+    #[error("interrupted; run the same command again to continue")]
+    Interrupted,
+}
+
+impl Error {
+    pub fn unwritable(path: impl Into<PathBuf>, reason: impl ToString) -> Self {
+        Self::Unwritable {
+            path: path.into(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub fn unreadable(path: impl Into<PathBuf>, reason: impl ToString) -> Self {
+        Self::Unreadable {
+            path: path.into(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl From<gst::glib::BoolError> for Error {
+    fn from(error: gst::glib::BoolError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Returns the text of an I/O error, without a path: the caller adds that.
+pub fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "the disk is full".into(),
+        _ => error.to_string(),
+    }
+}

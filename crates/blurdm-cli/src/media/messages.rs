@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What messages on the bus say.
+
+use gst::prelude::*;
+
+/// A plug-in that a pipeline needs and this GStreamer lacks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is missing; {hint}")]
+pub struct MissingPlugin {
+    /// As in "H.265 (Main Profile) decoder".
+    pub what: String,
+    /// What to install.
+    pub hint: &'static str,
+    /// Whether it is needed for video.
+    pub video: bool,
+}
+
+/// Returns what a `missing-plugin` message says is missing. `None` for any other message.
+pub fn missing_plugin(message: &gst::MessageRef) -> Option<MissingPlugin> {
+    let structure = message.structure().filter(|s| s.name() == "missing-plugin")?;
+    let coded = structure.get::<gst::Caps>("detail").ok();
+    let media = coded.as_ref().and_then(|coded| coded.structure(0));
+    Some(MissingPlugin {
+        what: structure.get("name").ok()?,
+        hint: "install the packages gstreamer1.0-libav and gstreamer1.0-plugins-bad",
+        video: media.is_some_and(|media| media.name().starts_with("video/")),
+    })
+}
+
+/// Returns the text of an error message, followed by the name of the element that posted it.
+pub fn error_text(message: &gst::message::Error) -> String {
+    let error = message.error();
+    if error.matches(gst::ResourceError::NoSpaceLeft) {
+        return "the disk is full".into();
+    }
+    let text = error.to_string();
+    let text = text.trim_end_matches('.').to_owned();
+    match message.src() {
+        Some(source) => format!("{text} ({})", source.name()),
+        None => text,
+    }
+}

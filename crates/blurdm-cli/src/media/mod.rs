@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! GStreamer, as far as commands share it: pipelines, their messages, demuxing, the element and encoders.
+
+pub mod demuxer;
+pub mod element;
+pub mod encoder;
+pub mod interrupt;
+mod log;
+mod messages;
+pub mod pipeline;
+
+pub use log::CAT;

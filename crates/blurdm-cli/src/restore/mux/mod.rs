@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Writing the output from finished segments and the original.
+
+mod mp4;
+mod output;
+mod remux;
+mod segment_reader;
+mod subtitles;
+
+pub use output::Output;
+pub use remux::Part;

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! MP4 from MP4: the samples of the video are replaced, and everything else stays as it is.
+
+use std::{
+    fmt::Display,
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use mp4_splice::{Movie, Segment};
+
+use crate::{
+    error::{Error, reason},
+    restore::{plan::Scan, segments::FrameRecord},
+};
+
+pub enum SpliceError {
+    /// The original is not suitable. It may still be remuxed.
+    Unsuitable(String),
+    Failed(Error),
+}
+
+impl From<mp4_splice::Error> for SpliceError {
+    /// An error in reading the original.
+    fn from(error: mp4_splice::Error) -> Self {
+        Self::Unsuitable(error.to_string())
+    }
+}
+
+/// Writes `part`, which will become `output`. Returns what could not be kept.
+pub fn splice(
+    scan: &Scan,
+    segments: &[PathBuf],
+    frames: &[FrameRecord],
+    tags: &[(&str, &str)],
+    part: &Path,
+    output: &Path,
+) -> Result<Vec<String>, SpliceError> {
+    let movie = Movie::open(&scan.path)?;
+    let video = movie.video()?;
+    if video.edits > 1 {
+        return Err(SpliceError::Unsuitable("its edit list has several entries".into()));
+    }
+    let ticks: Option<Vec<i64>> = frames.iter().map(|frame| video.ticks_of(frame.pts)).collect();
+    let Some(ticks) = ticks.filter(|ticks| ticks.is_sorted_by(|a, b| a < b)) else {
+        return Err(SpliceError::Unsuitable("its times are not those of its frames".into()));
+    };
+    let unwritable = |error: &dyn Display| SpliceError::Failed(Error::unwritable(output, error));
+    let file = File::create(part).map_err(|error| unwritable(&reason(&error)))?;
+    let mut file = BufWriter::with_capacity(1 << 20, file);
+    let segments: Result<Vec<Segment>, _> = segments.iter().map(|path| Segment::open(path)).collect();
+    let notes = segments
+        .and_then(|segments| mp4_splice::splice(&movie, &segments, &ticks, tags, &mut file))
+        .map_err(|error| unwritable(&error))?;
+    file.flush().map_err(|error| unwritable(&reason(&error)))?;
+    Ok(notes)
+}

@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Finding the input files, and naming their outputs.
+
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+    ffi::{OsStr, OsString},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use glob::MatchOptions;
+use walkdir::{DirEntry, WalkDir};
+
+use crate::error::CommandError;
+
+/// Extensions of video files.
+const VIDEO_EXTENSIONS: [&str; 15] = [
+    "3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ts", "webm", "wmv",
+];
+
+/// Extension of the folders of unfinished work.
+pub const WORK_EXTENSION: &str = "blurdm";
+
+/// A file to be restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    pub path: PathBuf,
+    /// Path relative to the given folder, or to the fixed part of a pattern. The output folder has the same structure.
+    pub relative: PathBuf,
+}
+
+/// The files that the arguments name.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Each file once, in natural order: `clip2` before `clip10`.
+    pub files: Vec<Input>,
+    /// Subfolders that cannot be read. The files of the others are restored.
+    pub unreadable: Vec<walkdir::Error>,
+    /// Whether the only argument is a file.
+    is_single_file: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    #[error("there is no file or folder '{}'", .0.display())]
+    Missing(PathBuf),
+    #[error("'{}' cannot be read: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: io::Error },
+    #[error("'{}' is neither a file nor a folder", .0.display())]
+    NotAFile(PathBuf),
+    #[error("there is no video in '{}': no file in it has one of the extensions {}", .0.display(), VIDEO_EXTENSIONS.join(", "))]
+    NoVideo(PathBuf),
+    #[error("'{}' cannot be the output of {files} files: name a folder", out.display())]
+    OneOutput { out: PathBuf, files: usize },
+    #[error("'{}' is a file but not a video: name a folder, or a file with the extension of a video", .0.display())]
+    NotAFolder(PathBuf),
+    #[error("'{}' and '{}' would both be restored to '{}': give a folder that contains both, or restore them to different folders", first.display(), second.display(), output.display())]
+    SameOutput {
+        first: PathBuf,
+        second: PathBuf,
+        output: PathBuf,
+    },
+    #[error("'{}' is an original, which is never overwritten: name another output", .0.display())]
+    Original(PathBuf),
+}
+
+impl From<InputError> for CommandError {
+    fn from(error: InputError) -> Self {
+        Self::Arguments(error.to_string())
+    }
+}
+
+/// Finds the files that `given` names: files of any name, the videos in folders and their subfolders, and the matches of patterns
+/// (`*`, `?`, `[…]`) that the shell has not expanded.
+///
+/// Hidden files, folders of unfinished work and the output folder `out` are skipped unless they are named themselves. A pattern matches
+/// only names in UTF-8; names in folders may have any bytes.
+///
+/// # Errors
+/// An argument that names no video, or that cannot be read.
+pub fn find(given: &[OsString], out: &Path) -> Result<Inputs, InputError> {
+    let mut search = Search {
+        out: fs::canonicalize(out).ok(),
+        files: Vec::new(),
+        unreadable: Vec::new(),
+    };
+    for argument in given {
+        search.argument(argument)?;
+    }
+    let mut files = search.files;
+    files.sort_by(|a, b| natural_order(&a.path, &b.path));
+    let mut seen = HashSet::with_capacity(files.len());
+    files.retain(|input| seen.insert(fs::canonicalize(&input.path).unwrap_or_else(|_| input.path.clone())));
+    Ok(Inputs {
+        is_single_file: matches!(given, [only] if Path::new(only).is_file()),
+        files,
+        unreadable: search.unreadable,
+    })
+}
+
+impl Inputs {
+    /// Returns the output of each file. `out` is the name of the output if the only argument is a file and `out` has the extension of a
+    /// video. Otherwise it is a folder, in which the structure of the input folders is kept. `extension` replaces that of the inputs.
+    ///
+    /// # Errors
+    /// Two inputs with the same output, an output that is an input, a file in place of the folder.
+    pub fn outputs(&self, out: &Path, extension: Option<&str>) -> Result<Vec<PathBuf>, InputError> {
+        let names_file = is_video(out) && !out.is_dir();
+        if names_file && !self.is_single_file {
+            return Err(InputError::OneOutput {
+                out: out.to_owned(),
+                files: self.files.len(),
+            });
+        }
+        if out.is_file() && !names_file {
+            return Err(InputError::NotAFolder(out.to_owned()));
+        }
+        let output = |input: &Input| match extension {
+            _ if names_file => out.to_owned(),
+            Some(extension) => out.join(&input.relative).with_extension(extension),
+            None => out.join(&input.relative),
+        };
+        let outputs: Vec<PathBuf> = self.files.iter().map(output).collect();
+        self.check(&outputs)?;
+        Ok(outputs)
+    }
+
+    fn check(&self, outputs: &[PathBuf]) -> Result<(), InputError> {
+        let originals: HashSet<PathBuf> = self
+            .files
+            .iter()
+            .filter_map(|input| fs::canonicalize(&input.path).ok())
+            .collect();
+        let mut taken: HashMap<&Path, &Path> = HashMap::with_capacity(outputs.len());
+        for (input, output) in self.files.iter().zip(outputs) {
+            if let Some(first) = taken.insert(output, &input.path) {
+                return Err(InputError::SameOutput {
+                    first: first.to_owned(),
+                    second: input.path.clone(),
+                    output: output.clone(),
+                });
+            }
+            if fs::canonicalize(output).is_ok_and(|existing| originals.contains(&existing)) {
+                return Err(InputError::Original(output.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Search {
+    out: Option<PathBuf>,
+    files: Vec<Input>,
+    unreadable: Vec<walkdir::Error>,
+}
+
+impl Search {
+    fn argument(&mut self, argument: &OsStr) -> Result<(), InputError> {
+        let path = Path::new(argument);
+        match fs::metadata(path) {
+            Ok(_) => self.path(path, file_name(path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match argument.to_str() {
+                Some(pattern) if pattern.contains(['*', '?', '[']) => self.pattern(pattern),
+                _ => Err(InputError::Missing(path.to_owned())),
+            },
+            Err(reason) => Err(InputError::Unreadable {
+                path: path.to_owned(),
+                reason,
+            }),
+        }
+    }
+
+    fn path(&mut self, path: &Path, relative: PathBuf) -> Result<(), InputError> {
+        if path.is_dir() {
+            return self.folder(path, Path::new(""));
+        }
+        if !path.is_file() {
+            return Err(InputError::NotAFile(path.to_owned()));
+        }
+        self.files.push(Input {
+            path: path.to_owned(),
+            relative,
+        });
+        Ok(())
+    }
+
+    /// Adds the videos in a folder. `relative` is the path of the folder in the output.
+    fn folder(&mut self, folder: &Path, relative: &Path) -> Result<(), InputError> {
+        let before = self.files.len();
+        let out = self.out.clone();
+        let wanted = |entry: &DirEntry| entry.depth() == 0 || !(is_hidden(entry) || is_own(entry, out.as_deref()));
+        // Links are followed, since archives often consist of them. walkdir detects loops.
+        for entry in WalkDir::new(folder).follow_links(true).into_iter().filter_entry(wanted) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) if error.depth() == 0 => {
+                    return Err(InputError::Unreadable {
+                        path: folder.to_owned(),
+                        reason: error.into(),
+                    });
+                }
+                Err(error) => {
+                    self.unreadable.push(error);
+                    continue;
+                }
+            };
+            if entry.file_type().is_file() && is_video(entry.path()) {
+                let inner = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+                self.files.push(Input {
+                    relative: relative.join(inner),
+                    path: entry.into_path(),
+                });
+            }
+        }
+        if self.files.len() == before {
+            return Err(InputError::NoVideo(folder.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn pattern(&mut self, pattern: &str) -> Result<(), InputError> {
+        let missing = || InputError::Missing(PathBuf::from(pattern));
+        let options = MatchOptions {
+            require_literal_leading_dot: true,
+            ..MatchOptions::default()
+        };
+        let fixed = fixed_part(Path::new(pattern));
+        let before = self.files.len();
+        for path in glob::glob_with(pattern, options).map_err(|_| missing())? {
+            let path = path.map_err(|error| InputError::Unreadable {
+                path: error.path().to_owned(),
+                reason: error.into(),
+            })?;
+            let relative = path.strip_prefix(&fixed).unwrap_or(&path).to_owned();
+            if path.is_dir() {
+                match self.folder(&path, &relative) {
+                    Ok(()) | Err(InputError::NoVideo(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            } else if is_video(&path) || path.extension() == Path::new(pattern).extension() {
+                self.path(&path, relative)?;
+            }
+        }
+        if self.files.len() == before {
+            return Err(missing());
+        }
+        Ok(())
+    }
+}
+
+fn file_name(path: &Path) -> PathBuf {
+    path.file_name().map(PathBuf::from).unwrap_or_default()
+}
+
+/// Returns the folders of a pattern before the first one with a wildcard.
+fn fixed_part(pattern: &Path) -> PathBuf {
+    let folders = pattern.parent().into_iter().flat_map(Path::components);
+    let is_fixed = |part: &OsStr| !part.to_string_lossy().contains(['*', '?', '[']);
+    folders.take_while(|part| is_fixed(part.as_os_str())).collect()
+}
+
+fn is_video(path: &Path) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| {
+        VIDEO_EXTENSIONS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(extension))
+    })
+}
+
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+/// Whether an entry is a folder that this command writes to.
+fn is_own(entry: &DirEntry, out: Option<&Path>) -> bool {
+    let work = || entry.path().extension() == Some(OsStr::new(WORK_EXTENSION));
+    let output = || out.is_some_and(|out| fs::canonicalize(entry.path()).is_ok_and(|folder| folder == out));
+    entry.file_type().is_dir() && (work() || output())
+}
+
+/// Compares paths folder by folder, and names by the numbers in them: `clip2` before `clip10`.
+fn natural_order(a: &Path, b: &Path) -> Ordering {
+    let parts = a.components().zip(b.components());
+    let by_parts = parts.map(|(a, b)| alphanumeric_sort::compare_os_str(a.as_os_str(), b.as_os_str()));
+    let lengths = || a.components().count().cmp(&b.components().count());
+    by_parts
+        .fold(Ordering::Equal, Ordering::then)
+        .then_with(lengths)
+        .then_with(|| a.cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    // A test fails by a panic.
+    #![allow(clippy::unwrap_used)]
+
+    use std::{fs::File, os::unix::ffi::OsStrExt, os::unix::fs::symlink};
+
+    use super::*;
+
+    fn folder_with(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            File::create(path).unwrap();
+        }
+        folder
+    }
+
+    fn found(arguments: &[&Path]) -> Result<Inputs, InputError> {
+        let arguments: Vec<OsString> = arguments.iter().map(|path| path.as_os_str().to_owned()).collect();
+        find(&arguments, Path::new("/nonexistent/out"))
+    }
+
+    fn relative(found: &Inputs) -> Vec<String> {
+        found
+            .files
+            .iter()
+            .map(|input| input.relative.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_folder_gives_its_videos_and_those_of_its_subfolders_in_natural_order() {
+        let folder = folder_with(&[
+            "clip10.mp4",
+            "clip2.MP4",
+            "clip1.mov",
+            "notes.txt",
+            "clip1.gpx",
+            ".hidden.mp4",
+            ".trash/old.mp4",
+            "clip1.mp4.blurdm/0001.mkv",
+            "rear/a b.mkv",
+            "rear/Ausflug nach Köln.webm",
+            "rear10/x.ts",
+            "rear9/x.ts",
+        ]);
+        let expected = [
+            "clip1.mov",
+            "clip2.MP4",
+            "clip10.mp4",
+            "rear/Ausflug nach Köln.webm",
+            "rear/a b.mkv",
+            "rear9/x.ts",
+            "rear10/x.ts",
+        ];
+        assert_eq!(relative(&found(&[folder.path()]).unwrap()), expected);
+    }
+
+    #[test]
+    fn a_file_is_taken_whatever_its_name_and_only_once() {
+        let folder = folder_with(&["one.dat", "rear/two.mp4"]);
+        let one = folder.path().join("one.dat");
+        let again = folder.path().join("rear/../one.dat");
+        symlink(&one, folder.path().join("link.mp4")).unwrap();
+        let all = found(&[&one, folder.path(), &again, &one]).unwrap();
+        assert_eq!(relative(&all), ["link.mp4", "rear/two.mp4"]);
+    }
+
+    #[test]
+    fn names_may_have_any_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = OsStr::from_bytes(b"nacht \xff\xfe.mp4");
+        File::create(folder.path().join(name)).unwrap();
+        let found = found(&[folder.path()]).unwrap();
+        let [input] = found.files.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(input.relative.as_os_str(), name);
+        let outputs = found.outputs(Path::new("/nonexistent/out"), Some("mkv")).unwrap();
+        let expected = OsStr::from_bytes(b"/nonexistent/out/nacht \xff\xfe.mkv");
+        assert_eq!(outputs[0].as_os_str(), expected);
+    }
+
+    #[test]
+    fn a_pattern_that_the_shell_has_not_expanded_is_expanded_and_keeps_the_folders_that_it_matched() {
+        let folder = folder_with(&["front/1.mp4", "rear/1.mp4", "rear/1.srt", "rear/.2.mp4", "[x].mp4"]);
+        let matched = found(&[&folder.path().join("*/*")]).unwrap();
+        assert_eq!(relative(&matched), ["front/1.mp4", "rear/1.mp4"]);
+        let folders = found(&[&folder.path().join("[fr]*")]).unwrap();
+        assert_eq!(relative(&folders), ["front/1.mp4", "rear/1.mp4"]);
+        // A file name that looks like a pattern.
+        assert_eq!(
+            relative(&found(&[&folder.path().join("[x].mp4")]).unwrap()),
+            ["[x].mp4"]
+        );
+    }
+
+    #[test]
+    fn an_argument_that_names_nothing_is_named_in_the_error() {
+        let folder = folder_with(&["notes.txt", "empty/notes.txt"]);
+        for missing in ["gone.mp4", "*.mp4", "[", "e?pty/*.mp4"] {
+            let error = found(&[&folder.path().join(missing)]).unwrap_err().to_string();
+            assert!(error.contains(missing), "{error}");
+        }
+        let error = found(&[&folder.path().join("empty")]).unwrap_err().to_string();
+        assert!(error.contains("empty") && error.contains("no video"), "{error}");
+        let error = found(&[Path::new("/dev/null")]).unwrap_err().to_string();
+        assert_eq!(error, "'/dev/null' is neither a file nor a folder");
+    }
+
+    #[test]
+    fn the_output_folder_is_not_searched_for_inputs() {
+        let folder = folder_with(&["clip.mp4", "restored/clip.mp4"]);
+        let out = folder.path().join("restored");
+        let given = [folder.path().as_os_str().to_owned()];
+        assert_eq!(relative(&find(&given, &out).unwrap()), ["clip.mp4"]);
+    }
+
+    #[test]
+    fn a_loop_of_links_ends_and_is_reported() {
+        let folder = folder_with(&["clips/1.mp4"]);
+        symlink(folder.path(), folder.path().join("clips/up")).unwrap();
+        let found = found(&[folder.path()]).unwrap();
+        assert_eq!(relative(&found), ["clips/1.mp4"]);
+        assert_eq!(found.unreadable.len(), 1);
+    }
+
+    #[test]
+    fn out_is_a_file_for_one_file_and_otherwise_a_folder_that_keeps_the_structure() {
+        let folder = folder_with(&["day/1.mp4", "day/rear/2.mov"]);
+        let (one, day) = (folder.path().join("day/1.mp4"), folder.path().join("day"));
+        let outputs = |given: &Path, out: &str, extension| found(&[given]).unwrap().outputs(Path::new(out), extension);
+        assert_eq!(
+            outputs(&one, "/o/sharp.mkv", None).unwrap(),
+            [Path::new("/o/sharp.mkv")]
+        );
+        assert_eq!(outputs(&one, "/o/sharp", None).unwrap(), [Path::new("/o/sharp/1.mp4")]);
+        let expected = [Path::new("/o/1.mkv"), Path::new("/o/rear/2.mkv")];
+        assert_eq!(outputs(&day, "/o", Some("mkv")).unwrap(), expected);
+        let error = outputs(&day, "/o/sharp.mkv", None).unwrap_err().to_string();
+        assert!(error.contains("2 files") && error.contains("folder"), "{error}");
+        let notes = folder.path().join("notes.txt");
+        File::create(&notes).unwrap();
+        let error = outputs(&one, notes.to_str().unwrap(), None).unwrap_err().to_string();
+        assert!(error.contains("notes.txt' is a file but not a video"), "{error}");
+        // A folder may have the extension of a video.
+        let odd = folder.path().join("odd.mp4");
+        fs::create_dir(&odd).unwrap();
+        assert_eq!(outputs(&one, odd.to_str().unwrap(), None).unwrap(), [odd.join("1.mp4")]);
+    }
+
+    #[test]
+    fn two_inputs_with_one_output_are_refused_and_so_is_an_output_that_is_an_input() {
+        let folder = folder_with(&["a/1.mp4", "b/1.mp4", "c/1.mp4", "c/1.mov"]);
+        let at = |name: &str| folder.path().join(name);
+        let both = found(&[&at("a"), &at("b")]).unwrap();
+        let error = both.outputs(Path::new("/o"), None).unwrap_err().to_string();
+        for name in ["a/1.mp4", "b/1.mp4", "/o/1.mp4"] {
+            assert!(error.contains(name), "{error}");
+        }
+        let error = found(&[&at("c")]).unwrap().outputs(Path::new("/o"), Some("mkv"));
+        assert!(matches!(error, Err(InputError::SameOutput { .. })), "{error:?}");
+        for out in [at("a"), at("b/../a"), at("a/1.mp4")] {
+            let error = found(&[&at("a/1.mp4")]).unwrap().outputs(&out, None);
+            assert!(matches!(error, Err(InputError::Original(_))), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The record of how an output was made, as a file beside it and as a tag in it.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    error::{Error, reason},
+    media::{element::ElementSettings, encoder::Encoder, interrupt},
+    restore::plan::TimeRange,
+};
+
+/// The name of the tag.
+pub const TAG: &str = "blurdm";
+
+/// What identifies the original file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Original {
+    pub name: String,
+    pub bytes: u64,
+    /// Last modification, in nanoseconds since 1970.
+    pub changed: u64,
+}
+
+impl Original {
+    /// # Errors
+    /// [`Error::Unreadable`].
+    pub fn of(path: &Path) -> Result<Self, Error> {
+        let metadata = fs::metadata(path).map_err(|error| Error::unreadable(path, reason(&error)))?;
+        let changed = metadata
+            .modified()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Ok(Self {
+            name: path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            bytes: metadata.len(),
+            changed: changed
+                .and_then(|since| u64::try_from(since.as_nanos()).ok())
+                .unwrap_or(0),
+        })
+    }
+}
+
+/// The model that is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    pub name: String,
+    pub version: String,
+    /// SHA-256 of its manifest, which holds those of all its files.
+    pub sha256: String,
+}
+
+/// Everything that determines the output. Equal identities lead to equal frames on the same machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Version of this program.
+    pub blurdm: String,
+    pub original: Original,
+    pub model: Model,
+    #[serde(rename = "treatment")]
+    pub settings: ElementSettings,
+    pub encoder: Encoder,
+    #[serde(rename = "wanted")]
+    pub range: TimeRange,
+    /// Whether figures and stills for a report are recorded.
+    pub report: bool,
+}
+
+/// The record beside an output. Its format must not change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Always `true`: the pictures are enhanced by a model and are not the recording itself.
+    pub enhanced: bool,
+    #[serde(flatten)]
+    pub identity: Identity,
+    pub original_sha256: String,
+    /// Provider and precision of the element.
+    pub provider: String,
+    pub frames: usize,
+    /// Number of frames that passed unchanged because they are sharp.
+    pub passed: usize,
+    /// What could not be decoded.
+    pub gaps: Vec<String>,
+    /// What of the original could not be kept.
+    pub lost: Vec<String>,
+    /// When the output was finished, in RFC 3339.
+    pub finished: String,
+}
+
+impl Record {
+    /// Returns the file of the record for an output.
+    pub fn path_for(output: &Path) -> PathBuf {
+        output.with_added_extension("json")
+    }
+
+    /// Reads the record of an output, if there is one.
+    pub fn read(output: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(Self::path_for(output)).ok()?).ok()
+    }
+
+    /// # Errors
+    /// [`Error::Unwritable`].
+    pub fn write(&self, output: &Path) -> Result<(), Error> {
+        let path = Self::path_for(output);
+        let part = path.with_added_extension("part");
+        let written = serde_json::to_string_pretty(self)
+            .map_err(io::Error::from)
+            .and_then(|text| {
+                let mut file = File::create(&part)?;
+                file.write_all(text.as_bytes())?;
+                file.write_all(b"\n")?;
+                fs::rename(&part, &path)
+            });
+        written.map_err(|error| Error::unwritable(&path, reason(&error)))
+    }
+
+    /// Returns names and values for people to read.
+    pub fn rows(&self) -> Vec<(String, String)> {
+        let identity = &self.identity;
+        let settings = &identity.settings;
+        let rows = [
+            (
+                "Original",
+                format!("{}, {} bytes", identity.original.name, identity.original.bytes),
+            ),
+            ("SHA-256 of the original", self.original_sha256.clone()),
+            ("Made by", format!("blurdm {}, {}", identity.blurdm, self.finished)),
+            ("Model", format!("{} {}", identity.model.name, identity.model.version)),
+            ("SHA-256 of the model", identity.model.sha256.clone()),
+            ("Ran on", self.provider.clone()),
+            ("Strength", settings.strength.to_string()),
+            (
+                "Sampler steps",
+                if settings.steps == 0 {
+                    "the model's own".into()
+                } else {
+                    settings.steps.to_string()
+                },
+            ),
+            (
+                "Frames",
+                format!("{}, of which {} were let pass", self.frames, self.passed),
+            ),
+            (
+                "Encoded in",
+                format!(
+                    "{} by {}, quality {}",
+                    identity.encoder.codec, identity.encoder.factory, identity.encoder.quality
+                ),
+            ),
+        ];
+        rows.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    /// Returns the text of the tag.
+    pub fn tag(identity: &Identity) -> String {
+        format!(
+            "enhanced by blurdm {}, model {} {} ({}), strength {}",
+            identity.blurdm,
+            identity.model.name,
+            identity.model.version,
+            identity.model.sha256,
+            identity.settings.strength
+        )
+    }
+}
+
+/// Returns the SHA-256 of a file in hexadecimal.
+///
+/// # Errors
+/// [`Error::Unreadable`], [`Error::Interrupted`].
+pub fn sha256(path: &Path) -> Result<String, Error> {
+    let unreadable = |error: io::Error| Error::unreadable(path, reason(&error));
+    let mut file = File::open(path).map_err(unreadable)?;
+    let (mut digest, mut block) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        interrupt::check()?;
+        match file.read(&mut block).map_err(unreadable)? {
+            0 => break,
+            read => digest.update(&block[..read]),
+        }
+    }
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Returns the current time in RFC 3339.
+pub fn now() -> String {
+    let now = gst::glib::DateTime::now_utc().and_then(|now| now.format("%Y-%m-%dT%H:%M:%SZ"));
+    now.map(Into::into).unwrap_or_default()
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Writing the files beside an output.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use dashcam_gps::{gpx, novatek};
+
+use super::{
+    page::{self, Figures, Report, Still},
+    record::Record,
+};
+use crate::{
+    error::{Error, reason},
+    progress::FileProgress,
+    restore::{
+        plan::{Scan, Segment},
+        segments::{FrameRecord, WorkDir},
+    },
+};
+
+/// Number of stills in a report.
+const STILLS: usize = 5;
+
+/// Returns the stream times of the stills: of the frames in the middle of equal parts of the segments.
+pub fn still_times(scan: &Scan, segments: &[Segment]) -> Vec<u64> {
+    let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
+        return Vec::new();
+    };
+    let is_restored = |time: u64| time >= first.from && last.to.is_none_or(|to| time < to);
+    let times: Vec<u64> = scan
+        .frames
+        .iter()
+        .map(|frame| frame.time)
+        .filter(|&time| is_restored(time))
+        .collect();
+    let mut stills: Vec<u64> = (0..STILLS)
+        .filter_map(|still| times.get((2 * still + 1) * times.len() / (2 * STILLS)).copied())
+        .collect();
+    stills.dedup();
+    stills
+}
+
+/// Writes the positions in the original as .gpx, if there are any that a Novatek camera has written. Muxers do not keep these.
+///
+/// # Errors
+/// [`Error::Unwritable`].
+pub fn write_track(input: &Path, output: &Path, progress: &FileProgress) -> Result<(), Error> {
+    let track = match novatek::track(input) {
+        Ok(Some(track)) => track,
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            progress.note(&format!("no .gpx: {error}"));
+            return Ok(());
+        }
+    };
+    let name = input.file_name().unwrap_or_default().to_string_lossy();
+    let path = output.with_extension("gpx");
+    let unwritable = |error: io::Error| Error::unwritable(&path, reason(&error));
+    let mut file = BufWriter::new(File::create(&path).map_err(unwritable)?);
+    gpx::write(&track, &name, "blurdm", &mut file)
+        .and_then(|()| file.flush())
+        .map_err(unwritable)
+}
+
+/// Writes the report as .html.
+///
+/// # Errors
+/// [`Error::Unwritable`].
+pub fn write_report(
+    output: &Path,
+    record: &Record,
+    frames: &[FrameRecord],
+    still_times: &[u64],
+    work: &WorkDir,
+) -> Result<(), Error> {
+    let seconds = |time: u64| time as f64 / 1e9;
+    let still = |(number, &time): (usize, &u64)| {
+        let side = |side| fs::read(work.still(number, side)).ok();
+        Some(Still {
+            seconds: seconds(time),
+            before: side("before")?,
+            after: side("after")?,
+        })
+    };
+    let figures = |frame: &FrameRecord| Figures {
+        seconds: seconds(frame.time),
+        edge_widths: frame.edge_widths,
+        milliseconds: frame.milliseconds,
+        restored: frame.restored,
+    };
+    let report = Report {
+        title: record.identity.original.name.clone(),
+        record: record.rows(),
+        frames: frames.iter().map(figures).collect(),
+        stills: still_times.iter().enumerate().filter_map(still).collect(),
+        gaps: record.gaps.iter().chain(&record.lost).cloned().collect(),
+    };
+    let path = output.with_extension("html");
+    let unwritable = |error: io::Error| Error::unwritable(&path, reason(&error));
+    let mut file = BufWriter::new(File::create(&path).map_err(unwritable)?);
+    page::write(&report, &mut file)
+        .and_then(|()| file.flush())
+        .map_err(unwritable)
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Restoring segments: decoding, the element, encoding, and the folder of unfinished work.
+
+mod frames;
+mod gate;
+mod png;
+mod reusable_element;
+mod run;
+mod sharpness;
+mod side_by_side;
+mod work_dir;
+mod writer;
+
+pub use frames::{Capture, RestoredFrames};
+pub use png::png;
+pub use reusable_element::ReusableElement;
+pub use run::{RunOptions, SegmentRun};
+pub use sharpness::SHARP;
+pub use work_dir::{FinishedSegment, FrameRecord, Plan, WorkDir};

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Encoding the frames of one segment into a file.
+
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use gst::prelude::*;
+
+use crate::{
+    error::Error,
+    media::{
+        encoder::Encoder,
+        interrupt,
+        pipeline::{End, Pipeline},
+    },
+};
+
+/// Capacity of the queue before the encoder, in frames.
+const QUEUE_CAPACITY: u64 = 4;
+
+/// How long to sleep while the queue is full.
+const FULL_QUEUE_SLEEP: Duration = Duration::from_millis(2);
+
+pub struct SegmentWriter {
+    pipeline: Pipeline,
+    input: gst_app::AppSrc,
+    path: PathBuf,
+    /// Stream time of the first frame in nanoseconds, which becomes 0 in the file.
+    from: u64,
+}
+
+impl SegmentWriter {
+    /// Creates a file for frames with these caps.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] with the error of an element.
+    pub fn create(path: &Path, caps: &gst::CapsRef, encoder: &Encoder, from: u64) -> Result<Self, Error> {
+        let unwritable = |reason: &dyn ToString| Error::unwritable(path, reason.to_string());
+        let info = gst_video::VideoInfo::from_caps(caps).map_err(|error| unwritable(&error))?;
+        let input = gst_app::AppSrc::builder()
+            .caps(&caps.to_owned())
+            .format(gst::Format::Time)
+            .build();
+        let format = gst::Caps::builder("video/x-raw")
+            .field("format", encoder.input_format(info.format()).to_str())
+            .build();
+        let convert = gst::ElementFactory::make("videoconvert").build()?;
+        let filter = gst::ElementFactory::make("capsfilter")
+            .property("caps", format)
+            .build()?;
+        let mux = gst::ElementFactory::make("mp4mux").build()?;
+        let file = gst::ElementFactory::make("filesink")
+            .property("location", path)
+            .property("async", false)
+            .build()?;
+        let mut chain = vec![input.clone().upcast(), convert, filter];
+        chain.extend(encoder.elements()?);
+        chain.extend([mux, file]);
+        let pipeline = gst::Pipeline::new();
+        pipeline.add_many(&chain)?;
+        gst::Element::link_many(&chain)?;
+        let pipeline = Pipeline::start(pipeline).map_err(|end| error(path, end))?;
+        Ok(Self {
+            pipeline,
+            input,
+            path: path.to_owned(),
+            from,
+        })
+    }
+
+    /// Encodes a frame whose stream time is `time`, in nanoseconds. Blocks while the queue before the encoder is full.
+    ///
+    /// # Errors
+    /// As [`SegmentWriter::create`]; [`Error::Interrupted`].
+    pub fn write(&self, frame: &gst::BufferRef, time: u64) -> Result<(), Error> {
+        let mut frame = frame.copy();
+        if let Some(frame) = frame.get_mut() {
+            let time = gst::ClockTime::from_nseconds(time.saturating_sub(self.from));
+            frame.set_pts(time);
+            frame.set_dts(gst::ClockTime::NONE);
+        }
+        while self.input.current_level_buffers() >= QUEUE_CAPACITY {
+            interrupt::check()?;
+            if let Some(end) = self.pipeline.poll_end() {
+                return Err(error(&self.path, end));
+            }
+            thread::sleep(FULL_QUEUE_SLEEP);
+        }
+        match self.input.push_buffer(frame) {
+            Ok(_) => Ok(()),
+            Err(flow) => Err(error(
+                &self.path,
+                self.pipeline.poll_end().unwrap_or(End::Failed(flow.to_string())),
+            )),
+        }
+    }
+
+    /// Blocks until the file is complete.
+    ///
+    /// # Errors
+    /// As [`SegmentWriter::write`].
+    pub fn finish(self) -> Result<(), Error> {
+        if let Err(flow) = self.input.end_of_stream() {
+            let end = self.pipeline.poll_end().unwrap_or(End::Failed(flow.to_string()));
+            return Err(error(&self.path, end));
+        }
+        match self.pipeline.wait_end()? {
+            End::Eos => Ok(()),
+            end => Err(error(&self.path, end)),
+        }
+    }
+}
+
+fn error(path: &Path, end: End) -> Error {
+    match end {
+        End::Eos => Error::unwritable(path, "the encoder ended early"),
+        End::Failed(reason) => Error::unwritable(path, reason),
+        End::MissingPlugin(missing) => Error::unwritable(path, missing.to_string()),
+    }
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The new file: the bytes of the original in their order, with new samples and corrected offsets.
+
+mod layout;
+mod moov;
+mod offsets;
+mod ranges;
+mod replacement;
+mod splice;
+mod tags;
+mod time_tables;
+
+pub use splice::splice;
