@@ -22,7 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         "filesrc name=in ! decodebin ! videoconvert ! blurdm name=blurdm ! queue ! videoconvert \
          ! x264enc ! h264parse ! mp4mux ! filesink name=out",
     )?;
-    let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| "this is not a pipeline")?;
+    let pipeline = pipeline
+        .downcast::<gst::Pipeline>()
+        .map_err(|_| "this is not a pipeline")?;
     let element = |name| pipeline.by_name(name).ok_or("an element is missing");
     element("in")?.set_property("location", input);
     element("out")?.set_property("location", output);
@@ -43,7 +45,10 @@ fn play(pipeline: &gst::Pipeline) -> Result<(), Box<dyn Error>> {
             gst::MessageView::Eos(_) => break,
             gst::MessageView::Error(error) => return Err(error.error().into()),
             gst::MessageView::Element(message) => {
-                if let Some(structure) = message.structure().filter(|structure| structure.name() == "blurdm-provider") {
+                if let Some(structure) = message
+                    .structure()
+                    .filter(|structure| structure.name() == "blurdm-provider")
+                {
                     println!("{}", structure.get::<&str>("provider")?);
                 }
             }
