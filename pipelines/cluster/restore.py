@@ -6,9 +6,9 @@
     pipelines/cluster/restore.py IN... -o OUT_FOLDER [--address auto | --workers 2] [--cores 2 | --gpus 1] [-- options of blurdm restore]
 
 Without --address a Ray of this machine's own is started for as long as it takes, with as many workers as its cores allow. Machines of
-a cluster need the command blurdm (--blurdm, if it is not found by its name) and must see the inputs under the same paths; what they make comes
-back through Ray. A segment that fails is tried again, and what is finished is kept beside the output: the same line goes on from there, as
-`blurdm restore` itself would.
+a cluster need the plugin and the command blurdm (--blurdm, if it is not found by its name) and must see the inputs under the same paths;
+what they make comes back through Ray. A segment that fails is tried again, and what is finished is kept beside the output: the same line
+goes on from there, as `blurdm restore` itself would.
 """
 
 from __future__ import annotations

@@ -468,24 +468,24 @@ fn without_a_driver_cuda_lacks_that_first() {
 
 #[test]
 fn engines_are_kept_in_the_cache_of_the_service_or_the_user_and_nowhere_without() {
-    let places = ["CACHE_DIRECTORY", "XDG_CACHE_HOME", "HOME"];
+    let variables = ["CACHE_DIRECTORY", "XDG_CACHE_HOME", "HOME"];
     let last_line = |set: &[(&str, &str)]| {
         let mut command = command();
         command.args(["doctor", "--library-path"]).arg(the_runtime().path());
-        places.iter().for_each(|place| {
-            command.env_remove(place);
-        });
+        for variable in variables {
+            command.env_remove(variable);
+        }
         let output = command.envs(set.iter().copied()).output().unwrap();
         out(&output).lines().last().unwrap().to_owned()
     };
     let service = ("CACHE_DIRECTORY", "/var/cache/blurdm");
     let (cache, home) = (("XDG_CACHE_HOME", "/cache"), ("HOME", "/home/somebody"));
-    for (set, place) in [
+    for (set, folder) in [
         (&[service, cache, home][..], "/var/cache/blurdm"),
         (&[cache, home], "/cache/blurdm"),
         (&[home], "/home/somebody/.cache/blurdm"),
     ] {
-        assert_eq!(last_line(set), format!("Engines are kept in {place}"));
+        assert_eq!(last_line(set), format!("Engines are kept in {folder}"));
     }
     for set in [&[][..], &[("HOME", "not/absolute")]] {
         assert!(

@@ -263,7 +263,7 @@ impl Candidate {
         Ok(encoder)
     }
 
-    /// Whether the encoder can be opened. The elements of absent hardware are installed all the same.
+    /// Whether the encoder can be opened. An element may be installed although its hardware is absent.
     fn opens(&self, quality: u32) -> bool {
         let has_upload = self.upload.is_none_or(|name| gst::ElementFactory::find(name).is_some());
         let Ok(encoder) = self.create(quality) else {

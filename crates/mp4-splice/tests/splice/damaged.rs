@@ -125,10 +125,10 @@ fn a_moov_with_any_number_changed_has_an_answer() {
         7,
         0x0001_0000,
     ];
-    for (turn, place) in moov(&file).step_by(2).enumerate() {
+    for (turn, offset) in moov(&file).step_by(2).enumerate() {
         let mut damaged = file.clone();
         let value = values[turn % values.len()];
-        let field = &mut damaged[place..place + 4];
+        let field = &mut damaged[offset..offset + 4];
         field.copy_from_slice(&value.to_be_bytes());
         refused += usize::from(bench.answer(&damaged).is_err());
     }
@@ -151,8 +151,8 @@ fn a_file_with_bytes_changed_at_random_has_an_answer() {
         for _ in 0..1500 {
             let mut damaged = file.clone();
             for _ in 0..=random(4) {
-                let place = moov.start + random(moov.len());
-                damaged[place] = [0, 1, 0x7f, 0x80, 0xff, random(256) as u8][random(6)];
+                let offset = moov.start + random(moov.len());
+                damaged[offset] = [0, 1, 0x7f, 0x80, 0xff, random(256) as u8][random(6)];
             }
             let _ = bench.answer(&damaged);
         }
@@ -164,11 +164,11 @@ fn a_damaged_segment_has_an_answer() {
     let bench = Bench::new();
     let file = fs::read(&bench.segment).unwrap();
     let path = bench.folder.path().join("damaged.mp4");
-    for place in moov(&file).step_by(2) {
+    for offset in moov(&file).step_by(2) {
         for value in [0, 0x7fff_ffff, u32::MAX] {
             let mut damaged = file.clone();
-            let end = file.len().min(place + 4);
-            damaged[place..end].copy_from_slice(&u32::to_be_bytes(value)[..end - place]);
+            let end = file.len().min(offset + 4);
+            damaged[offset..end].copy_from_slice(&u32::to_be_bytes(value)[..end - offset]);
             fs::write(&path, damaged).unwrap();
             if let Ok(segment) = Segment::open(&path) {
                 assert!(
@@ -190,7 +190,7 @@ fn millions_of_frames_in_a_few_bytes_are_refused() {
     let path = |name: &str| bench.folder.path().join(name);
     let table = |kind: &[u8; 4]| file.windows(4).position(|window| window == kind).unwrap();
     let mut damaged = file.clone();
-    let mut put = |place: usize, value: u32| damaged[place..place + 4].copy_from_slice(&value.to_be_bytes());
+    let mut put = |offset: usize, value: u32| damaged[offset..offset + 4].copy_from_slice(&value.to_be_bytes());
     put(table(b"stsz") + 8, 1);
     put(table(b"stsz") + 12, 1 << 22);
     put(table(b"stsc") + 16, 1 << 22);
