@@ -131,7 +131,7 @@ def test_it_stays_within_two_fifths_of_nano():
 def test_short_blur_is_taken_back_at_full_scale_and_long_blur_at_half():
     backbone = TwoScaleBackbone(64)
     spreads = [torch.from_numpy(point_spread(np.stack([np.linspace(-length / 4, length / 4, 33), np.zeros(33)], 1), 12))[None, None] for length in (4, 14, 40)]
-    short, middle, long = (float(backbone.share(torch.zeros(1, 1, 64), torch.zeros(1, 1, 64), spread)) for spread in spreads)
+    short, middle, long = (backbone.share(torch.zeros(1, 1, 64), torch.zeros(1, 1, 64), spread).item() for spread in spreads)
     assert short > 0.9
     assert 0.3 < middle < 0.7
     assert long < 0.1
