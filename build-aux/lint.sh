@@ -69,7 +69,7 @@ else
 fi
 check_with 'cargo deny' cargo-deny --log-level error check "${kinds[@]}"
 
-check_with ruff ruff check --quiet
+check_with ruff ruff check --quiet --output-format concise
 mapfile -t scripts < <(tracked '*.sh' .ci/run)
 check_with shellcheck shellcheck "${scripts[@]}"
 check_with typos typos

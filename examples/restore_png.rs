@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut deblurrer = Deblurrer::new(&Bundle::builtin()?, &Options::default(), &Search::default(), size)?;
     println!("{} in {}", deblurrer.provider(), deblurrer.precision());
     let mut restored = vec![0; size.bytes()];
-    // For video: one call per frame, in order. `deblurrer.forget()` before a frame that does not follow the last one.
+    // For video: one call per frame, in order. `deblurrer.reset_history()` before a frame that does not follow the last one.
     deblurrer.restore(&frame, &mut restored, Sampling::default())?;
     write(output, size, &restored)
 }

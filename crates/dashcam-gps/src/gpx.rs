@@ -1,42 +1,19 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where a camera was, as a GPX 1.1 file (<https://www.topografix.com/GPX/1/1/>).
+//! Writing tracks as GPX 1.1 (<https://www.topografix.com/GPX/1/1/>).
 
 use std::io::{self, Write};
 
-use jiff::Timestamp;
+use crate::{Fix, Track};
 
-/// The way of a camera, as far as its file tells.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Track {
-    /// In the order of the file.
-    pub fixes: Vec<Fix>,
-    /// What the user ought to know of them.
-    pub notes: Vec<String>,
-}
+/// A gap longer than this starts a new track segment.
+const MAX_GAP_S: i64 = 10;
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fix {
-    /// UTC.
-    pub time: Timestamp,
-    /// In degrees, north and east positive.
-    pub latitude: f64,
-    pub longitude: f64,
-    /// In metres.
-    pub altitude: Option<f64>,
-    /// In metres per second.
-    pub speed: Option<f64>,
-    /// In degrees clockwise from north.
-    pub bearing: Option<f64>,
-}
-
-/// Where there is no fix for longer than this, a new segment begins: the way between is not known.
-const LONGEST_GAP_S: i64 = 10;
-
-/// Writes a track with a name. Speed and bearing are in Garmin's TrackPointExtension, since GPX 1.1 has none.
+/// Writes a track. `name` is its name, `creator` the name of the program that writes the file. Speed and bearing are written as Garmin's
+/// `TrackPointExtension`, since GPX 1.1 has no elements for them.
 ///
 /// # Errors
-/// Where it cannot be written.
+/// Errors in writing.
 pub fn write(track: &Track, name: &str, creator: &str, mut to: impl Write) -> io::Result<()> {
     writeln!(to, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
     writeln!(
@@ -59,8 +36,9 @@ pub fn write(track: &Track, name: &str, creator: &str, mut to: impl Write) -> io
     to.flush()
 }
 
+/// Whether two fixes are in the same track segment.
 fn follows(a: &Fix, b: &Fix) -> bool {
-    (0..=LONGEST_GAP_S).contains(&(b.time.as_second() - a.time.as_second()))
+    (0..=MAX_GAP_S).contains(&(b.time.as_second() - a.time.as_second()))
 }
 
 fn write_fix(fix: &Fix, to: &mut impl Write) -> io::Result<()> {
@@ -72,7 +50,7 @@ fn write_fix(fix: &Fix, to: &mut impl Write) -> io::Result<()> {
     if let Some(altitude) = fix.altitude {
         writeln!(to, "        <ele>{altitude:.1}</ele>")?;
     }
-    // In RFC 3339, which is the form that GPX asks for.
+    // A timestamp is displayed in RFC 3339, which is the format of GPX.
     writeln!(to, "        <time>{}</time>", fix.time)?;
     let speed = fix
         .speed
@@ -90,7 +68,7 @@ fn write_fix(fix: &Fix, to: &mut impl Write) -> io::Result<()> {
     writeln!(to, "      </trkpt>")
 }
 
-/// Text as XML 1.0 has it, which has no form at all for most control characters.
+/// Escapes text for XML 1.0, which cannot represent most control characters.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -108,8 +86,10 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    // A test may fail at once.
+    // A test fails by a panic.
     #![allow(clippy::unwrap_used)]
+
+    use jiff::Timestamp;
 
     use super::*;
 
@@ -131,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fix_is_written_with_all_that_is_known_of_it() {
+    fn a_fix_is_written_with_everything_that_is_known_about_it() {
         let high = Fix {
             altitude: Some(52.25),
             speed: None,
@@ -164,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_or_a_step_back_in_time_begins_a_new_segment() {
+    fn a_gap_or_a_step_back_in_time_starts_a_new_segment() {
         let track = |seconds: &[i64]| Track {
             fixes: seconds.iter().copied().map(fix).collect(),
             notes: Vec::new(),

@@ -4,5 +4,6 @@
 
 pub mod gpx;
 pub mod novatek;
+mod track;
 
-pub use gpx::{Fix, Track};
+pub use track::{Fix, Track};

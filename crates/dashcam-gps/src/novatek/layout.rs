@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The layouts of a block, all numbers little-endian. A block is taken for what its status and hemispheres fit, and for a fix only if
-//! every number in it can be one.
+//! The layouts of a block. All numbers are little-endian. A layout is recognised by its status and hemispheres, and a block is a fix only
+//! if all its numbers are valid.
 
 use jiff::{Timestamp, civil, tz::Offset};
 
-use crate::gpx::Fix;
+use crate::Fix;
 
 #[derive(Debug, PartialEq)]
 pub enum Block {
@@ -15,15 +15,17 @@ pub enum Block {
     Unknown,
 }
 
-/// The name of the box and of its content, after its size.
-const MARK: &[u8] = b"freeGPS ";
+/// The type of the box and its first bytes, after its size.
+const MAGIC: &[u8] = b"freeGPS ";
+/// A knot in metres per second.
 const KNOT: f64 = 1852.0 / 3600.0;
 
-/// Where a layout has its parts. Status and hemispheres are three letters, as in `ANE`.
+/// The offsets of the fields of a layout. Status and hemispheres are three letters, as in `ANE`.
 struct Layout {
     status: usize,
-    /// Hour, minute and second, and year, month and day: six whole numbers in one row, or two rows of three.
+    /// Hour, minute and second.
     time: usize,
+    /// Year, month and day.
     date: usize,
     latitude: usize,
     longitude: usize,
@@ -32,10 +34,10 @@ struct Layout {
     altitude: Option<usize>,
 }
 
-/// Of single precision: Viofo A119 and many others, and 32 bytes earlier Viofo A119 v3, A129 and later ones; then Vantrue S1.
+/// The layouts with single precision: of Viofo A119 v3, A129 and later; 32 bytes later that of Viofo A119 and many others; of Vantrue S1.
 const SINGLE: [Layout; 3] = [
-    Layout::in_one_row(16),
-    Layout::in_one_row(48),
+    Layout::time_first(16),
+    Layout::time_first(48),
     Layout {
         status: 64,
         date: 68,
@@ -49,7 +51,7 @@ const SINGLE: [Layout; 3] = [
 ];
 
 impl Layout {
-    const fn in_one_row(start: usize) -> Self {
+    const fn time_first(start: usize) -> Self {
         Self {
             time: start,
             date: start + 12,
@@ -63,34 +65,35 @@ impl Layout {
     }
 }
 
+/// Interprets the start of a block.
 pub fn read(block: &[u8]) -> Block {
-    let Some(MARK) = block.get(4..4 + MARK.len()) else {
+    let Some(MAGIC) = block.get(4..4 + MAGIC.len()) else {
         return Block::Unknown;
     };
-    let layouts = SINGLE.iter().map(|layout| single(block, layout));
-    let mut read = layouts.chain([double(block)]);
-    if let Some(known) = read.find(|block| *block != Block::Unknown) {
+    let results = SINGLE.iter().map(|layout| single(block, layout));
+    let mut results = results.chain([double(block)]);
+    if let Some(known) = results.find(|result| *result != Block::Unknown) {
         return known;
     }
     match block.get(16..) {
-        // Before the receiver has said anything.
+        // Before the first data of the receiver.
         Some(rest) if rest.iter().all(|byte| *byte == 0) => Block::NoFix,
         _ => Block::Unknown,
     }
 }
 
 fn single(block: &[u8], layout: &Layout) -> Block {
-    // A fourth zero ends the letters.
+    // The letters end in a zero.
     let Some(&[status, north, east, 0]) = array(block, layout.status) else {
         return Block::Unknown;
     };
-    // Of integers, with other words around them.
+    // A layout with integers, which is not supported.
     if block.get(16..19) == Some(b"IQS") {
         return Block::Unknown;
     }
     match status {
         b'A' => fix_single(block, layout, north, east).map_or(Block::Unknown, Block::Fix),
-        b'V' if is_time(block, layout) => Block::NoFix,
+        b'V' if has_time(block, layout) => Block::NoFix,
         _ => Block::Unknown,
     }
 }
@@ -111,10 +114,10 @@ fn fix_single(block: &[u8], layout: &Layout, north: u8, east: u8) -> Option<Fix>
         speed: number(layout.speed).and_then(speed),
         bearing: number(layout.bearing).and_then(bearing),
     }
-    .somewhere()
+    .unless_null()
 }
 
-/// Of double precision, with more room around each: Vantrue N4, Rove R2-4K.
+/// Reads the layout with double precision, of Vantrue N4 and Rove R2-4K.
 fn double(block: &[u8]) -> Block {
     let number = |at| array(block, at).map(|bytes| f64::from_le_bytes(*bytes));
     let letter = |at: usize| block.get(at).copied();
@@ -127,7 +130,7 @@ fn double(block: &[u8]) -> Block {
             speed: number(64).and_then(speed),
             bearing: number(72).and_then(bearing),
         }
-        .somewhere()
+        .unless_null()
     };
     match block.get(28..32) {
         Some(b"A\0\0\0") => fix().map_or(Block::Unknown, Block::Fix),
@@ -137,8 +140,8 @@ fn double(block: &[u8]) -> Block {
 }
 
 impl Fix {
-    /// Not where equator and prime meridian meet, which is what zeros and texts amount to.
-    fn somewhere(self) -> Option<Self> {
+    /// Returns `None` for a fix where equator and prime meridian meet. Zeros and text are read as such.
+    fn unless_null(self) -> Option<Self> {
         (self.latitude.abs() > 0.01 || self.longitude.abs() > 0.01).then_some(self)
     }
 }
@@ -151,15 +154,16 @@ fn word(block: &[u8], at: usize) -> Option<u32> {
     array(block, at).map(|bytes| u32::from_le_bytes(*bytes))
 }
 
-/// Three numbers in a row.
-fn row(block: &[u8], at: usize) -> Option<[i16; 3]> {
+/// Reads three consecutive integers.
+fn triple(block: &[u8], at: usize) -> Option<[i16; 3]> {
     let number = |at| word(block, at).and_then(|number| i16::try_from(number).ok());
     Some([number(at)?, number(at + 4)?, number(at + 8)?])
 }
 
-/// Years are counted from 2000. Cameras that write them in full write the time of their clock, of whose zone nothing is known.
+/// Returns the time of a fix. Years count from 2000. Cameras that write the full year write the local time of an unknown time zone instead, and
+/// are not supported.
 fn time(block: &[u8], date: usize, time: usize) -> Option<Timestamp> {
-    let ([year, month, day], [hour, minute, second]) = (row(block, date)?, row(block, time)?);
+    let ([year, month, day], [hour, minute, second]) = (triple(block, date)?, triple(block, time)?);
     if !(0..100).contains(&year) {
         return None;
     }
@@ -169,9 +173,9 @@ fn time(block: &[u8], date: usize, time: usize) -> Option<Timestamp> {
     Offset::UTC.to_timestamp(date.to_datetime(time)).ok()
 }
 
-/// Whether there could be a time, or none yet, where the layout has it: what tells a block without fix from other data.
-fn is_time(block: &[u8], layout: &Layout) -> bool {
-    let numbers = row(block, layout.date).zip(row(block, layout.time));
+/// Whether the fields of date and time are in range. This distinguishes a block without a fix from other data.
+fn has_time(block: &[u8], layout: &Layout) -> bool {
+    let numbers = triple(block, layout.date).zip(triple(block, layout.time));
     numbers.is_some_and(|([year, month, day], [hour, minute, second])| {
         [
             (year, 2100),
@@ -182,12 +186,11 @@ fn is_time(block: &[u8], layout: &Layout) -> bool {
             (second, 60),
         ]
         .iter()
-        .all(|(number, most)| number <= most)
+        .all(|(number, max)| number <= max)
     })
 }
 
-/// Whether positions are text, as some cameras have it that encrypt them: two fields of 20 bytes of Base64 or decimals, which end in
-/// zeros.
+/// Whether the positions are text, as cameras write that encrypt them: two fields of 20 bytes with Base64 or decimals, padded with zeros.
 fn is_text(block: &[u8], at: usize) -> bool {
     let is_text = |field: &[u8; 20]| {
         let length = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
@@ -215,14 +218,14 @@ fn longitude(number: f64, hemisphere: u8) -> Option<f64> {
     }
 }
 
-/// From the form of NMEA 0183: whole degrees times 100, and minutes.
-fn degrees(number: f64, most: f64) -> Option<f64> {
+/// Converts from the format of NMEA 0183, which is degrees times 100 plus minutes.
+fn degrees(number: f64, max: f64) -> Option<f64> {
     let (whole, minutes) = ((number / 100.0).trunc(), number % 100.0);
     let degrees = whole + minutes / 60.0;
-    (number >= 0.0 && minutes < 60.0 && degrees <= most).then_some(degrees)
+    (number >= 0.0 && minutes < 60.0 && degrees <= max).then_some(degrees)
 }
 
-/// From knots to metres per second.
+/// Converts from knots to metres per second.
 fn speed(knots: f64) -> Option<f64> {
     (0.0..600.0).contains(&knots).then_some(knots * KNOT)
 }

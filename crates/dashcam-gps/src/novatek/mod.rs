@@ -1,60 +1,64 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! GPS of dash cams with chips of Novatek, which they write where no remultiplexer looks: the box `gps ` in `moov` lists the places
-//! of blocks that begin with `GPS ` in boxes `free`, one for each second. The layout of the blocks is nowhere specified; what is known of
-//! it was found out by others (<https://sergei.nz/extracting-gps-data-from-viofo-a119-and-other-novatek-powered-cameras/>, ExifTool's
-//! QuickTimeStream).
-//!
-//! Some cameras obfuscate their positions. Positions are therefore held against the speeds that come with them, and nothing is given
-//! out where the two do not agree.
+//! Reading the positions of dash cams with Novatek chips. The box `gps ` in `moov` lists the offsets of blocks, one per second, each a box
+//! `free` whose content begins with `GPS `.
 
 mod boxes;
 mod layout;
-mod plausible;
+mod plausibility;
 
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom},
+    ops::Range,
     path::Path,
 };
 
-use crate::gpx::Track;
-use boxes::{Boxes, Found};
+use crate::Track;
+use boxes::Boxes;
 use layout::Block;
 
+/// Why the GPS data of a file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Unread {
+#[non_exhaustive]
+pub enum Error {
     #[error("its GPS data cannot be read: {0}")]
     Io(#[from] io::Error),
     #[error("its GPS data is not understood: {0}")]
-    NotUnderstood(String),
+    Unsupported(String),
 }
 
-/// Blocks are listed for at most this many seconds: a day. A file that lists more is none that a camera has written.
-const MOST_BLOCKS: u64 = 24 * 60 * 60;
-/// What of a block is read. All known layouts lie within.
+/// The greatest number of blocks, which is that of a day. No camera writes files with more.
+const MAX_BLOCKS: u64 = 24 * 60 * 60;
+/// Bytes of a block that are read. All known layouts are within.
 const BLOCK: usize = 192;
-/// Version and number of blocks, before the places themselves.
+/// Bytes of version and number of blocks, before the entries.
 const INDEX_HEAD: u64 = 8;
-/// Offset and size, big-endian, four bytes each.
+/// Bytes of an entry: offset and size, big-endian with four bytes each.
 const INDEX_ENTRY: u64 = 8;
 
-/// The way that a file tells; `None` if it is no MP4 or MOV, or has no such data. A track without fixes means that the camera had no
-/// reception.
+/// Reads the positions of a file. `None` if it is not an MP4 or MOV file, or has no such data. A track without fixes means that the camera
+/// had no reception.
 ///
 /// # Errors
-/// Where the file cannot be read, or has positions that are not understood or do not agree with its speeds.
-pub fn track(file: &Path) -> Result<Option<Track>, Unread> {
+/// [`Error::Io`]. [`Error::Unsupported`] for positions in an unknown layout, or that contradict the speeds.
+pub fn track(file: &Path) -> Result<Option<Track>, Error> {
     read(&mut BufReader::new(File::open(file)?))
 }
 
-pub fn read(file: &mut (impl Read + Seek)) -> Result<Option<Track>, Unread> {
-    let Some(index) = find(file)? else { return Ok(None) };
+/// As [`track`], for an open file or for bytes in memory.
+///
+/// # Errors
+/// As [`track`].
+pub fn read(file: &mut (impl Read + Seek)) -> Result<Option<Track>, Error> {
+    let Some(index) = find_index(file)? else {
+        return Ok(None);
+    };
     let mut fixes = Vec::new();
     let (mut blocks, mut without, mut unknown) = (0_usize, 0_usize, 0_usize);
-    for place in places(file, &index)? {
+    for offset in block_offsets(file, index)? {
         blocks += 1;
-        match layout::read(&block(file, place)?) {
+        match layout::read(&read_block(file, offset)?) {
             Block::Fix(fix) if fixes.last() == Some(&fix) => {}
             Block::Fix(fix) => fixes.push(fix),
             Block::NoFix => without += 1,
@@ -62,7 +66,7 @@ pub fn read(file: &mut (impl Read + Seek)) -> Result<Option<Track>, Unread> {
         }
     }
     if unknown > 0 && fixes.is_empty() {
-        return Err(Unread::NotUnderstood(format!(
+        return Err(Error::Unsupported(format!(
             "{unknown} of {blocks} blocks have a layout that is not known"
         )));
     }
@@ -73,41 +77,41 @@ pub fn read(file: &mut (impl Read + Seek)) -> Result<Option<Track>, Unread> {
     if unknown > 0 {
         notes.push(format!("{unknown} of {blocks} blocks are not understood"));
     }
-    notes.extend(plausible::check(&mut fixes).map_err(Unread::NotUnderstood)?);
+    notes.extend(plausibility::check(&mut fixes).map_err(Error::Unsupported)?);
     Ok(Some(Track { fixes, notes }))
 }
 
-/// The payload of the box `gps `.
-fn find(file: &mut (impl Read + Seek)) -> io::Result<Option<Found>> {
+/// Returns the payload of the box `gps `.
+fn find_index(file: &mut (impl Read + Seek)) -> io::Result<Option<Range<u64>>> {
     let length = file.seek(SeekFrom::End(0))?;
-    let Some(movie) = Boxes::within(file, 0..length).find(*b"moov")? else {
+    let Some(movie) = Boxes::new(file, 0..length).find(*b"moov")? else {
         return Ok(None);
     };
-    Boxes::within(file, movie.payload).find(*b"gps ")
+    Boxes::new(file, movie).find(*b"gps ")
 }
 
-/// The offsets at which blocks lie.
-fn places(file: &mut (impl Read + Seek), index: &Found) -> Result<Vec<u64>, Unread> {
-    let payload = index.payload.clone();
-    let room = (payload.end - payload.start).saturating_sub(INDEX_HEAD) / INDEX_ENTRY;
-    file.seek(SeekFrom::Start(payload.start))?;
-    if payload.end - payload.start < INDEX_HEAD {
+/// Returns the offsets of the blocks.
+fn block_offsets(file: &mut (impl Read + Seek), index: Range<u64>) -> Result<Vec<u64>, Error> {
+    let size = index.end - index.start;
+    if size < INDEX_HEAD {
         return Ok(Vec::new());
     }
+    let capacity = (size - INDEX_HEAD) / INDEX_ENTRY;
+    file.seek(SeekFrom::Start(index.start))?;
     let [_version, listed] = [word(file)?, word(file)?];
-    let count = room.min(u64::from(listed));
-    if count > MOST_BLOCKS {
-        return Err(Unread::NotUnderstood(format!("it lists {count} blocks")));
+    let count = capacity.min(u64::from(listed));
+    if count > MAX_BLOCKS {
+        return Err(Error::Unsupported(format!("it lists {count} blocks")));
     }
-    let mut places = Vec::new();
+    let mut offsets = Vec::new();
     for _ in 0..count {
         let [offset, size] = [word(file)?, word(file)?];
         // Unused entries are zero.
         if offset != 0 && size != 0 {
-            places.push(u64::from(offset));
+            offsets.push(u64::from(offset));
         }
     }
-    Ok(places)
+    Ok(offsets)
 }
 
 fn word(file: &mut impl Read) -> io::Result<u32> {
@@ -116,9 +120,9 @@ fn word(file: &mut impl Read) -> io::Result<u32> {
     Ok(u32::from_be_bytes(bytes))
 }
 
-/// The beginning of the block at an offset: nothing where the file has none.
-fn block(file: &mut (impl Read + Seek), at: u64) -> io::Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(at))?;
+/// Reads the start of the block at an offset. Empty beyond the end of the file.
+fn read_block(file: &mut (impl Read + Seek), offset: u64) -> io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::with_capacity(BLOCK);
     file.take(BLOCK as u64).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// A test may fail at once.
+// A test fails by a panic.
 #![allow(clippy::unwrap_used)]
 
 use std::io::Cursor;
 
 use super::*;
-use crate::gpx::Fix;
+use crate::Fix;
 
 fn boxed(name: &[u8; 4], payload: &[u8]) -> Vec<u8> {
     let size = u32::try_from(payload.len() + 8).unwrap();
     [&size.to_be_bytes(), name, payload].concat()
 }
 
-/// A file as such cameras write them: blocks in `mdat`, then `moov` with the index.
+/// Returns a file as such cameras write it: blocks in `mdat`, and then `moov` with the index.
 fn file(blocks: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = boxed(b"ftyp", b"avc1\0\0\0\0");
     let (mut media, mut index) = (vec![7; 1000], vec![0, 0, 1, 1]);
@@ -50,9 +50,9 @@ fn singles(numbers: &[f32]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
-/// Second 0 to 59, degrees and minutes as NMEA has them, knots.
+/// What a block holds: second from 0 to 59, degrees and minutes in the format of NMEA, and knots.
 #[derive(Clone, Copy)]
-struct Told {
+struct Values {
     second: u32,
     latitude: f64,
     longitude: f64,
@@ -60,11 +60,11 @@ struct Told {
     hemispheres: [u8; 2],
 }
 
-/// North-east at 20 m/s from 51° 20' and 7° 30' on.
-fn told(second: u32) -> Told {
+/// Moves north-east at 20 m/s from 51° 20' and 7° 30' on.
+fn values_at(second: u32) -> Values {
     let metres = 20.0 / f64::sqrt(2.0) * f64::from(second);
     let minute_north = 1853.25;
-    Told {
+    Values {
         second,
         latitude: 5120.0 + metres / minute_north,
         longitude: 730.0 + metres / (minute_north * f64::to_radians(51.3).cos()),
@@ -73,58 +73,63 @@ fn told(second: u32) -> Told {
     }
 }
 
-/// As Viofo A119 has it, or 32 bytes earlier as A129 has.
-fn single(start: usize, told: Told) -> Vec<u8> {
-    let [north, east] = told.hemispheres;
+/// The layout of Viofo A119, or 32 bytes earlier that of A129.
+fn single(start: usize, values: Values) -> Vec<u8> {
+    let [north, east] = values.hemispheres;
     block(&[
-        (start, &words(&[14, 5, told.second, 23, 6, 30])),
+        (start, &words(&[14, 5, values.second, 23, 6, 30])),
         (start + 24, &[b'A', north, east, 0]),
         (
             start + 28,
-            &singles(&[told.latitude as f32, told.longitude as f32, told.knots as f32, 45.0]),
+            &singles(&[
+                values.latitude as f32,
+                values.longitude as f32,
+                values.knots as f32,
+                45.0,
+            ]),
         ),
     ])
 }
 
-/// As Vantrue N4 has it.
-fn double(told: Told) -> Vec<u8> {
-    let [north, east] = told.hemispheres;
+/// The layout of Vantrue N4.
+fn double(values: Values) -> Vec<u8> {
+    let [north, east] = values.hemispheres;
     block(&[
-        (16, &words(&[14, 5, told.second])),
+        (16, &words(&[14, 5, values.second])),
         (28, b"A\0\0\0"),
-        (32, &told.latitude.to_le_bytes()),
+        (32, &values.latitude.to_le_bytes()),
         (40, &[north]),
-        (48, &told.longitude.to_le_bytes()),
+        (48, &values.longitude.to_le_bytes()),
         (56, &[east]),
-        (64, &told.knots.to_le_bytes()),
+        (64, &values.knots.to_le_bytes()),
         (72, &45.0_f64.to_le_bytes()),
         (80, &words(&[23, 6, 30])),
     ])
 }
 
-/// As Vantrue S1 has it.
-fn date_first(told: Told) -> Vec<u8> {
-    let [north, east] = told.hemispheres;
+/// The layout of Vantrue S1.
+fn date_first(values: Values) -> Vec<u8> {
+    let [north, east] = values.hemispheres;
     let numbers = [
-        told.longitude as f32,
-        told.latitude as f32,
-        told.knots as f32,
+        values.longitude as f32,
+        values.latitude as f32,
+        values.knots as f32,
         45.0,
         117.5,
     ];
     block(&[
         (48, b"horsontech"),
         (64, &[b'A', north, east, 0]),
-        (68, &words(&[23, 6, 30, 14, 5, told.second])),
+        (68, &words(&[23, 6, 30, 14, 5, values.second])),
         (92, &singles(&numbers)),
     ])
 }
 
-fn drive(block: impl Fn(Told) -> Vec<u8>) -> Vec<u8> {
-    file(&(0..30).map(|second| block(told(second))).collect::<Vec<_>>())
+fn drive(block: impl Fn(Values) -> Vec<u8>) -> Vec<u8> {
+    file(&(0..30).map(|second| block(values_at(second))).collect::<Vec<_>>())
 }
 
-fn track_of(bytes: &[u8]) -> Result<Option<Track>, Unread> {
+fn track_of(bytes: &[u8]) -> Result<Option<Track>, Error> {
     read(&mut Cursor::new(bytes))
 }
 
@@ -132,10 +137,10 @@ fn known(bytes: &[u8]) -> Track {
     track_of(bytes).unwrap().unwrap()
 }
 
-/// The reason for which there is no track.
+/// Returns the reason why there is no track.
 fn refused(bytes: &[u8]) -> String {
     match track_of(bytes) {
-        Err(Unread::NotUnderstood(why)) => why,
+        Err(Error::Unsupported(why)) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -148,8 +153,8 @@ fn assert_near(fix: &Fix, latitude: f64, longitude: f64) {
 #[test]
 fn time_position_speed_and_bearing_are_read_in_every_known_layout() {
     let layouts: [Vec<u8>; 4] = [
-        drive(|told| single(48, told)),
-        drive(|told| single(16, told)),
+        drive(|values| single(48, values)),
+        drive(|values| single(16, values)),
         drive(double),
         drive(date_first),
     ];
@@ -172,12 +177,12 @@ fn time_position_speed_and_bearing_are_read_in_every_known_layout() {
 
 #[test]
 fn south_and_west_are_negative() {
-    let southwest = |told: Told| {
+    let southwest = |values: Values| {
         single(
             48,
-            Told {
+            Values {
                 hemispheres: *b"SW",
-                ..told
+                ..values
             },
         )
     };
@@ -187,7 +192,7 @@ fn south_and_west_are_negative() {
 #[test]
 fn seconds_without_reception_are_counted_and_give_no_position() {
     let void = |status: &[u8]| block(&[(48, &words(&[0, 0, 0, 0, 0, 0])), (72, status)]);
-    let mut blocks: Vec<Vec<u8>> = (0..30).map(|second| single(48, told(second))).collect();
+    let mut blocks: Vec<Vec<u8>> = (0..30).map(|second| single(48, values_at(second))).collect();
     blocks[3] = void(b"VNE\0");
     blocks[4] = void(b"V\0\0\0");
     blocks[5] = block(&[]);
@@ -208,65 +213,68 @@ fn a_file_without_such_data_has_no_track() {
 
 #[test]
 fn positions_that_are_scaled_are_refused() {
-    // As Rexing V1-4k does it.
-    let obfuscated = |told: Told| {
+    // As in Rexing V1-4k.
+    let obfuscated = |values: Values| {
         single(
             48,
-            Told {
-                latitude: (told.latitude / 100.0) * 3.0 + 187.982_162,
-                longitude: (told.longitude / 100.0) * 2.0 + 2_199.198_737,
-                ..told
+            Values {
+                latitude: (values.latitude / 100.0) * 3.0 + 187.982_162,
+                longitude: (values.longitude / 100.0) * 2.0 + 2_199.198_737,
+                ..values
             },
         )
     };
     // In degrees instead of degrees and minutes.
-    let degrees = |told: Told| {
+    let degrees = |values: Values| {
         single(
             48,
-            Told {
-                latitude: 33.0 + told.latitude % 100.0 / 60.0,
-                longitude: 7.0 + told.longitude % 100.0 / 60.0,
-                ..told
+            Values {
+                latitude: 33.0 + values.latitude % 100.0 / 60.0,
+                longitude: 7.0 + values.longitude % 100.0 / 60.0,
+                ..values
             },
         )
     };
     for bytes in [drive(obfuscated), drive(degrees)] {
         let why = refused(&bytes);
-        assert!(why.contains("do not agree") || why.contains("not known"), "{why}");
+        assert!(
+            why.contains("contradict each other") || why.contains("not known"),
+            "{why}"
+        );
     }
 }
 
 #[test]
-fn positions_that_jump_while_the_speed_is_zero_are_refused_and_a_standing_camera_is_said_to_be_unchecked() {
-    let jumping = |told: Told| {
+fn positions_that_jump_while_the_speed_is_zero_are_refused_and_those_of_a_standing_camera_are_noted_as_unchecked() {
+    let jumping = |values: Values| {
         single(
             48,
-            Told {
-                latitude: 5120.0 + f64::from(told.second * 7 % 11),
+            Values {
+                latitude: 5120.0 + f64::from(values.second * 7 % 11),
                 knots: 0.0,
-                ..told
+                ..values
             },
         )
     };
-    assert!(refused(&drive(jumping)).contains("do not agree"));
-    let standing = |told: Told| {
+    assert!(refused(&drive(jumping)).contains("contradict each other"));
+    let standing = |values: Values| {
         single(
             48,
-            Told {
+            Values {
                 latitude: 5120.0,
                 longitude: 730.0,
                 knots: 0.0,
-                ..told
+                ..values
             },
         )
     };
     let track = known(&drive(standing));
-    assert!(track.notes[0].contains("could not be held against"), "{track:?}");
+    assert!(track.notes[0].contains("could not be compared"), "{track:?}");
 }
 
 #[test]
 fn speeds_in_another_unit_are_left_out_and_positions_kept() {
-    let in_kmh = |told: Told| single(48, Told { knots: 72.0, ..told });
+    let in_kmh = |values: Values| single(48, Values { knots: 72.0, ..values });
     let track = known(&drive(in_kmh));
     assert!(track.fixes.iter().all(|fix| fix.speed.is_none()));
     assert!(
@@ -277,7 +285,7 @@ fn speeds_in_another_unit_are_left_out_and_positions_kept() {
 }
 
 #[test]
-fn what_is_not_understood_is_said_and_not_guessed() {
+fn unknown_layouts_are_reported_and_not_guessed() {
     let base64 = block(&[
         (16, &words(&[8, 34, 1, 24, 8, 16])),
         (40, b"ANE\0"),
@@ -317,17 +325,17 @@ fn what_is_not_understood_is_said_and_not_guessed() {
         let why = refused(&file(&vec![unknown; 3]));
         assert_eq!(why, "3 of 3 blocks have a layout that is not known");
     }
-    // Among blocks that are understood it takes nothing from these.
-    let mut blocks: Vec<Vec<u8>> = (0..30).map(|second| single(48, told(second))).collect();
+    // It does not affect the blocks that are understood.
+    let mut blocks: Vec<Vec<u8>> = (0..30).map(|second| single(48, values_at(second))).collect();
     blocks.push(block(&[(16, b"PWRS=1,ACC=0")]));
     assert_eq!(known(&file(&blocks)).notes, ["1 of 31 blocks are not understood"]);
 }
 
 #[test]
 fn no_damage_to_a_file_is_more_than_an_error() {
-    let whole = drive(|told| single(48, told));
+    let whole = drive(|values| single(48, values));
     for length in (0..whole.len()).step_by(97).chain(whole.len() - 300..whole.len()) {
-        // Cut off: `moov` lies at the end.
+        // Truncated before `moov`, which is at the end.
         assert!(track_of(&whole[..length]).unwrap().is_none(), "{length} bytes");
     }
     let heads = 0..60;
@@ -336,28 +344,28 @@ fn no_damage_to_a_file_is_more_than_an_error() {
         for value in [0, 1, 0x7f, 0xff] {
             let mut damaged = whole.clone();
             damaged[at] = value;
-            // Whatever comes of it, it comes.
+            // Any result will do.
             let _ = track_of(&damaged);
         }
     }
 }
 
 #[test]
-fn an_index_that_promises_more_than_there_is_costs_no_more_than_there_is() {
-    let mut bytes = drive(|told| single(48, told));
+fn an_index_that_claims_more_than_there_is_costs_no_more_than_there_is() {
+    let mut bytes = drive(|values| single(48, values));
     let index = bytes.len() - 30 * 8 - 4;
     bytes[index..index + 4].copy_from_slice(&u32::MAX.to_be_bytes());
     assert_eq!(known(&bytes).fixes.len(), 30);
     let huge = boxed(b"moov", &boxed(b"gps ", &vec![0xff; 8 * 100_000]));
     assert!(refused(&huge).contains("lists 99999 blocks"));
-    // Places that lie behind the end of the file.
+    // Offsets beyond the end of the file.
     let behind = boxed(b"moov", &boxed(b"gps ", &vec![0xff; 8 * 100]));
     assert!(refused(&behind).contains("99 of 99 blocks"));
 }
 
 #[test]
 fn boxes_of_64_bits_and_boxes_to_the_end_are_followed() {
-    let blocks = file(&(0..30).map(|second| single(48, told(second))).collect::<Vec<_>>());
+    let blocks = file(&(0..30).map(|second| single(48, values_at(second))).collect::<Vec<_>>());
     let movie = blocks.windows(4).rposition(|name| name == b"moov").unwrap() - 4;
     let mut open = blocks.clone();
     open[movie..movie + 4].copy_from_slice(&[0; 4]);
@@ -366,7 +374,7 @@ fn boxes_of_64_bits_and_boxes_to_the_end_are_followed() {
     let size = u64::try_from(blocks.len() - movie + 8).unwrap();
     long.extend([&[0, 0, 0, 1][..], b"moov", &size.to_be_bytes(), &blocks[movie + 8..]].concat());
     assert_eq!(known(&long).fixes.len(), 30);
-    // Sizes at which arithmetic could run over.
+    // Sizes at which arithmetic could overflow.
     for size in [0, 15, u64::MAX, u64::MAX - 7] {
         let bad = [&[0, 0, 0, 1][..], b"moov", &size.to_be_bytes(), &[0; 64]].concat();
         assert!(track_of(&bad).unwrap().is_none());
@@ -380,6 +388,6 @@ fn a_file_of_nothing_but_boxes_ends() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_told() {
-    assert!(matches!(track(Path::new("/nonexistent.mp4")), Err(Unread::Io(_))));
+fn a_missing_file_is_an_error() {
+    assert!(matches!(track(Path::new("/nonexistent.mp4")), Err(Error::Io(_))));
 }
