@@ -26,7 +26,7 @@ LOOK_AGAIN_EVERY = 200
 
 
 UNKNOWN = np.full((2 * ExposureOracle.RADIUS + 1,) * 2, np.nan, np.float32)
-"""The point spread of real blur."""
+"""The point spread of real blur, and of a path that does not fit into the square."""
 
 
 class Batches:
@@ -106,6 +106,12 @@ class Batches:
         pictures = [blurred[window], sharp[window], *([blurred] if self._whole_patch else [])]
         if known and not remade:
             path = motion.path_at((x + crop / 2 - side / 2, y + crop / 2 - side / 2), side)
-        spreads = [point_spread(path / scale, ExposureOracle.RADIUS) if known else UNKNOWN for scale in self.scales]
+        spreads = [self._spread(path / scale) if known else UNKNOWN for scale in self.scales]
         spread = np.stack([turned(one) for one in spreads]) if len(spreads) > 1 else turned(spreads[0])
         return [np.ascontiguousarray(turned(p)[:, :, channels]) for p in pictures], np.ascontiguousarray(spread)
+
+    def _spread(self, path: np.ndarray) -> np.ndarray:
+        """The point spread [25, 25] along a path in px of its scale. Of several scales, one that cannot hold the path has none to learn."""
+        if len(self.scales) > 1 and np.abs(path).max() > ExposureOracle.RADIUS + 1:
+            return UNKNOWN
+        return point_spread(path, ExposureOracle.RADIUS)

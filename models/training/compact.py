@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from .config import ConfigError, load_config
@@ -68,7 +69,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         write(args.run, args.config, args.out)
-    except (ConfigError, OSError) as error:
+    except (ConfigError, OSError, SafetensorError) as error:
         raise SystemExit(f"error: {error}") from error
     print(f"{args.out / 'weights.safetensors'}: {(args.out / 'weights.safetensors').stat().st_size / 1e6:.1f} MB")
 

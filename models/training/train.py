@@ -193,6 +193,11 @@ class Trainer:
         self.model.train()
         if hasattr(self.model, "encoder") and not any(p.requires_grad for p in self.model.encoder.parameters()):
             self.model.encoder.eval()
+        elif hasattr(self.model, "encoder") and len(self.model.scales) > 1:
+            # A few examples at two scales are no sample of the spectra that frames have: their statistics stay as they are.
+            for module in self.model.encoder.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.eval()
         return [parameter for parameter in self.model.stage_parameters(stage.number) if parameter.requires_grad]
 
     def _loss(self, stage: Stage) -> torch.Tensor:

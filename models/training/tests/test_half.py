@@ -131,7 +131,7 @@ def test_it_stays_within_two_fifths_of_nano():
 def test_short_blur_is_taken_back_at_full_scale_and_long_blur_at_half():
     backbone = TwoScaleBackbone(64)
     spreads = [torch.from_numpy(point_spread(np.stack([np.linspace(-length / 4, length / 4, 33), np.zeros(33)], 1), 12))[None, None] for length in (4, 14, 40)]
-    short, middle, long = (float(backbone.share(torch.zeros(1, 1, 64), torch.zeros(1, 1, 64), spread)) for spread in spreads)
+    short, middle, long = (backbone.share(torch.zeros(1, 1, 64), torch.zeros(1, 1, 64), spread).item() for spread in spreads)
     assert short > 0.9
     assert 0.3 < middle < 0.7
     assert long < 0.1
@@ -141,8 +141,18 @@ def test_examples_of_two_scales_have_a_point_spread_each(store):
     stage = replace(load_config(CONFIGS / "smoke.toml").stage[1], batch=16, telling_share=1.0, remade_share=0.5)
     spread = Batches(store, whole_patch=True, seed=4, scales=(1, 2)).next(stage, torch.device("cpu")).spread
     assert spread.shape == (16, 2, 25, 25)
-    assert torch.allclose(spread.sum((2, 3)), torch.ones(16, 2), atol=1e-5)
-    assert (spread[:, 1].amax((1, 2)) >= spread[:, 0].amax((1, 2)) - 1e-6).all()
+    known = ~spread.isnan().flatten(2).any(2)
+    assert torch.allclose(spread[known].sum((1, 2)), torch.ones(int(known.sum())), atol=1e-5)
+    both = known.all(1)
+    assert both.sum() > 4
+    assert (spread[both, 1].amax((1, 2)) >= spread[both, 0].amax((1, 2)) - 1e-6).all()
+
+
+def test_a_path_that_a_scale_cannot_hold_has_no_point_spread_there(store):
+    batches = Batches(store, whole_patch=True, seed=4, scales=(1, 2))
+    path = np.stack([np.linspace(-20, 20, 33), np.zeros(33)], 1)
+    assert np.isnan(batches._spread(path)).all()
+    assert batches._spread(path / 2).sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_a_step_of_stage_3_learns_at_both_scales(store):
