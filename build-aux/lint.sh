@@ -35,10 +35,10 @@ check_with() {
     shift 2
     if ! command -v "$program" >/dev/null; then
         if [ -n "${CI:-}" ]; then
-            echo "lint.sh: $program is missing, for the reason above" >&2
+            echo "lint.sh: $program is missing: see above, or install it" >&2
             failed+=("$name")
         else
-            echo "lint.sh: skipped: $name, since $program is missing, for the reason above" >&2
+            echo "lint.sh: skipped: $name, since $program is missing: see above, or install it" >&2
         fi
         return
     fi
