@@ -19,12 +19,13 @@ LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 REFERENCE = re.compile(r"^ {0,3}\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 SOURCES = {".rs", ".py", ".sh"}
+BUILT = {".git", "build", "demo", "target"}
 # A word in capitals stands for a name that the reader chooses.
 PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b(?!\.md)|[*{…]")
 
 
 def main() -> int:
-    tracked = [Path(name) for name in _git("ls-files", "-z").split("\0") if name]
+    tracked = _files()
     folders = {path.parts[0] for path in tracked if len(path.parts) > 1}
     wrong = 0
     for path in tracked:
@@ -85,8 +86,13 @@ def _line(text: str, what: str) -> int:
     return text.count("\n", 0, text.find(what)) + 1
 
 
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+def _files() -> list[Path]:
+    """What Git tracks here; outside a checkout, everything but what was built."""
+    try:
+        names = subprocess.run(["git", "ls-files", "-z"], check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return [path for path in Path().rglob("*") if path.is_file() and path.parts[0] not in BUILT]
+    return [Path(name) for name in names.split("\0") if name]
 
 
 if __name__ == "__main__":

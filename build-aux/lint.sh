@@ -35,18 +35,20 @@ check_with() {
     shift 2
     if ! command -v "$program" >/dev/null; then
         if [ -n "${CI:-}" ]; then
-            echo "lint.sh: $program is missing, for the reason above" >&2
+            echo "lint.sh: $program is missing: see above, or install it" >&2
             failed+=("$name")
         else
-            echo "lint.sh: skipped: $name, since $program is missing, for the reason above" >&2
+            echo "lint.sh: skipped: $name, since $program is missing: see above, or install it" >&2
         fi
         return
     fi
     check "$name" "$program" "$@"
 }
 
-tracked() {
-    git ls-files -- "$@" | while read -r file; do [ ! -f "$file" ] || printf '%s\n' "$file"; done
+# Outside a checkout: all but what was built.
+scripts() {
+    git ls-files -- '*.sh' .ci/run 2>/dev/null ||
+        find . .ci/run \( -path ./build -o -path ./demo -o -path ./target \) -prune -o \( -name '*.sh' -o -path .ci/run \) -print
 }
 
 mkdir -p "$folder"
@@ -70,7 +72,7 @@ fi
 check_with 'cargo deny' cargo-deny --log-level error check "${kinds[@]}"
 
 check_with ruff ruff check --quiet --output-format concise
-mapfile -t scripts < <(tracked '*.sh' .ci/run)
+mapfile -t scripts < <(scripts)
 check_with shellcheck shellcheck "${scripts[@]}"
 check_with typos typos
 check 'links' "$here/links.py"

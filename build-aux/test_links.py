@@ -59,3 +59,13 @@ def test_a_page_whose_links_and_names_lead_somewhere_has_no_problem(problems, pa
 )
 def test_each_that_leads_nowhere_is_told_with_its_line(problems, page, said):
     assert problems(page) == [said]
+
+
+def test_outside_a_checkout_everything_but_what_was_built_is_read(tmp_path, monkeypatch, capsys):
+    for name in ("page.md", "build/fetched.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("[a](nothing.md)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert links.main() == 1
+    assert capsys.readouterr().out.splitlines() == ["page.md:1: nothing.md: there is no such file"]
