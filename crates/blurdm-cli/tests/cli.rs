@@ -119,7 +119,7 @@ fn a_provider_library_that_is_no_library_is_reported() {
     fs::write(&library, "no library").unwrap();
     let report = out(&blurdm(&["doctor", "--library-path", folder.path().to_str().unwrap()]));
     let tensorrt = lines_of(&report, Provider::TensorRt).join("\n");
-    assert!(tensorrt.contains("no library for this machine"), "{report}");
+    assert!(tensorrt.contains("not a library for this machine"), "{report}");
 }
 
 #[test]
