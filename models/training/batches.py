@@ -32,7 +32,7 @@ UNKNOWN = np.full((2 * ExposureOracle.RADIUS + 1,) * 2, np.nan, np.float32)
 class Batches:
     """Random crops of the patch store, flipped, transposed and with colours permuted, the same for blurred and sharp. reduction: see config.Config.
     real: a store of training.real, of which stages take their `real_share`; of these no point spread is known, and it is NaN.
-    scales: by how much the frames are reduced that point spreads are of (see networks/two_scale.py); of several there is one each."""
+    scales: by how much the frames are reduced that point spreads are of (see networks/multi_scale.py); of several there is one each."""
 
     def __init__(self, folder: Path, whole_patch: bool, seed: int = 0, reduction: int = 1, real: Path | None = None, scales: tuple[int, ...] = (1,)):
         self._blurred, self._sharp, self._length, self._motion, self._error = open_store(folder)

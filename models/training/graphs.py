@@ -7,11 +7,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from .model import BlurDm
-from .networks import HalfBackbone, NanoBackbone, SpectralEncoder, TwoScaleBackbone
+from .networks import HalfBackbone, NanoBackbone, SpectralEncoder, MultiScaleBackbone
 from .networks.half_bytes import HalfBytes
 from .networks.nano_bytes import NanoBytes
 from .networks.transforms import LUMA
-from .networks.two_scale_bytes import TwoScaleBytes
+from .networks.multi_scale_bytes import MultiScaleBytes
 
 SMALLEST_SIDE = 16
 
@@ -92,7 +92,7 @@ class BackboneGraph(nn.Module):
     def __init__(self, model: BlurDm):
         super().__init__()
         self.model = model
-        byte_graphs = {NanoBackbone: NanoBytes, HalfBackbone: HalfBytes, TwoScaleBackbone: TwoScaleBytes}
+        byte_graphs = {NanoBackbone: NanoBytes, HalfBackbone: HalfBytes, MultiScaleBackbone: MultiScaleBytes}
         self.bytes = byte_graphs[type(model.backbone)](model.backbone) if type(model.backbone) in byte_graphs else None
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:

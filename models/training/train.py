@@ -39,7 +39,7 @@ CHECKPOINT_EVERY_S = 120
 VALIDATE_EVERY = 1000
 
 
-def begun(own: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+def initial_value(own: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
     """What a tensor begins with: `start` where the shapes agree, and where a layer has become wider since, what computes the same as before:
     new outputs are random, as drawn, and count nothing in the layer that they are inputs of (Chen, Goodfellow and Shlens, "Net2Net", ICLR 2016)."""
     if own.shape == start.shape:
@@ -63,12 +63,12 @@ def starting_weights(start: Path, prior: Path | None = None) -> dict[str, torch.
     weights = unpack(load_file(start))
     if prior:
         weights |= {name: value for name, value in unpack(load_file(prior)).items() if name.startswith(PRIOR_PARTS)}
-    return half.begun_from_nano(weights)
+    return half.initialised_from_nano(weights)
 
 
 class Trainer:
     """Trains `config` in `out`. start: weights of parts trained before, which the model begins with where it has tensors of
-    their names (see `begun`); spectra: where kept spectra lie, for runs that share them (default: in `out`)."""
+    their names (see `initial_value`); spectra: where kept spectra lie, for runs that share them (default: in `out`)."""
 
     def __init__(self, config: Config, patches: Path, validation: Path | list[Path] | None, out: Path, device: torch.device, start: dict | None = None,
                  spectra: Path | None = None, real: Path | None = None, data: Path | None = None):
@@ -79,7 +79,7 @@ class Trainer:
         self.model = torch.nn.utils.convert_conv2d_weight_memory_format(BlurDm(config.model).to(device), torch.channels_last)
         if start is not None:
             own = self.model.state_dict()
-            self.model.load_state_dict({name: begun(value, start[name]) if name in start else value for name, value in own.items()})
+            self.model.load_state_dict({name: initial_value(value, start[name]) if name in start else value for name, value in own.items()})
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         self.batches = Batches(patches, config.whole_patch_prior, reduction=config.reduction, real=real, scales=self.model.scales)
         self.objective = Objective(config, self.model, device)
@@ -194,7 +194,7 @@ class Trainer:
         if hasattr(self.model, "encoder") and not any(p.requires_grad for p in self.model.encoder.parameters()):
             self.model.encoder.eval()
         elif hasattr(self.model, "encoder") and len(self.model.scales) > 1:
-            # A few examples at two scales are no sample of the spectra that frames have: their statistics stay as they are.
+            # A few examples at several scales are no sample of the spectra that frames have: their statistics stay as they are.
             for module in self.model.encoder.modules():
                 if isinstance(module, torch.nn.BatchNorm2d):
                     module.eval()

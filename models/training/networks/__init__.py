@@ -12,9 +12,9 @@ from .nano import NanoBackbone
 from .published_latents import PublishedBlurEncoder, PublishedEstimators
 from .spectral_encoder import SpectralEncoder
 from .stripformer import Stripformer
-from .two_scale import TwoScaleBackbone
+from .multi_scale import MultiScaleBackbone
 
-BACKBONES = {"nano": NanoBackbone, "half": HalfBackbone, "two-scale": TwoScaleBackbone, "mimo-unet": MimoUNet, "stripformer": Stripformer,
+BACKBONES = {"nano": NanoBackbone, "half": HalfBackbone, "multi-scale": MultiScaleBackbone, "mimo-unet": MimoUNet, "stripformer": Stripformer,
              "fftformer": FFTformer, "loformer": LoFormer}
 ENCODERS = {"strided": BlurEncoder, "spectral": SpectralEncoder, "published": PublishedBlurEncoder}
 ESTIMATORS = {"jumps": ResidualEstimators, "published": PublishedEstimators}
@@ -22,4 +22,4 @@ ORACLES = {"exposure": ExposureOracle, "strided": BlurEncoder, "published": Publ
 
 __all__ = ["BACKBONES", "ENCODERS", "ESTIMATORS", "ORACLES", "BlurEncoder", "ExposureOracle", "FFTformer", "HalfBackbone", "LoFormer", "MimoUNet",
            "Modulation", "NanoBackbone", "PlainMapping", "PublishedBlurEncoder", "PublishedEstimators", "ResidualEstimators", "SpectralEncoder",
-           "Stripformer", "TwoScaleBackbone", "begin_at_one"]
+           "Stripformer", "MultiScaleBackbone", "begin_at_one"]

@@ -62,13 +62,22 @@ def bilinear_blocks() -> torch.Tensor:
     return kernel
 
 
-def begun_from_nano(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A nano's weights, and what `Enlarge` begins with: the mean of what the pixels that a shuffle makes of one were made by."""
+def initialised_from_nano(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A nano's weights, and what parts that it lacks begin with: `Enlarge` with the mean of what the pixels that a shuffle makes of one were made by; the
+    detail of MultiScaleBackbone with nano's first level, of which the last convolution takes half, since the base at half the scale corrects as well."""
     made = {}
     for level in (1, 2):
         for part in ("weight", "bias"):
             if (value := weights.get(f"backbone.up{level}.0.{part}")) is not None:
                 made[f"backbone.enlarge{level}.convolution.{part}"] = value.unflatten(0, (-1, 4)).mean(1)
+    if made:
+        made |= {name.replace(".stem.", ".detail_stem."): value for name, value in weights.items() if name.startswith("backbone.stem.")}
+        made |= {name.replace(".decoder1.", ".detail."): value for name, value in weights.items() if name.startswith("backbone.decoder1.")}
+        enlarged = torch.zeros(3, BLOCK, 3, HALF_BLOCK, 3, 3)
+        for colour in range(3):
+            enlarged[colour, :, colour] = bilinear_blocks()
+        made["backbone.enlarged.weight"] = torch.cat([0.5 * weights["backbone.head.weight"], enlarged.reshape(3 * BLOCK, 3 * HALF_BLOCK, 3, 3)], 1)
+        made["backbone.enlarged.bias"] = 0.5 * weights["backbone.head.bias"]
     return weights | made
 
 

@@ -29,15 +29,7 @@ class NanoBytes(nn.Module):
         super().__init__()
         self.backbone = backbone
         stem, head = backbone.stem, backbone.head
-        blocks = stem.weight.detach().reshape(stem.out_channels, 4, 3, SCALE, 3, SCALE)
-        # [out, colour, block row, y, block column, x] to [out, (y, x, colour), block row, block column]
-
-        def as_channels(weight):
-            return weight.permute(0, 3, 5, 1, 2, 4).reshape(stem.out_channels, -1, 3, 3)
-
-        none = torch.zeros_like(blocks[:, :1])
-        self.stem_frame = nn.Parameter(as_channels(torch.cat([blocks[:, :3], none], 1)))
-        self.stem_linear = nn.Parameter(as_channels(blocks[:, 3:]))
+        self.stem_frame, self.stem_linear = stem_of_pixels(stem)
         # [(colour, y, x), ...] to [(y, x, colour), ...], in grey levels
         weight, bias = (255 * value.detach().reshape(3, BLOCK, *value.shape[1:]).transpose(0, 1) for value in (head.weight, head.bias))
         self.head_weight = nn.Parameter(torch.cat([weight, torch.zeros_like(weight[:, :1])], 1).flatten(0, 1))
@@ -54,6 +46,18 @@ class NanoBytes(nn.Module):
         features = self.backbone.features(stem + F.conv2d(linear, self.stem_linear, padding=1), prior)
         change = F.conv2d(features, self.head_weight, self.head_bias, padding=1) + F.conv2d(linear, self.to_colours)
         return (frame + _to_pixels(change)).round().clamp(0, 255)
+
+
+def stem_of_pixels(stem: nn.Conv2d) -> tuple[nn.Parameter, nn.Parameter]:
+    """Weights of a 12x12 stem of stride 4 of colours and of what the deconvolution adds, as 3x3 convolutions of blocks of 4x4: of pixels
+    (y, x, colour of 4), and of what is added (y, x)."""
+    blocks = stem.weight.detach().reshape(stem.out_channels, 4, 3, SCALE, 3, SCALE)
+    # [out, colour, block row, y, block column, x] to [out, (y, x, colour), block row, block column]
+    def as_channels(weight):
+        return weight.permute(0, 3, 5, 1, 2, 4).reshape(stem.out_channels, -1, 3, 3)
+
+    none = torch.zeros_like(blocks[:, :1])
+    return nn.Parameter(as_channels(torch.cat([blocks[:, :3], none], 1))), nn.Parameter(as_channels(blocks[:, 3:]))
 
 
 def _to_channels(frame: torch.Tensor) -> torch.Tensor:

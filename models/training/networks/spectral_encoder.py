@@ -70,8 +70,8 @@ class SpectralEncoder(nn.Module):
 
     def by_region_of_luma(self, *greys: torch.Tensor, grid: tuple[int, int] | None = None) -> torch.Tensor:
         """As `by_region`, of luma [B, 1, H, W]. Of several, at different scales: of the regions of the first, then of the next, [B, greys x regions, latent].
-        All but the last are looked at in half as many windows, since they have more of them."""
-        spectra = torch.cat([self._spectra(grey[:, 0], grid, index == len(greys) - 1) for index, grey in enumerate(greys)], dim=1)
+        The first is looked at in half as many windows, since it has more of them."""
+        spectra = torch.cat([self._spectra(grey[:, 0], grid, index > 0 or len(greys) == 1) for index, grey in enumerate(greys)], dim=1)
         return self.read(spectra.flatten(0, 1)).unflatten(0, spectra.shape[:2])
 
     def read_luma(self, grey: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Backbones whose base is half the scale: one that works there, and one that deconvolves at both scales."""
+"""Backbones whose base is half the scale: one that works there, and one that deconvolves at several scales."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +17,16 @@ from training.exposure import point_spread
 from training.graphs import BackboneGraph, PriorEncoderGraph
 from training.macs import per_pixel
 from training.model import BlurDm
-from training.networks.half import HalfBackbone, balanced, begun_from_nano, bilinear_blocks
+from training.networks.half import HalfBackbone, balanced, initialised_from_nano, bilinear_blocks
 from training.networks.nano import NanoBackbone
-from training.networks.two_scale import TwoScaleBackbone
+from training.networks.multi_scale import MultiScaleBackbone
 from training.objectives import Objective
-from training.train import begun, starting_weights
+from training.train import initial_value, starting_weights
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 
-SMALLER = {"half-nano": {"channels": [16, 16, 32], "detail": 8}, "two-scale-nano": {"channels": [16, 16, 32], "detail": 8}}
+SMALLER = {"half-nano": {"channels": [16, 16, 32], "detail": 8}, "multi-scale-nano": {"channels": [16, 16, 32], "detail": 8}}
 
 
 @pytest.fixture(params=SMALLER)
@@ -59,7 +59,7 @@ def test_the_graph_of_bytes_restores_what_the_backbone_restores(model, size):
     assert (wanted - frame[0, ..., :3]).abs().mean() > 3
 
 
-# The export of "two-scale-nano" at this size takes far longer than the network is worth testing by, and is left to training.export.
+# The export of "multi-scale-nano" at this size takes far longer than the network is worth testing by, and is left to training.export.
 @pytest.mark.parametrize("model", ["half-nano"], indirect=True)
 def test_the_exported_graphs_run_at_sizes_that_they_were_not_exported_at(model, tmp_path):
     export_graphs(model, tmp_path)
@@ -102,8 +102,8 @@ def test_a_run_that_begins_with_a_nano_restores_as_that_does_at_half_the_scale()
     nano, half = NanoBackbone(64), HalfBackbone(64)
     for value in (nano.head.weight, nano.head.bias):
         torch.nn.init.normal_(value, std=1e-3)
-    start = begun_from_nano({f"backbone.{name}": value for name, value in nano.state_dict().items()})
-    half.load_state_dict({name: begun(value, start[f"backbone.{name}"]) if f"backbone.{name}" in start else value for name, value in half.state_dict().items()})
+    start = initialised_from_nano({f"backbone.{name}": value for name, value in nano.state_dict().items()})
+    half.load_state_dict({name: initial_value(value, start[f"backbone.{name}"]) if f"backbone.{name}" in start else value for name, value in half.state_dict().items()})
     frame, prior = torch.rand(1, 3, 64, 96), torch.randn(1, 64)
     reduced = F.avg_pool2d(frame, 2)
     wanted = F.interpolate(nano(reduced, prior) - reduced, scale_factor=2, mode="bilinear")
@@ -130,16 +130,23 @@ def test_it_stays_within_two_fifths_of_nano():
     assert half < 0.42 * nano
 
 
-def test_short_blur_is_taken_back_at_full_scale_and_long_blur_at_half():
-    backbone = TwoScaleBackbone(64)
-    spreads = [torch.from_numpy(point_spread(np.stack([np.linspace(-length / 4, length / 4, 33), np.zeros(33)], 1), 12))[None, None] for length in (4, 14, 40)]
-    short, middle, long = (backbone.share(torch.zeros(1, 1, 64), torch.zeros(1, 1, 64), spread).item() for spread in spreads)
-    assert short > 0.9
-    assert 0.3 < middle < 0.7
-    assert long < 0.1
+def test_blur_is_taken_back_at_the_scale_whose_square_holds_it():
+    backbone = MultiScaleBackbone(64)
+
+    def shares(length):
+        path = np.stack([np.linspace(-length / 2, length / 2, 33), np.zeros(33)], 1)
+        spreads = [torch.from_numpy(point_spread(path / scale, 12)) for scale in backbone.SCALES[1:]]
+        return backbone.share(torch.zeros(1, 3, 1, 64), torch.stack(spreads)[None, :, None])[0, :, 0]
+
+    assert shares(4)[0] > 0.9
+    assert 0.3 < shares(14)[0] < 0.7
+    assert shares(26)[1] > 0.6
+    assert 0.3 < shares(40)[2] < 0.7
+    assert shares(80)[2] > 0.8
+    assert shares(20).sum().item() == pytest.approx(1)
 
 
-def test_examples_of_two_scales_have_a_point_spread_each(store):
+def test_examples_of_several_scales_have_a_point_spread_each(store):
     stage = replace(load_config(CONFIGS / "smoke.toml").stage[1], batch=16, telling_share=1.0, remade_share=0.5)
     spread = Batches(store, whole_patch=True, seed=4, scales=(1, 2)).next(stage, torch.device("cpu")).spread
     assert spread.shape == (16, 2, 25, 25)
@@ -157,8 +164,8 @@ def test_a_path_that_a_scale_cannot_hold_has_no_point_spread_there(store):
     assert batches._spread(path / 2).sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_step_of_stage_3_learns_at_both_scales(store):
-    config = load_config(CONFIGS / "two-scale-nano.toml")
+def test_a_step_of_stage_3_learns_at_every_scale(store):
+    config = load_config(CONFIGS / "multi-scale-nano.toml")
     model = BlurDm(config.model)
     stage = replace(config.stage[0], batch=2, crop=64, real_share=0.0)
     objective = Objective(config, model, torch.device("cpu"))
@@ -195,7 +202,7 @@ def test_the_consistency_of_sub_schedules_is_part_of_the_loss(store):
 
 
 def test_a_run_is_kept_in_a_small_file_that_another_begins_with(tmp_path):
-    config = CONFIGS / "two-scale-nano.toml"
+    config = CONFIGS / "multi-scale-nano.toml"
     torch.manual_seed(2)
     model = BlurDm(load_config(config).model)
     torch.save({"ema": model.state_dict()}, tmp_path / "checkpoint.pt")
@@ -203,10 +210,10 @@ def test_a_run_is_kept_in_a_small_file_that_another_begins_with(tmp_path):
         (tmp_path / name).write_text("")
     compact.write(tmp_path, config, tmp_path / "kept")
     assert (tmp_path / "kept/weights.safetensors").stat().st_size < 8e6
-    begun_with = starting_weights(tmp_path / "kept/weights.safetensors")
+    loaded = starting_weights(tmp_path / "kept/weights.safetensors")
     for name, value in model.state_dict().items():
-        assert begun_with[name].shape == value.shape
+        assert loaded[name].shape == value.shape
         if value.is_floating_point():
-            assert (begun_with[name] - value).abs().max() <= 0.005 * value.abs().max() + 1e-6
+            assert (loaded[name] - value).abs().max() <= 0.005 * value.abs().max() + 1e-6
     with pytest.raises(ConfigError, match="not of the configuration"):
         compact.write(tmp_path, CONFIGS / "half-nano.toml", tmp_path / "kept")

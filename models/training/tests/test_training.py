@@ -27,7 +27,7 @@ from training.model import BlurDm
 from training.networks import ExposureOracle
 from training.quantise import last_convolutions
 from training.sources import MissingSources, training_sources, validation_sources
-from training.train import begun, starting_weights
+from training.train import initial_value, starting_weights
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -268,18 +268,18 @@ def test_a_network_grown_wider_begins_as_what_it_was():
     spread = torch.rand(3, 25, 25)
     assert not torch.allclose(narrow(spread), wide(spread))
     start = narrow.state_dict()
-    wide.load_state_dict({name: begun(value, start[name]) for name, value in wide.state_dict().items()})
+    wide.load_state_dict({name: initial_value(value, start[name]) for name, value in wide.state_dict().items()})
     assert torch.allclose(narrow(spread), wide(spread), atol=1e-6)
-    assert torch.equal(begun(wide.last.weight, torch.zeros(9, 9)), wide.last.weight), "a narrower one cannot hold it"
+    assert torch.equal(initial_value(wide.last.weight, torch.zeros(9, 9)), wide.last.weight), "a narrower one cannot hold it"
 
 
 def test_a_model_begins_with_its_own_u_net_and_the_prior_of_another(tmp_path):
     names = ("encoder.linear1.weight", "mapping.first.weight", "oracle.embedding.0.bias", "backbone.deconvolution.noise.bias", "backbone.stem.weight")
     for file, value in (("own", 1.0), ("other", 2.0)):
         save_file({name: torch.full((3,), value).half() for name in names}, tmp_path / file)
-    begun_with = starting_weights(tmp_path / "own", tmp_path / "other")
-    assert {name: float(value[0]) for name, value in begun_with.items()} == dict.fromkeys(names, 2.0) | {"backbone.stem.weight": 1.0}
-    assert all(value.dtype == torch.float32 for value in begun_with.values())
+    loaded = starting_weights(tmp_path / "own", tmp_path / "other")
+    assert {name: float(value[0]) for name, value in loaded.items()} == dict.fromkeys(names, 2.0) | {"backbone.stem.weight": 1.0}
+    assert all(value.dtype == torch.float32 for value in loaded.values())
 
 
 def test_a_prior_to_begin_with_needs_a_model_around_it(tmp_path):
