@@ -16,24 +16,29 @@ use gst_video::VideoFormat;
 const W: usize = 376;
 const H: usize = 360;
 
-/// A frame rate that no machine keeps up with.
-const TOO_FAST: i32 = 1_000_000;
-const SLOW: i32 = 1;
+/// A frame rate, as a numerator and a denominator.
+type FrameRate = (i32, i32);
 
-fn caps(fps: i32) -> gst::Caps {
+/// No machine keeps up with this one.
+const TOO_FAST: FrameRate = (1_000_000, 1);
+
+/// Every machine keeps up with this one, whatever else runs on it: a frame has a quarter of an hour.
+const SLOW: FrameRate = (1, 1000);
+
+fn caps(fps: FrameRate) -> gst::Caps {
     caps_of(W, H, fps)
 }
 
-fn caps_of(width: usize, height: usize, fps: i32) -> gst::Caps {
+fn caps_of(width: usize, height: usize, (frames, seconds): FrameRate) -> gst::Caps {
     common::init();
     let info = info(VideoFormat::Rgbx, width as u32, height as u32);
     let mut caps = info.to_caps().unwrap();
-    caps.make_mut().set("framerate", gst::Fraction::new(fps, 1));
+    caps.make_mut().set("framerate", gst::Fraction::new(frames, seconds));
     caps
 }
 
 /// Returns an element whose source has this frame rate, and is live or not.
-fn clocked(live: bool, fps: i32) -> (gst::Element, gst::Bus, Harness) {
+fn clocked(live: bool, fps: FrameRate) -> (gst::Element, gst::Bus, Harness) {
     with_caps(live, caps(fps))
 }
 
@@ -107,7 +112,7 @@ fn all_the_work_is_done_where_there_is_time_and_where_no_clock_decides() {
         assert_eq!(
             (scale(&element), stat::<u64>(&element, "reduced")),
             (1.0, 0),
-            "live: {live}, {fps} fps"
+            "live: {live}, {fps:?} frames per second"
         );
         assert!(qos_messages(&bus).is_empty());
     }
