@@ -130,7 +130,7 @@ $(LPIPS): build-aux/fetch.sh build-aux/lpips.txt
 # Scores go through the element.
 test-training: export GST_PLUGIN_PATH := $(abspath $(PLUGIN_DIR))
 test-training: $(TRAINING_VENV) $(BUILT) $(LPIPS) | $(RUNTIME)
-	PYTHONPATH=models $(TRAINING_VENV)/bin/python -m pytest models/training/tests pipelines/cluster build-aux
+	PYTHONPATH=models OMP_NUM_THREADS=1 $(TRAINING_VENV)/bin/python -m pytest --numprocesses auto --dist loadfile models/training/tests pipelines/cluster build-aux
 
 # ONNX Runtime with CUDA is not fetched: it is large, and which one depends on the driver. For another machine: make pack-gpu there, then build/gpu/pack/run.sh.
 pack-gpu: $(TRAINING_VENV) | packages

@@ -18,7 +18,7 @@ from training import patches, validation
 from training.batches import Batches
 from training.config import ConfigError, load_config
 from training.evaluate import EvaluationError, find_pairs
-from training.export import export_graphs, load_model
+from training.export import ExportError, check_parity, load_model
 from training.exposure import Layer, expose, point_spread, random_motion, sub_frames
 from training.graphs import BackboneGraph
 from training.halve import halve
@@ -41,6 +41,16 @@ def trained(store, footage, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     validation.write(*footage, folder / "validation", size=(96, 128))
     run = _run("train", "--config", CONFIGS / "smoke.toml", "--patches", store, "--validation", folder / "validation", "--out", folder, "--device", "cpu")
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(trained, store, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "losses.json").write_text('{"int8": 0.0421, "bf16": 0.01}')
+    run = _run("export", "--config", CONFIGS / "smoke.toml", "--checkpoint", trained / "checkpoint.pt", "--out", folder,
+               "--patches", store, "--losses", folder / "losses.json")
     assert run.returncode == 0, run.stderr
     return folder
 
@@ -82,13 +92,11 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(trained):
     assert state["position"] == [4, 0]
 
 
-def test_the_exported_graphs_compute_what_the_network_computes(trained, tmp_path):
-    run = _run("export", "--config", CONFIGS / "smoke.toml", "--checkpoint", trained / "checkpoint.pt", "--out", tmp_path)
-    assert run.returncode == 0, run.stderr
-    manifest = tomllib.loads((tmp_path / "manifest.toml").read_text())
-    assert set(manifest["files"]) == {"prior_encoder.onnx", "residuals.onnx", "backbone.onnx", "backbone.fp16.onnx", "weights.safetensors"}
-    assert (tmp_path / "reference" / "latents.json").is_file()
-    text = b"".join((tmp_path / name).read_bytes() for name in manifest["files"])
+def test_the_exported_graphs_compute_what_the_network_computes(bundle):
+    manifest = tomllib.loads((bundle / "manifest.toml").read_text())
+    assert set(manifest["files"]) == {"prior_encoder.onnx", "residuals.onnx", "backbone.onnx", "backbone.fp16.onnx", "backbone.int8.onnx", "weights.safetensors"}
+    assert (bundle / "reference" / "latents.json").is_file()
+    text = b"".join((bundle / name).read_bytes() for name in manifest["files"])
     assert str(Path.home()).encode() not in text
     assert b"site-packages" not in text
 
@@ -112,16 +120,12 @@ def test_the_graph_of_bytes_restores_what_the_backbone_restores(trained, size, r
     assert (wanted - frame[0, ..., :3]).abs().mean() > 3
 
 
-def test_an_int8_variant_is_calibrated_on_patches_and_its_loss_stands_in_the_manifest(trained, store, tmp_path):
-    (tmp_path / "losses.json").write_text('{"int8": 0.0421, "bf16": 0.01}')
-    run = _run("export", "--config", CONFIGS / "smoke.toml", "--checkpoint", trained / "checkpoint.pt", "--out", tmp_path / "bundle",
-               "--patches", store, "--losses", tmp_path / "losses.json")
-    assert run.returncode == 0, run.stderr
-    manifest = tomllib.loads((tmp_path / "bundle" / "manifest.toml").read_text())
+def test_an_int8_variant_is_calibrated_on_patches_and_its_loss_stands_in_the_manifest(bundle):
+    manifest = tomllib.loads((bundle / "manifest.toml").read_text())
     assert manifest["backbone"]["variants"] == {"fp32": "backbone.onnx", "fp16": "backbone.fp16.onnx", "int8": "backbone.int8.onnx"}
     assert manifest["backbone"]["losses"] == {"int8": 0.042, "bf16": 0.01}
     assert "backbone.int8.onnx" in manifest["files"]
-    graphs = {precision: onnx.load(tmp_path / "bundle" / file).graph for precision, file in manifest["backbone"]["variants"].items()}
+    graphs = {precision: onnx.load(bundle / file).graph for precision, file in manifest["backbone"]["variants"].items()}
     exact, quantised = ([node for node in graphs[precision].node if node.op_type == "Conv"] for precision in ("fp32", "int8"))
     dequantised = {output for node in graphs["int8"].node if node.op_type == "DequantizeLinear" for output in node.output}
     left = [node for node in quantised if node.input[1] not in dequantised]
@@ -129,11 +133,9 @@ def test_an_int8_variant_is_calibrated_on_patches_and_its_loss_stands_in_the_man
     assert len(left) == len(last_convolutions(graphs["fp32"])) == 2
 
 
-def test_an_fp16_variant_halves_the_middle_of_the_backbone_and_nothing_around_it(trained, tmp_path):
-    model = load_model(load_config(CONFIGS / "smoke.toml"), trained / "checkpoint.pt")
-    export_graphs(model, tmp_path)
-    exact = onnx.load(tmp_path / "backbone.onnx")
-    halved = halve(onnx.load(tmp_path / "backbone.onnx"))
+def test_an_fp16_variant_halves_the_middle_of_the_backbone_and_nothing_around_it(bundle):
+    exact = onnx.load(bundle / "backbone.onnx")
+    halved = halve(onnx.load(bundle / "backbone.onnx"))
     stored = {value.name: value.data_type for value in halved.graph.initializer}
     convolutions = [node for node in halved.graph.node if node.op_type == "Conv"]
     assert convolutions
@@ -160,14 +162,11 @@ def test_norms_of_a_halved_backbone_stay_exact():
     assert all(types[node.output[0]] == onnx.TensorProto.FLOAT for node in norms)
 
 
-def test_a_network_that_differs_from_its_graph_is_not_exported(trained, tmp_path):
-    from training.export import ExportError, check_parity, export_graphs
-
+def test_a_network_that_differs_from_its_graph_is_not_exported(trained, bundle):
     model = load_model(load_config(CONFIGS / "smoke.toml"), trained / "checkpoint.pt")
-    export_graphs(model, tmp_path)
     model.encoder.linear2.bias.add_(0.5)
     with pytest.raises(ExportError, match="prior_encoder"):
-        check_parity(model, tmp_path)
+        check_parity(model, bundle)
 
 
 @pytest.mark.parametrize(("name", "budget"), [("nano", 14_000), ("small", 60_000)])
