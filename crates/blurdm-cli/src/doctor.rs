@@ -38,7 +38,11 @@ pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), CommandErro
         runtime.path().display()
     )?;
     let bundle = arguments.engine.bundle()?;
-    writeln!(out, "Model {} ({})", bundle.manifest().name, bundle.label())?;
+    // A built-in model's label has its name already, a folder's does not.
+    match bundle.label().strip_prefix(&bundle.manifest().name) {
+        Some(place) => writeln!(out, "Model {}{place}", bundle.manifest().name)?,
+        None => writeln!(out, "Model {} ({})", bundle.manifest().name, bundle.label())?,
+    }
     writeln!(out)?;
     writeln!(out, "Execution providers, in the order in which 'auto' tries them:")?;
     let mut first = None;

@@ -52,6 +52,7 @@ fn doctor_names_the_runtime_and_what_each_provider_can_do_or_lacks() {
     let runtime = the_runtime();
     let first = format!("ONNX Runtime {} from {}", runtime.version(), runtime.path().display());
     assert_eq!(report.lines().next().unwrap(), first);
+    assert_eq!(report.lines().nth(1).unwrap(), "Model blurdm-nano (built in)");
     for provider in Provider::BEST_FIRST {
         let lines = lines_of(&report, provider);
         if has_library(provider) {
