@@ -7,11 +7,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from .model import BlurDm
-from .networks import HalfBackbone, NanoBackbone, SpectralEncoder, MultiScaleBackbone
+from .networks import HalfBackbone, MultiScaleBackbone, NanoBackbone, SpectralEncoder
 from .networks.half_bytes import HalfBytes
+from .networks.multi_scale_bytes import MultiScaleBytes
 from .networks.nano_bytes import NanoBytes
 from .networks.transforms import LUMA
-from .networks.multi_scale_bytes import MultiScaleBytes
 
 SMALLEST_SIDE = 16
 

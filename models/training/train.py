@@ -29,7 +29,7 @@ from .curve import draw_curve
 from .diffusion import even_times
 from .errors import EvaluationError
 from .model import BlurDm
-from .networks import half
+from .networks.levels import initialised_from_nano
 from .objectives import Objective
 from .remade import POOL, SpreadPool
 from .spectra import SpectraPool
@@ -63,7 +63,7 @@ def starting_weights(start: Path, prior: Path | None = None) -> dict[str, torch.
     weights = unpack(load_file(start))
     if prior:
         weights |= {name: value for name, value in unpack(load_file(prior)).items() if name.startswith(PRIOR_PARTS)}
-    return half.initialised_from_nano(weights)
+    return initialised_from_nano(weights)
 
 
 class Trainer:

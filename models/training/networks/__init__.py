@@ -8,11 +8,11 @@ from .fusion import Modulation, begin_at_one
 from .half import HalfBackbone
 from .loformer import LoFormer
 from .mimo_unet import MimoUNet
+from .multi_scale import MultiScaleBackbone
 from .nano import NanoBackbone
 from .published_latents import PublishedBlurEncoder, PublishedEstimators
 from .spectral_encoder import SpectralEncoder
 from .stripformer import Stripformer
-from .multi_scale import MultiScaleBackbone
 
 BACKBONES = {"nano": NanoBackbone, "half": HalfBackbone, "multi-scale": MultiScaleBackbone, "mimo-unet": MimoUNet, "stripformer": Stripformer,
              "fftformer": FFTformer, "loformer": LoFormer}
@@ -20,6 +20,25 @@ ENCODERS = {"strided": BlurEncoder, "spectral": SpectralEncoder, "published": Pu
 ESTIMATORS = {"jumps": ResidualEstimators, "published": PublishedEstimators}
 ORACLES = {"exposure": ExposureOracle, "strided": BlurEncoder, "published": PublishedBlurEncoder}
 
-__all__ = ["BACKBONES", "ENCODERS", "ESTIMATORS", "ORACLES", "BlurEncoder", "ExposureOracle", "FFTformer", "HalfBackbone", "LoFormer", "MimoUNet",
-           "Modulation", "NanoBackbone", "PlainMapping", "PublishedBlurEncoder", "PublishedEstimators", "ResidualEstimators", "SpectralEncoder",
-           "Stripformer", "MultiScaleBackbone", "begin_at_one"]
+__all__ = [
+             "BACKBONES",
+             "ENCODERS",
+             "ESTIMATORS",
+             "ORACLES",
+             "BlurEncoder",
+             "ExposureOracle",
+             "FFTformer",
+             "HalfBackbone",
+             "LoFormer",
+             "MimoUNet",
+             "Modulation",
+             "MultiScaleBackbone",
+             "NanoBackbone",
+             "PlainMapping",
+             "PublishedBlurEncoder",
+             "PublishedEstimators",
+             "ResidualEstimators",
+             "SpectralEncoder",
+             "Stripformer",
+             "begin_at_one",
+]

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .half import BASE, BLOCK, HALF_BLOCK, HalfBackbone, HalfLevels, balanced
+from .half import BASE, HALF_BLOCK, HalfBackbone
+from .levels import BLOCK, balanced
 from .nano import SCALE
 from .nano_bytes import PIXEL, _to_channels, _to_pixels
 from .transforms import LUMA
@@ -29,7 +30,7 @@ def _by_cell(blocks: torch.Tensor) -> torch.Tensor:
 class HalfLevelsBytes(nn.Module):
     """What exported backbones with their base at half the scale share: from blocks of 4x4 pixels to the change at half the scale."""
 
-    def __init__(self, backbone: HalfLevels):
+    def __init__(self, backbone: HalfBackbone):
         super().__init__()
         self.backbone = backbone
         stem = backbone.stem

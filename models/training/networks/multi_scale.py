@@ -1,18 +1,17 @@
-"""A backbone that deconvolves at several scales and corrects at half the frame's: the scale chooses itself, for each region.
+"""The backbone that deconvolves at several scales: the scale chooses itself, for each region.
 
-    frame ─┬─ deconvolution with the prior found at full scale ─ x share ─┬─────────────────────────────────────────────────────────── + ─ restored
-           │                                                              ├─ stem, the frame's too ─ detail at 1/4 ──────────┐         │
-           │                                                              └─ mean of 2x2 ─┐                                  │         │
-           └─ mean of 2x2 ─┬─ deconvolution with that found there ─ x share ───────────── + ─┬───────────────── + ─ change ──┴─ x2 ────┘
-                           ├─ mean of 2x2 ─ deconvolution with that found there ─ x share ─ x2 ┘                │
-                           └──────────────────────────────────────────────────────────────── + ─ stem, levels, head
+    frame ─┬─ luma ─┬─ deconvolution with the prior found at full scale ───── x share ────────── + ─┬───────────────────────────── + ─ restored
+           │        └─ mean of 2x2 ─┬─ deconvolution with that found there ─ x share ─ + ─ x2 ─ ┘   │                              │
+           │                        └─ mean of 2x2 ─ deconvolution … ─────── x share ─ x2 ┘         │                              │
+           └─────────────────────────────────────────────────────────────────────────────────────── + ─ stem, levels, head, shuffle 4
 
 Short blur does not show in a frame reduced by two, and what it took lies beyond such a frame's frequencies; blur beyond 24 px does not fit into the
 point spread's square at full scale, nor blur beyond 48 px into that at half of it. So the same encoder, estimators and deconvolution look at every scale,
-and shares that sum to 1 say for each region which of them is right. Everything that convolves works at half the scale, where a multiply-add restores four
-pixels.
+and shares that sum to 1 say for each region which of them is right. One U-Net, nano's, corrects the sum: in 8 bits its convolutions take less time than
+the deconvolution.
 
-The prior is that of the regions at full scale, one after the other, then that of the regions at the next scale. Blocks have the mean of those at half.
+The prior is that of the regions at full scale, one after the other, then that of the regions at the next scale. Blocks have the mean over regions of the
+scales' priors, each as much as its share.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .half import BASE, BLOCK, HALF_BLOCK, Enlarge, HalfLevels, balanced, bilinear_blocks
-from .nano import SCALE, Chain
+from .levels import FlatLevels
+from .nano import SCALE
 from .regions import WHOLE, mixture
 from .transforms import luma
 
@@ -62,19 +61,17 @@ class ScaleShares(nn.Module):
         return (torch.stack(logits, dim=1) + learnt.transpose(1, 2)).softmax(1)
 
 
-class MultiScaleBackbone(HalfLevels):
-    """channels, encoder, middle, decoder: see HalfLevels. detail: channels at 1/4 of what corrects at full scale, 0 for none; detail_blocks: its blocks.
-    scales: by how much the frame is reduced where it is deconvolved, 1 and 2 and perhaps 4. prior: width of one region's prior at one scale. Frames are
-    in 0..1, their sides multiples of 32.
+class MultiScaleBackbone(FlatLevels):
+    """channels, encoder, middle, decoder: see levels.FlatLevels. scales: by how much the frame is reduced where it is deconvolved, 1 and 2 and perhaps 4.
+    prior: width of one region's prior at one scale. Frames are in 0..1, their sides multiples of 32.
 
-    Initialised with a nano's weights, the detail is that one's first level without those below it, where it has as many channels."""
+    Initialised with a nano's weights it restores short blur as that does, and long blur nearly as that does at reductions."""
 
     MULTIPLE = 32
     SHIFT = 0.0
 
     def __init__(self, prior: int = 64, channels: tuple[int, int, int] = (32, 64, 128), encoder: tuple[int, int] = (0, 1), middle: int = 2,
-                 decoder: tuple[int, int] = (2, 2), detail: int = 32, detail_blocks: int = 1, scales: tuple[int, ...] = (1, 2, 4), spread_hidden: int = 256,
-                 regions: tuple[int, int] = WHOLE):
+                 decoder: tuple[int, int] = (2, 2), scales: tuple[int, ...] = (1, 2, 4), spread_hidden: int = 256, regions: tuple[int, int] = WHOLE):
         if prior is None:
             raise ValueError("the multi-scale network has no form without a prior")
         if tuple(scales) not in ((1, 2), (1, 2, 4)):
@@ -82,74 +79,40 @@ class MultiScaleBackbone(HalfLevels):
         super().__init__(prior, channels, encoder, middle, decoder, spread_hidden, regions)
         self.SCALES = tuple(scales)
         self.share = ScaleShares(prior, self.SCALES)
-        self.detail = None
-        if detail:
-            self.detail_stem = nn.Conv2d(4, detail, 3 * SCALE, stride=SCALE, padding=SCALE)
-            self.detail_features = Enlarge(channels[0], detail)
-            self.detail = Chain(prior, detail, detail_blocks)
-            nn.init.zeros_(self.detail_features.convolution.weight)
-            nn.init.zeros_(self.detail_features.convolution.bias)
-        self.enlarged = nn.Conv2d(detail + 3 * HALF_BLOCK, 3 * BLOCK, 3, padding=1)
-        nn.init.zeros_(self.enlarged.weight)
-        nn.init.zeros_(self.enlarged.bias)
-        with torch.no_grad():
-            weight = self.enlarged.weight[:, detail:].unflatten(0, (3, BLOCK)).unflatten(2, (3, HALF_BLOCK))
-            for colour in range(3):
-                weight[colour, :, colour] = bilinear_blocks()
 
-    def priors(self, prior: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Those at each scale, [B, regions D]."""
-        return prior.chunk(len(self.SCALES), dim=1)
+    def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+        """The restored frame [B, 3, H, W], given the priors of all scales [B, scales D] or of all regions at each [B, scales regions D]."""
+        with torch.autocast(frame.device.type, enabled=False):
+            # Half precision would lose what the filter brings back.
+            linear, blocks = self.linear(luma(frame.float()), prior.float())
+        features = self.features(self.stem(torch.cat([frame - 0.5, linear], dim=1)), blocks)
+        return frame + linear + F.pixel_shuffle(self.change(features), SCALE).float()
 
-    def shares(self, priors: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        """The regions' shares [B, scales, regions], of the priors at each scale."""
-        by_region = torch.stack([p.unflatten(1, (-1, self.deconvolution.width)) for p in priors], dim=1)
-        coarser = by_region[:, 1:]
+    def linear(self, grey: torch.Tensor, prior: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the deconvolutions add to the luma [B, 1, H, W], and the prior that blocks have [B, D]."""
+        priors = torch.stack([p.unflatten(1, (-1, self.deconvolution.width)) for p in prior.chunk(len(self.SCALES), dim=1)], dim=1)
+        coarser = priors[:, 1:]
         spreads = self.deconvolution.spread(coarser.flatten(0, 2)).unflatten(0, coarser.shape[:3])
-        return self.share(by_region, spreads)
+        shares = self.share(priors, spreads)
+        greys = [grey]
+        for finer, reduced in pairwise(self.SCALES):
+            greys.append(F.avg_pool2d(greys[-1], reduced // finer))
+        added = None
+        for index in reversed(range(len(greys))):
+            here = self._at_scale(greys[index], priors[:, index].flatten(1), shares[:, index])
+            added = here if added is None else here + F.interpolate(added, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return added, (shares[..., None] * priors).sum(1).mean(1)
 
-    def mixed(self, share: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    def _at_scale(self, grey: torch.Tensor, prior: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+        """What the deconvolution adds at the scale of the luma [B, 1, h, w], times the regions' shares there [B, regions]."""
+        height, width = grey.shape[2:]
+        whole = F.pad(grey, (0, -width % SPREAD_MULTIPLE, 0, -height % SPREAD_MULTIPLE), mode="replicate")
+        return self.deconvolution.of_luma(whole, prior)[:, :, :height, :width] * self._mixed(share, height, width)
+
+    def _mixed(self, share: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """The regions' shares of one scale [B, regions], mixed between their middles: [B, 1, height, width], or 1 for both sides of one region."""
         if share.shape[1] == 1:
             return share[:, :, None, None]
         rows, columns = self.deconvolution.regions
         down, across = (mixture((torch.arange(n, device=share.device) + 0.5) / n, count) for n, count in ((height, rows), (width, columns)))
         return (down @ share.unflatten(1, (rows, columns)) @ across.T)[:, None]
-
-    def linear(self, grey: torch.Tensor, prior: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-        """What the deconvolution adds at the scale of the luma [B, 1, h, w], times the regions' shares there [B, regions]."""
-        height, width = grey.shape[2:]
-        whole = F.pad(grey, (0, -width % SPREAD_MULTIPLE, 0, -height % SPREAD_MULTIPLE), mode="replicate") if self.SCALES[-1] > BASE else grey
-        return self.deconvolution.of_luma(whole, prior)[:, :, :height, :width] * self.mixed(share, height, width)
-
-    def coarse(self, half: torch.Tensor, priors: tuple[torch.Tensor, ...], shares: torch.Tensor) -> torch.Tensor:
-        """What the deconvolutions below full scale add, at half the scale, given its luma [B, 1, H / 2, W / 2]."""
-        greys = [half]
-        for finer, coarser in pairwise(self.SCALES[1:]):
-            greys.append(F.avg_pool2d(greys[-1], coarser // finer))
-        added = None
-        for index in range(len(greys) - 1, -1, -1):
-            here = self.linear(greys[index], priors[1 + index], shares[:, 1 + index])
-            added = here if added is None else here + F.interpolate(added, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return added
-
-    def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
-        """The restored frame [B, 3, H, W], given the priors of all scales [B, scales D] or of all regions at each [B, scales regions D]."""
-        with torch.autocast(frame.device.type, enabled=False):
-            # Half precision would lose what the filter brings back.
-            priors = self.priors(prior.float())
-            shares = self.shares(priors)
-            half = F.avg_pool2d(frame.float(), BASE)
-            fine = self.linear(luma(frame.float()), priors[0], shares[:, 0])
-            coarse = self.coarse(luma(half), priors, shares)
-        features = self.features(self.stem(torch.cat([half - 0.5, F.avg_pool2d(fine, BASE) + coarse], dim=1)), priors[1])
-        change = self.half_change(features) + F.pixel_unshuffle(coarse, SCALE).repeat(1, 3, 1, 1)
-        cells = F.pixel_unshuffle(F.pixel_shuffle(change, SCALE), SCALE // BASE)
-        if self.detail is not None:
-            stem = self.detail_stem(torch.cat([frame - 0.5, fine], dim=1))
-            cells = torch.cat([self.corrected(stem, features, priors[0]), cells], dim=1)
-        return frame + fine + F.pixel_shuffle(F.conv2d(cells, *balanced(self.enlarged.weight, self.enlarged.bias, BLOCK), padding=1), SCALE).float()
-
-    def corrected(self, stem: torch.Tensor, features: torch.Tensor, fine_prior: torch.Tensor) -> torch.Tensor:
-        """What corrects at full scale, given what its stem made of the frame [B, detail, H / 4, W / 4] and the features at 1/8."""
-        return self.detail(stem + self.detail_features(features), self.mean_prior(fine_prior))

@@ -25,13 +25,15 @@ BLOCK = SCALE * SCALE
 class NanoBytes(nn.Module):
     """Frames [1, H, W, 4] of float32 in 0..255, sides multiples of 16, and priors [1, D], to restored frames of the same kind, rounded."""
 
-    def __init__(self, backbone: NanoBackbone):
+    def __init__(self, backbone: NanoBackbone, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None):
+        """weight, bias: of the head, if not as they are in the backbone."""
         super().__init__()
         self.backbone = backbone
         stem, head = backbone.stem, backbone.head
+        weight, bias = head.weight if weight is None else weight, head.bias if bias is None else bias
         self.stem_frame, self.stem_linear = stem_of_pixels(stem)
         # [(colour, y, x), ...] to [(y, x, colour), ...], in grey levels
-        weight, bias = (255 * value.detach().reshape(3, BLOCK, *value.shape[1:]).transpose(0, 1) for value in (head.weight, head.bias))
+        weight, bias = (255 * value.detach().reshape(3, BLOCK, *value.shape[1:]).transpose(0, 1) for value in (weight, bias))
         self.head_weight = nn.Parameter(torch.cat([weight, torch.zeros_like(weight[:, :1])], 1).flatten(0, 1))
         self.head_bias = nn.Parameter(torch.cat([bias, torch.zeros_like(bias[:, :1])], 1).flatten(0, 1))
         to_colours = 255 * torch.kron(torch.eye(BLOCK), torch.tensor([[1.0], [1.0], [1.0], [0.0]]))
@@ -41,7 +43,10 @@ class NanoBytes(nn.Module):
     def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         height, width = frame.shape[1:3]
         linear = self.backbone.deconvolution.of_luma((frame @ self.luma).reshape(1, 1, height, width), prior)
-        linear = F.pixel_unshuffle(linear, SCALE)
+        return self.restored(frame, F.pixel_unshuffle(linear, SCALE), prior)
+
+    def restored(self, frame: torch.Tensor, linear: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+        """As forward, given what the deconvolution adds in blocks of 4x4 [1, 16, H / 4, W / 4]."""
         stem = F.conv2d(_to_channels(frame) / 255 - 0.5, self.stem_frame, self.backbone.stem.bias, padding=1)
         features = self.backbone.features(stem + F.conv2d(linear, self.stem_linear, padding=1), prior)
         change = F.conv2d(features, self.head_weight, self.head_bias, padding=1) + F.conv2d(linear, self.to_colours)

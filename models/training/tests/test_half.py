@@ -17,16 +17,17 @@ from training.exposure import point_spread
 from training.graphs import BackboneGraph, PriorEncoderGraph
 from training.macs import per_pixel
 from training.model import BlurDm
-from training.networks.half import HalfBackbone, balanced, initialised_from_nano, bilinear_blocks
-from training.networks.nano import NanoBackbone
+from training.networks.half import HalfBackbone, bilinear_blocks
+from training.networks.levels import balanced, initialised_from_nano
 from training.networks.multi_scale import MultiScaleBackbone
+from training.networks.nano import NanoBackbone
 from training.objectives import Objective
 from training.train import initial_value, starting_weights
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 
-SMALLER = {"half-nano": {"channels": [16, 16, 32], "detail": 8}, "multi-scale-nano": {"channels": [16, 16, 32], "detail": 8}}
+SMALLER = {"half-nano": {"channels": [16, 16, 32], "detail": 8}, "multi-scale-nano": {"channels": [16, 16, 32]}}
 
 
 @pytest.fixture(params=SMALLER)
@@ -103,7 +104,8 @@ def test_a_run_that_begins_with_a_nano_restores_as_that_does_at_half_the_scale()
     for value in (nano.head.weight, nano.head.bias):
         torch.nn.init.normal_(value, std=1e-3)
     start = initialised_from_nano({f"backbone.{name}": value for name, value in nano.state_dict().items()})
-    half.load_state_dict({name: initial_value(value, start[f"backbone.{name}"]) if f"backbone.{name}" in start else value for name, value in half.state_dict().items()})
+    start = {name.removeprefix("backbone."): value for name, value in start.items()}
+    half.load_state_dict({name: initial_value(value, start[name]) if name in start else value for name, value in half.state_dict().items()})
     frame, prior = torch.rand(1, 3, 64, 96), torch.randn(1, 64)
     reduced = F.avg_pool2d(frame, 2)
     wanted = F.interpolate(nano(reduced, prior) - reduced, scale_factor=2, mode="bilinear")

@@ -94,7 +94,8 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(trained):
 
 def test_the_exported_graphs_compute_what_the_network_computes(bundle):
     manifest = tomllib.loads((bundle / "manifest.toml").read_text())
-    assert set(manifest["files"]) == {"prior_encoder.onnx", "residuals.onnx", "backbone.onnx", "backbone.fp16.onnx", "backbone.int8.onnx", "weights.safetensors"}
+    assert set(manifest["files"]) == {"prior_encoder.onnx", "residuals.onnx", "backbone.onnx", "backbone.fp16.onnx", "backbone.int8.onnx",
+                                      "weights.safetensors"}
     assert (bundle / "reference" / "latents.json").is_file()
     text = b"".join((bundle / name).read_bytes() for name in manifest["files"])
     assert str(Path.home()).encode() not in text
