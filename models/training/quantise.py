@@ -1,7 +1,8 @@
 """The int8 variant of a backbone: convolutions in 8 bits, calibrated on real frames with their own priors.
 
 Static quantisation, weights per channel. The convolutions that no other one follows make the change that is added to the frame: in 8 bits
-they would round it, and stay as they are.
+they would round it. Of those, one that works on what other convolutions made has its inputs in 8 bits and its output as it was, which OpenVINO
+computes in 8 bits; one that takes the deconvolution's output to the colours stays as it is.
 """
 
 from __future__ import annotations
@@ -46,9 +47,49 @@ def quantise(backbone: Path, calibration: CalibrationDataReader, out: Path) -> N
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(backbone, prepared, skip_symbolic_shape=True)
+        graph = onnx.load(prepared).graph
+        last = last_convolutions(graph)
+        heads = [name for name in last if _follows_a_convolution(graph, name)]
         quantize_static(prepared, out, calibration, quant_format=QuantFormat.QDQ, per_channel=True, op_types_to_quantize=["Conv"],
                         activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.Percentile,
-                        nodes_to_exclude=last_convolutions(onnx.load(prepared).graph))
+                        nodes_to_exclude=[name for name in last if name not in heads])
+    model = onnx.load(out)
+    for name in heads:
+        _leave_output(model.graph, name)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, out)
+
+
+def _follows_a_convolution(graph: onnx.GraphProto, name: str) -> bool:
+    maker = {output: node for node in graph.node for output in node.output}
+    seen, open_ends = set(), [next(node for node in graph.node if node.name == name).input[0]]
+    while open_ends:
+        node = maker.get(open_ends.pop())
+        if node is None or node.name in seen:
+            continue
+        if node.op_type == "Conv":
+            return True
+        seen.add(node.name)
+        open_ends += node.input
+    return False
+
+
+def _leave_output(graph: onnx.GraphProto, name: str) -> None:
+    """Takes out the pair that quantises the output of this convolution."""
+    output = next(node for node in graph.node if node.name == name).output[0]
+    quantised = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == output]
+    for pair in quantised:
+        dequantised = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] == pair.output[0]]
+        for node in dequantised:
+            for reader in graph.node:
+                for index, tensor in enumerate(reader.input):
+                    if tensor == node.output[0]:
+                        reader.input[index] = output
+            graph.node.remove(node)
+        graph.node.remove(pair)
+    used = {tensor for node in graph.node for tensor in node.input}
+    for value in [value for value in graph.initializer if value.name not in used]:
+        graph.initializer.remove(value)
 
 
 def last_convolutions(graph: onnx.GraphProto) -> list[str]:

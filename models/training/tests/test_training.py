@@ -131,7 +131,13 @@ def test_an_int8_variant_is_calibrated_on_patches_and_its_loss_stands_in_the_man
     dequantised = {output for node in graphs["int8"].node if node.op_type == "DequantizeLinear" for output in node.output}
     left = [node for node in quantised if node.input[1] not in dequantised]
     assert len(quantised) == len(exact)
-    assert len(left) == len(last_convolutions(graphs["fp32"])) == 2
+    # What takes the deconvolution's output to the colours is exact, and so is the sum that is added to the frame.
+    last = last_convolutions(graphs["int8"])
+    assert len(last) == 2
+    assert len(left) == 1
+    assert left[0].name in last
+    outputs = {node.output[0] for node in quantised if node.name in last}
+    assert {node.op_type for node in graphs["int8"].node if outputs.intersection(node.input)} == {"Add"}
 
 
 def test_an_fp16_variant_halves_the_middle_of_the_backbone_and_nothing_around_it(bundle):
