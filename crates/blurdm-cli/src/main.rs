@@ -16,7 +16,10 @@ mod shell;
 mod sync;
 mod values;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -62,7 +65,8 @@ fn main() -> ExitCode {
         Ok(status) => status,
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("blurdm: {error}");
+            // Where nobody can be told, the exit status still says it.
+            writeln!(io::stderr(), "blurdm: {error}").ok();
             ExitCode::FAILURE
         }
     }

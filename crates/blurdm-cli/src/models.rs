@@ -100,7 +100,7 @@ pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), CommandErro
     for folder in installed() {
         match Bundle::open(&folder) {
             Ok(bundle) => models.push(Model::of(&bundle, Some(folder))),
-            Err(error) => eprintln!("blurdm: {error}"),
+            Err(error) => drop(writeln!(io::stderr(), "blurdm: {error}")),
         }
     }
     if arguments.json {

@@ -2,7 +2,7 @@
 
 //! Progress as bars in a terminal.
 
-use std::{collections::HashMap, io, path::Path, sync::Mutex, time::Duration};
+use std::{collections::HashMap, path::Path, sync::Mutex, time::Duration};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unicode_width::UnicodeWidthStr;
@@ -28,7 +28,6 @@ pub struct Bars {
     /// The bar for all files. `None` for a single file.
     all: Option<ProgressBar>,
     files: Mutex<HashMap<u64, ProgressBar>>,
-    error: Mutex<Option<io::Error>>,
 }
 
 impl Bars {
@@ -46,7 +45,6 @@ impl Bars {
             screen,
             all,
             files: Mutex::default(),
-            error: Mutex::default(),
         }
     }
 
@@ -61,9 +59,7 @@ impl Bars {
     }
 
     fn print(&self, line: &str) {
-        if let Err(error) = self.screen.println(line) {
-            lock(&self.error).get_or_insert(error);
-        }
+        self.screen.println(line).ok();
     }
 }
 
@@ -140,9 +136,5 @@ impl View for Bars {
         if summary.len() > 1 {
             summary.lines().iter().for_each(|line| self.print(line));
         }
-    }
-
-    fn error(&self) -> Option<io::Error> {
-        lock(&self.error).take()
     }
 }

@@ -2,11 +2,7 @@
 
 //! Progress as lines of text, for logs and pipes.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-    time::Duration,
-};
+use std::{io::Write, path::Path, time::Duration};
 
 use super::{
     snapshot::{Files, Outcome, Snapshot},
@@ -72,10 +68,6 @@ impl<W: Write + Send> View for Lines<W> {
             summary.lines().iter().for_each(|line| self.to.line(line));
         }
     }
-
-    fn error(&self) -> Option<io::Error> {
-        self.to.error()
-    }
 }
 
 /// Only files that failed or are damaged.
@@ -111,8 +103,4 @@ impl<W: Write + Send> View for Errors<W> {
     fn skipped(&self, _: &Row, _: Snapshot, _: Files) {}
 
     fn finished(&self, _: &Summary) {}
-
-    fn error(&self) -> Option<io::Error> {
-        self.to.error()
-    }
 }

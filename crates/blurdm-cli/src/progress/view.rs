@@ -17,6 +17,9 @@ pub trait View: Send + Sync {
     fn ended(&self, number: u64, row: &Row, all: Snapshot, files: Files);
     fn skipped(&self, row: &Row, all: Snapshot, files: Files);
     fn finished(&self, summary: &Summary);
-    /// Returns the first error in writing.
-    fn error(&self) -> Option<io::Error>;
+    /// Returns the first error in writing what a program reads. There is none for what is shown on standard error: where that cannot be
+    /// written, nobody can be told, and the exit status is that of the work.
+    fn error(&self) -> Option<io::Error> {
+        None
+    }
 }
