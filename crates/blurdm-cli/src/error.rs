@@ -59,7 +59,7 @@ pub enum Error {
     NoEncoder { codec: &'static str, hint: &'static str },
     #[error("'{}' already exists; --overwrite replaces it", path.display())]
     Exists { path: PathBuf },
-    #[error("'{}' is the output of another file of this run; restore one of them to another folder", path.display())]
+    #[error("'{}' is written for another file of this run; restore one of them to another folder", path.display())]
     Taken { path: PathBuf },
     #[error("'{}' is the original, which is never overwritten; name another output", path.display())]
     IsInput { path: PathBuf },

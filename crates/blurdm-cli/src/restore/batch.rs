@@ -2,14 +2,11 @@
 
 //! Restoring several files one after the other. A file that fails does not stop the others.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use super::{
     job::{Completion, Job, Options, outcome_of_error},
-    plan::output_name,
+    plan::PlannedFile,
     preview,
     segments::ReusableElement,
 };
@@ -22,8 +19,6 @@ pub struct Batch<'a> {
     options: &'a Options,
     element: ReusableElement,
     progress: &'a Progress,
-    /// Outputs of this run. Two inputs may have the same output where the extension changes.
-    outputs: HashSet<PathBuf>,
     has_damaged: bool,
     has_failed: bool,
 }
@@ -34,7 +29,6 @@ impl<'a> Batch<'a> {
             options,
             element: ReusableElement::new(&options.settings),
             progress,
-            outputs: HashSet::new(),
             has_damaged: false,
             has_failed: false,
         }
@@ -49,31 +43,36 @@ impl<'a> Batch<'a> {
         self.has_failed
     }
 
-    pub fn restore(&mut self, input: &Path, output: &Path) {
-        let (output, note) = output_name::supported_name(output);
-        let prepared = if self.outputs.insert(output.clone()) {
-            Job::prepare(input, &output, self.options)
-        } else {
-            Err(Error::Taken { path: output.clone() })
+    pub fn restore(&mut self, file: PlannedFile) {
+        let input = file.input.as_path();
+        let prepared = match file.conflict {
+            Some(conflict) => Err(conflict),
+            None => Job::prepare(input, &file.output, self.options),
         };
         match prepared {
-            Ok(Some(job)) => match job.run(&self.element, self.progress, input, note) {
+            Ok(Some(job)) => match job.run(&self.element, self.progress, input, file.note) {
                 Ok(Completion::Damaged(_)) => self.has_damaged = true,
                 Ok(_) => {}
                 Err(_) => self.has_failed = true,
             },
             Ok(None) => self.progress.skip(input, "was restored before"),
-            Err(error) => {
-                self.has_failed = true;
-                self.progress.start(input, None, 0).end(outcome_of_error(&error));
-            }
+            Err(error) => self.fail(input, &error),
         }
     }
 
+    fn fail(&mut self, input: &Path, error: &Error) {
+        self.has_failed = true;
+        self.progress.start(input, None, 0).end(outcome_of_error(error));
+    }
+
     /// Saves the frame at `time`, in nanoseconds.
-    pub fn preview(&mut self, input: &Path, output: &Path, time: u64) {
+    pub fn preview(&mut self, file: &PlannedFile, time: u64) {
+        let input = file.input.as_path();
+        if let Some(conflict) = &file.conflict {
+            return self.fail(input, conflict);
+        }
         let progress = self.progress.start(input, Some(1), 0);
-        let saved = preview::save(input, output, time, &self.element);
+        let saved = preview::save(input, &file.output, time, self.options.overwrite, &self.element);
         self.has_failed |= saved.is_err();
         progress.restored(u64::from(saved.is_ok()));
         progress.end(match saved {

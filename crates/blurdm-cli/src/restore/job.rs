@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     mux::{Output, Part},
-    plan::{self, Scan, Segment, TimeRange},
+    plan::{self, Scan, Segment, TimeRange, output_name},
     report::{self, Identity, Model, Original, Record},
     segments::{FinishedSegment, FrameRecord, Plan, ReusableElement, RunOptions, SegmentRun, WorkDir},
 };
@@ -66,9 +66,6 @@ impl<'a> Job<'a> {
     /// What prevents restoring the file, as far as it can be found without decoding.
     pub fn prepare(input: &Path, output: &Path, options: &'a Options) -> Result<Option<Self>, Error> {
         let original = Original::of(input)?;
-        if fs::canonicalize(output).is_ok_and(|output| fs::canonicalize(input).is_ok_and(|input| input == output)) {
-            return Err(Error::IsInput { path: input.to_owned() });
-        }
         let scan = Scan::run(input)?;
         let segments = plan::segments(&scan, options.range)?;
         let identity = Identity {
@@ -80,13 +77,20 @@ impl<'a> Job<'a> {
             range: options.range,
             report: options.report,
         };
-        if output.exists() && !options.overwrite {
-            return match Record::read(output) {
-                Some(record) if record.identity == identity => Ok(None),
-                _ => Err(Error::Exists {
-                    path: output.to_owned(),
-                }),
-            };
+        let record = Record::read(output);
+        if !options.overwrite && output.is_file() && record.as_ref().is_some_and(|record| record.identity == identity) {
+            return Ok(None);
+        }
+        plan::check_free(output, options.overwrite)?;
+        // A record whose output is gone is one of ours.
+        plan::check_free(&output_name::record(output), options.overwrite || record.is_some())?;
+        if let Err(error) = plan::check_free(&output_name::track(output), options.overwrite)
+            && report::has_track(input)
+        {
+            return Err(error);
+        }
+        if options.report {
+            plan::check_free(&output_name::report(output), options.overwrite)?;
         }
         let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder {
@@ -238,7 +242,8 @@ impl<'a> Job<'a> {
             part: self.part(),
             tags: &[(report::TAG, &tag)],
         };
-        let lost = output.write(&self.output)?;
+        let replace = self.options.overwrite;
+        let lost = output.write(&self.output, &work, replace)?;
         for lost in &lost {
             progress.note(&format!("not kept: {lost}"));
         }
@@ -258,10 +263,11 @@ impl<'a> Job<'a> {
             lost,
             finished: report::now(),
         };
-        record.write(&self.output)?;
-        report::write_track(&self.scan.path, &self.output, progress)?;
+        let replaces_record = replace || Record::read(&self.output).is_some();
+        record.write(&self.output, &work, replaces_record)?;
+        report::write_track(&self.scan.path, &self.output, &work, replace, progress)?;
         if self.options.report {
-            report::write_report(&self.output, &record, &frames, &self.stills, &work)?;
+            report::write_report(&self.output, &record, &frames, &self.stills, &work, replace)?;
         }
         work.remove()?;
         Ok(if gaps.is_empty() {

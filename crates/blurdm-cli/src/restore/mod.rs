@@ -39,7 +39,7 @@ use crate::{
 };
 use batch::Batch;
 use job::{Job, Options};
-use plan::{TimeRange, inputs, output_name};
+use plan::{PlannedFile, TimeRange, Written, inputs};
 use report::Model;
 use segments::WorkDir;
 
@@ -77,7 +77,7 @@ pub struct Arguments {
     /// Write an HTML report beside each output
     #[arg(long)]
     report: bool,
-    /// Overwrite existing outputs
+    /// Overwrite existing outputs, and the files beside them
     #[arg(long)]
     overwrite: bool,
     /// Print only errors
@@ -148,21 +148,30 @@ pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, Comma
         )));
     }
     interrupt::handle_signals().map_err(|error| Error::Failed(error.to_string()))?;
+    let written = match arguments.preview {
+        Some(_) => Written::Preview,
+        None => Written::Output { report: options.report },
+    };
+    let inputs: Vec<PathBuf> = found.files.iter().map(|file| file.path.clone()).collect();
+    let files = plan::plan_files(&inputs, &outputs, written);
     if arguments.plan {
-        return print_plan(&found.files[0].path, &outputs[0], &options, out);
+        return files
+            .into_iter()
+            .next()
+            .map_or(Ok(ExitCode::SUCCESS), |file| print_plan(file, &options, out));
     }
     let progress = Progress::new(arguments.form(), outputs.len(), None);
     for error in &found.unreadable {
         progress.skip(error.path().unwrap_or(Path::new("?")), error.to_string());
     }
     let mut batch = Batch::new(&options, &progress);
-    for (input, output) in found.files.iter().zip(&outputs) {
+    for file in files {
         if interrupt::is_requested() {
             break;
         }
         match arguments.preview {
-            Some(time) => batch.preview(&input.path, output, time),
-            None => batch.restore(&input.path, output),
+            Some(time) => batch.preview(&file, time),
+            None => batch.restore(file),
         }
     }
     let has_failed = batch.has_failed() || !found.unreadable.is_empty();
@@ -177,14 +186,12 @@ pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, Comma
 }
 
 /// Prints the segments of a file, for programs that distribute the work.
-fn print_plan(
-    input: &Path,
-    output: &Path,
-    options: &Options,
-    mut out: impl io::Write,
-) -> Result<ExitCode, CommandError> {
-    let (output, _) = output_name::supported_name(output);
-    let Some(job) = Job::prepare(input, &output, options)? else {
+fn print_plan(file: PlannedFile, options: &Options, mut out: impl io::Write) -> Result<ExitCode, CommandError> {
+    if let Some(conflict) = file.conflict {
+        return Err(conflict.into());
+    }
+    let output = file.output;
+    let Some(job) = Job::prepare(&file.input, &output, options)? else {
         let plan = serde_json::json!({ "done": true, "output": output, "segments": [] });
         writeln!(out, "{plan}")?;
         return Ok(ExitCode::SUCCESS);

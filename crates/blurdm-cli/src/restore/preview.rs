@@ -2,23 +2,24 @@
 
 //! Saving one frame, before and after.
 
-use std::{
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use super::{
-    plan::{self, Scan, TimeRange},
+    plan::{self, Scan, TimeRange, output_name},
     segments::{Capture, RestoredFrames, ReusableElement, png},
 };
 use crate::error::{Error, reason};
 
 /// Saves the frame that is presented at `time`, in nanoseconds, as `NAME-before.png` and `NAME-after.png`, where `NAME` is that of `output`.
+/// `replace`: whether files of these names may be replaced.
 ///
 /// # Errors
 /// As for restoring the file.
-pub fn save(input: &Path, output: &Path, time: u64, element: &ReusableElement) -> Result<(), Error> {
+pub fn save(input: &Path, output: &Path, time: u64, replace: bool, element: &ReusableElement) -> Result<(), Error> {
+    let paths = output_name::preview(output);
+    for path in &paths {
+        plan::check_free(path, replace)?;
+    }
     let scan = Scan::run(input)?;
     let start = scan.frames.iter().rev().map(|frame| frame.time);
     let start = start.into_iter().find(|&start| start <= time);
@@ -45,16 +46,8 @@ pub fn save(input: &Path, output: &Path, time: u64, element: &ReusableElement) -
     if let Some(folder) = output.parent() {
         fs::create_dir_all(folder).map_err(|error| Error::unwritable(folder, reason(&error)))?;
     }
-    for (sample, suffix) in [(&original, "-before.png"), (&frame.sample, "-after.png")] {
-        let path = with_suffix(output, suffix);
-        fs::write(&path, png(sample)?).map_err(|error| Error::unwritable(&path, reason(&error)))?;
+    for (sample, path) in [&original, &frame.sample].into_iter().zip(&paths) {
+        fs::write(path, png(sample)?).map_err(|error| Error::unwritable(path, reason(&error)))?;
     }
     Ok(())
-}
-
-/// Turns `folder/clip.mp4` into `folder/clip-after.png`.
-fn with_suffix(output: &Path, suffix: &str) -> PathBuf {
-    let mut name = output.file_stem().map_or_else(OsString::new, OsString::from);
-    name.push(suffix);
-    output.with_file_name(name)
 }

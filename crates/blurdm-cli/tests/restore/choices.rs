@@ -76,7 +76,7 @@ fn a_report_shows_stills_and_figures_and_loads_nothing() {
     let input = folder.join("clip.mp4");
     clip(&input, 30, "mp4mux");
     succeed(&[text(&input), "-o", text(&folder.join("out.mp4")), "--report"]);
-    let page = fs::read_to_string(folder.join("out.html")).unwrap();
+    let page = fs::read_to_string(folder.join("out.mp4.html")).unwrap();
     assert_eq!(
         page.matches("data:image/png;base64,").count(),
         10,

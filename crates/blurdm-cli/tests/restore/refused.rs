@@ -2,7 +2,14 @@
 
 //! What cannot be restored is reported in one line, and does not stop the rest.
 
-use std::fs;
+use std::{
+    fs,
+    fs::File,
+    os::unix::fs::symlink,
+    path::Path,
+    process::Stdio,
+    time::{Duration, SystemTime},
+};
 
 use gst::prelude::*;
 
@@ -130,4 +137,214 @@ fn a_folder_that_cannot_be_written_is_reported() {
         "{}",
         stderr(&result)
     );
+}
+
+/// Every file and folder below a folder, with the content of the files.
+fn content(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        found.push((text(&path).to_owned(), fs::read(&path).unwrap_or_default()));
+        if path.is_dir() {
+            found.extend(content(&path));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_folder_or_a_link_that_has_the_name_of_unfinished_work_is_not_touched() {
+    let (_folder, folder) = folder();
+    let (input, victim, out) = (folder.join("clip.mp4"), folder.join("victim"), folder.join("out"));
+    clip(&input, 12, "mp4mux");
+    fs::create_dir_all(victim.join("photos")).unwrap();
+    fs::write(victim.join("photos/1.jpg"), "a photo").unwrap();
+    fs::write(victim.join("00000.mp4"), "a film").unwrap();
+    fs::create_dir(&out).unwrap();
+    let before = content(&victim);
+    let named = out.join("clip.mp4.blurdm");
+    symlink("../victim", &named).unwrap();
+    for _ in 0..2 {
+        let refused = run(&[text(&input), "-o", text(&out), "--overwrite"]);
+        assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("clip.mp4.blurdm"), "{}", stderr(&refused));
+        assert!(!out.join("clip.mp4").exists());
+        // And then a folder in place of the link.
+        if named.is_symlink() {
+            assert_eq!(content(&victim), before);
+            fs::remove_file(&named).unwrap();
+            fs::rename(&victim, &named).unwrap();
+        }
+    }
+    assert_eq!(content(&named).len(), before.len());
+    assert_eq!(fs::read(named.join("photos/1.jpg")).unwrap(), b"a photo");
+    assert_eq!(fs::read(named.join("00000.mp4")).unwrap(), b"a film");
+}
+
+#[test]
+fn an_original_is_safe_whatever_its_name() {
+    for (input, output) in [
+        ("ride.mp4.gpx", "ride.mp4"),
+        ("ride.mp4.html", "ride.mp4"),
+        ("ride.mp4.json", "ride.mp4"),
+        ("out.mp4.blurdm/00000.mp4", "out.mp4"),
+        ("clip.mkv", "clip.avi"),
+    ] {
+        let (_folder, folder) = folder();
+        let (input, output) = (folder.join(input), folder.join(output));
+        fs::create_dir_all(input.parent().unwrap()).unwrap();
+        clip(
+            &input,
+            12,
+            if text(&input).ends_with("mkv") {
+                "matroskamux"
+            } else {
+                "mp4mux"
+            },
+        );
+        let before = content(&folder);
+        let refused = run(&[text(&input), "-o", text(&output), "--report", "--overwrite"]);
+        assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("is the original"), "{}", stderr(&refused));
+        assert_eq!(content(&folder), before);
+    }
+    // What was once the name of the unfinished output is a name as any other.
+    let (_folder, folder) = folder();
+    let input = folder.join(".x.mp4.part");
+    clip(&input, 12, "mp4mux");
+    let before = fs::read(&input).unwrap();
+    succeed(&[text(&input), "-o", text(&folder.join("x.mp4"))]);
+    assert_eq!(fs::read(&input).unwrap(), before);
+}
+
+#[test]
+fn an_output_that_is_renamed_does_not_take_the_place_of_another_original() {
+    let (_folder, folder) = folder();
+    let (first, second) = (folder.join("a/x.avi"), folder.join("top/b/x.mkv"));
+    for (input, muxer) in [(&first, "avimux"), (&second, "matroskamux")] {
+        fs::create_dir_all(input.parent().unwrap()).unwrap();
+        clip(input, 12, muxer);
+    }
+    let before = fs::read(&second).unwrap();
+    let refused = run(&[
+        text(&first),
+        text(&second),
+        "-o",
+        text(&folder.join("top/b")),
+        "--overwrite",
+    ]);
+    assert!(!refused.status.success());
+    assert_eq!(fs::read(&second).unwrap(), before);
+}
+
+#[test]
+fn files_beside_the_output_that_are_not_its_own_are_replaced_only_if_that_is_wanted() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
+    clip(&input, 12, "mp4mux");
+    for side in ["out.mp4.json", "out.mp4.html"] {
+        let path = folder.join(side);
+        fs::write(&path, "mine").unwrap();
+        let refused = run(&[text(&input), "-o", text(&output), "--report"]);
+        assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+        assert!(
+            stderr(&refused).contains(side) && stderr(&refused).contains("--overwrite"),
+            "{}",
+            stderr(&refused)
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        assert!(!output.exists());
+        fs::remove_file(&path).unwrap();
+    }
+    fs::write(folder.join("out.mp4.html"), "mine").unwrap();
+    succeed(&[text(&input), "-o", text(&output), "--report", "--overwrite"]);
+    assert!(
+        fs::read_to_string(folder.join("out.mp4.html"))
+            .unwrap()
+            .contains("<svg")
+    );
+    // A record whose output is gone is the program's own.
+    fs::remove_file(&output).unwrap();
+    succeed(&[text(&input), "-o", text(&output)]);
+    let preview = [text(&input), "-o", text(&output), "--preview", "0.1"];
+    succeed(&preview);
+    let refused = run(&preview);
+    assert!(
+        !refused.status.success() && stderr(&refused).contains("out-before.png"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
+#[test]
+fn two_clips_that_differ_in_their_extension_have_a_report_each() {
+    let (_folder, folder) = folder();
+    let clips = folder.join("clips");
+    fs::create_dir(&clips).unwrap();
+    clip(&clips.join("clip.mp4"), 12, "mp4mux");
+    clip(&clips.join("clip.mov"), 12, "qtmux");
+    let out = folder.join("out");
+    succeed(&[text(&clips), "-o", text(&out), "--report"]);
+    for name in ["clip.mp4.html", "clip.mov.html"] {
+        assert!(out.join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn the_output_has_the_originals_time_of_modification() {
+    for (name, muxer) in [("clip.mp4", "mp4mux"), ("clip.mkv", "matroskamux")] {
+        let (_folder, folder) = folder();
+        let (input, output) = (folder.join(name), folder.join("out").join(name));
+        clip(&input, 12, muxer);
+        let recorded = SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000);
+        File::options()
+            .write(true)
+            .open(&input)
+            .unwrap()
+            .set_modified(recorded)
+            .unwrap();
+        succeed(&[text(&input), "-o", text(&output)]);
+        assert_eq!(fs::metadata(&output).unwrap().modified().unwrap(), recorded, "{name}");
+    }
+}
+
+#[test]
+fn the_exit_status_is_that_of_the_work_where_standard_error_cannot_be_written() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip(&input, 12, "mp4mux");
+    let status = |input: &Path, flags: &[&str]| {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = folder.join("out.mp4");
+        restore(&[&[text(input), "-o", text(&output)], flags].concat())
+            .stderr(Stdio::from(full))
+            .status()
+            .unwrap()
+            .code()
+    };
+    assert_eq!(status(&input, &[]), Some(0));
+    assert_eq!(status(&input, &["--overwrite", "--quiet"]), Some(0));
+    assert_eq!(status(&folder.join("gone.mp4"), &[]), Some(1));
+}
+
+#[test]
+fn a_name_that_leaves_no_room_for_the_names_beside_it_is_refused_before_the_work() {
+    // A name has at most 255 bytes, and ".blurdm" is the longest that is added.
+    for (length, works) in [(248, true), (249, false)] {
+        let (_folder, folder) = folder();
+        let input = folder.join("clip.mp4");
+        clip(&input, 12, "mp4mux");
+        let output = folder.join("x".repeat(length - 4) + ".mp4");
+        let before = content(&folder);
+        let result = run(&[text(&input), "-o", text(&output), "--report"]);
+        assert_eq!(result.status.success(), works, "{length}: {}", stderr(&result));
+        if works {
+            let again = succeed(&[text(&input), "-o", text(&output), "--report"]);
+            assert!(stderr(&again).contains("restored before"), "{}", stderr(&again));
+        } else {
+            assert!(stderr(&result).contains("name too long"), "{}", stderr(&result));
+            assert_eq!(content(&folder), before);
+        }
+    }
 }

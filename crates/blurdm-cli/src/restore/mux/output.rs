@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +14,7 @@ use crate::{
     error::{Error, reason},
     restore::{
         plan::{Scan, output_name},
-        segments::FrameRecord,
+        segments::{FrameRecord, WorkDir},
     },
 };
 
@@ -31,25 +32,23 @@ pub struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Writes the output under a temporary name, and renames it when it is complete. Returns what of the original it lacks.
+    /// Writes the output in `work`, and moves it to `path` when it is complete. Its time of modification is that of the original. `replace`:
+    /// whether it may take the place of a file. Returns what of the original it lacks.
     ///
     /// # Errors
-    /// [`Error::Unwritable`], [`Error::Unreadable`], [`Error::Interrupted`].
-    pub fn write(&self, path: &Path) -> Result<Vec<String>, Error> {
+    /// [`Error::Unwritable`], [`Error::Exists`], [`Error::Unreadable`], [`Error::Interrupted`].
+    pub fn write(&self, path: &Path, work: &WorkDir, replace: bool) -> Result<Vec<String>, Error> {
         // Muxers are not chosen by this name, but by that of the output.
-        let part = path.with_file_name(format!(
-            ".{}.part",
-            path.file_name().unwrap_or_default().to_string_lossy()
-        ));
+        let part = work.partial("output");
         let written = self.write_to(&part, path);
         if written.is_err() {
             fs::remove_file(&part).ok();
         }
-        let lost = written?;
-        File::open(&part)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| fs::rename(&part, path))
-            .map_err(|error| Error::unwritable(path, reason(&error)))?;
+        let mut lost = written?;
+        if let Err(error) = keep_time(&self.scan.path, &part) {
+            lost.push(format!("its time of modification: {}", reason(&error)));
+        }
+        work.place(&part, path, replace)?;
         Ok(lost)
     }
 
@@ -74,4 +73,10 @@ impl Output<'_> {
         lost.extend(remux.write(part, remux::muxer_for(path))?);
         Ok(lost)
     }
+}
+
+/// Gives a file the time of modification of another.
+fn keep_time(original: &Path, file: &Path) -> io::Result<()> {
+    let changed = fs::metadata(original)?.modified()?;
+    File::options().write(true).open(file)?.set_modified(changed)
 }

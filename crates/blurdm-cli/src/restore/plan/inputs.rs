@@ -13,15 +13,13 @@ use std::{
 use glob::MatchOptions;
 use walkdir::{DirEntry, WalkDir};
 
+use super::output_name::WORK_EXTENSION;
 use crate::error::CommandError;
 
 /// Extensions of video files.
 const VIDEO_EXTENSIONS: [&str; 15] = [
     "3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ts", "webm", "wmv",
 ];
-
-/// Extension of the folders of unfinished work.
-pub const WORK_EXTENSION: &str = "blurdm";
 
 /// A file to be restored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is restored: the input files, the names of their outputs, the frames of a file, and its segments.
+//! What is restored: the input files, the names of what is written for them, the frames of a file, and its segments.
 
+mod claims;
 pub mod inputs;
 mod matroska;
 pub mod output_name;
 mod scan;
 mod segmentation;
 
+pub use claims::{PlannedFile, Written, check_free, plan_files};
 pub use scan::Scan;
 pub use segmentation::{Segment, TimeRange, segments};

@@ -4,8 +4,8 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
+    io::{self, Read},
+    path::Path,
     time::UNIX_EPOCH,
 };
 
@@ -15,7 +15,10 @@ use sha2::{Digest, Sha256};
 use crate::{
     error::{Error, reason},
     media::{element::ElementSettings, encoder::Encoder, interrupt},
-    restore::plan::TimeRange,
+    restore::{
+        plan::{TimeRange, output_name},
+        segments::WorkDir,
+    },
 };
 
 /// The name of the tag.
@@ -99,30 +102,22 @@ pub struct Record {
 }
 
 impl Record {
-    /// Returns the file of the record for an output.
-    pub fn path_for(output: &Path) -> PathBuf {
-        output.with_added_extension("json")
-    }
-
     /// Reads the record of an output, if there is one.
     pub fn read(output: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(Self::path_for(output)).ok()?).ok()
+        serde_json::from_slice(&fs::read(output_name::record(output)).ok()?).ok()
     }
 
+    /// Writes the record in `work`, and moves it beside the output. `replace`: whether it may take the place of a file.
+    ///
     /// # Errors
-    /// [`Error::Unwritable`].
-    pub fn write(&self, output: &Path) -> Result<(), Error> {
-        let path = Self::path_for(output);
-        let part = path.with_added_extension("part");
+    /// [`Error::Unwritable`], [`Error::Exists`].
+    pub fn write(&self, output: &Path, work: &WorkDir, replace: bool) -> Result<(), Error> {
+        let (path, part) = (output_name::record(output), work.partial("record"));
         let written = serde_json::to_string_pretty(self)
             .map_err(io::Error::from)
-            .and_then(|text| {
-                let mut file = File::create(&part)?;
-                file.write_all(text.as_bytes())?;
-                file.write_all(b"\n")?;
-                fs::rename(&part, &path)
-            });
-        written.map_err(|error| Error::unwritable(&path, reason(&error)))
+            .and_then(|text| fs::write(&part, text + "\n"));
+        written.map_err(|error| Error::unwritable(&path, reason(&error)))?;
+        work.place(&part, &path, replace)
     }
 
     /// Returns names and values for people to read.

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, reason},
     progress::FileProgress,
     restore::{
-        plan::{Scan, Segment},
+        plan::{Scan, Segment, output_name},
         segments::{FrameRecord, WorkDir},
     },
 };
@@ -45,11 +45,23 @@ pub fn still_times(scan: &Scan, segments: &[Segment]) -> Vec<u64> {
     stills
 }
 
-/// Writes the positions in the original as .gpx, if there are any that a Novatek camera has written. Muxers do not keep these.
+/// Whether the original has positions that a Novatek camera has written.
+pub fn has_track(input: &Path) -> bool {
+    matches!(novatek::track(input), Ok(Some(_)))
+}
+
+/// Writes the positions in the original as .gpx, if there are any that a Novatek camera has written. Muxers do not keep these. `replace`:
+/// whether a file may be replaced.
 ///
 /// # Errors
-/// [`Error::Unwritable`].
-pub fn write_track(input: &Path, output: &Path, progress: &FileProgress) -> Result<(), Error> {
+/// [`Error::Unwritable`], [`Error::Exists`].
+pub fn write_track(
+    input: &Path,
+    output: &Path,
+    work: &WorkDir,
+    replace: bool,
+    progress: &FileProgress,
+) -> Result<(), Error> {
     let track = match novatek::track(input) {
         Ok(Some(track)) => track,
         Ok(None) => return Ok(()),
@@ -59,24 +71,26 @@ pub fn write_track(input: &Path, output: &Path, progress: &FileProgress) -> Resu
         }
     };
     let name = input.file_name().unwrap_or_default().to_string_lossy();
-    let path = output.with_extension("gpx");
+    let (path, part) = (output_name::track(output), work.partial("track"));
     let unwritable = |error: io::Error| Error::unwritable(&path, reason(&error));
-    let mut file = BufWriter::new(File::create(&path).map_err(unwritable)?);
+    let mut file = BufWriter::new(File::create(&part).map_err(unwritable)?);
     gpx::write(&track, &name, "blurdm", &mut file)
         .and_then(|()| file.flush())
-        .map_err(unwritable)
+        .map_err(unwritable)?;
+    work.place(&part, &path, replace)
 }
 
-/// Writes the report as .html.
+/// Writes the report as .html. `replace`: whether a file may be replaced.
 ///
 /// # Errors
-/// [`Error::Unwritable`].
+/// [`Error::Unwritable`], [`Error::Exists`].
 pub fn write_report(
     output: &Path,
     record: &Record,
     frames: &[FrameRecord],
     still_times: &[u64],
     work: &WorkDir,
+    replace: bool,
 ) -> Result<(), Error> {
     let seconds = |time: u64| time as f64 / 1e9;
     let still = |(number, &time): (usize, &u64)| {
@@ -100,10 +114,11 @@ pub fn write_report(
         stills: still_times.iter().enumerate().filter_map(still).collect(),
         gaps: record.gaps.iter().chain(&record.lost).cloned().collect(),
     };
-    let path = output.with_extension("html");
+    let (path, part) = (output_name::report(output), work.partial("report"));
     let unwritable = |error: io::Error| Error::unwritable(&path, reason(&error));
-    let mut file = BufWriter::new(File::create(&path).map_err(unwritable)?);
+    let mut file = BufWriter::new(File::create(&part).map_err(unwritable)?);
     page::write(&report, &mut file)
         .and_then(|()| file.flush())
-        .map_err(unwritable)
+        .map_err(unwritable)?;
+    work.place(&part, &path, replace)
 }

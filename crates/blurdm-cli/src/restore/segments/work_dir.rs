@@ -3,11 +3,13 @@
 //! The folder of unfinished work beside an output, which holds its finished segments.
 //!
 //! A segment is finished when its `NNNNN.json` exists, which is written last and renamed into place. `NNNNN.mp4` is its video. All other
-//! files come from an interrupted run and are written again. The folder is removed when the output is complete.
+//! files come from an interrupted run and are written again. The output and the files beside it are made here as well, and moved to where
+//! they belong when they are complete. The folder is removed when all of them are.
+//!
+//! A folder is used only if it has been made by an earlier run, and only files that have names as they are given here are removed from it.
 
 use std::{
-    ffi::OsString,
-    fs::{self, File, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, reason},
-    restore::plan::{Segment, inputs::WORK_EXTENSION},
+    restore::plan::{Segment, check_free, output_name},
 };
 
 /// What is recorded about a frame of a finished segment.
@@ -51,6 +53,10 @@ pub struct FinishedSegment {
     pub damage: Option<String>,
 }
 
+const LOCK: &str = "lock";
+const JOB: &str = "job.json";
+const PART: &str = "part";
+
 /// What identifies the work. Finished segments of a different plan are of no use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan<I> {
@@ -69,29 +75,41 @@ pub struct WorkDir {
 impl WorkDir {
     /// Returns the folder for an output.
     pub fn path_for(output: &Path) -> PathBuf {
-        let mut name = output.file_name().map_or_else(OsString::new, OsString::from);
-        name.push(".");
-        name.push(WORK_EXTENSION);
-        output.with_file_name(name)
+        output_name::work_folder(output)
     }
 
     /// Opens or creates a folder. What it holds of a different plan is removed.
     ///
     /// # Errors
-    /// [`Error::Unwritable`]; [`Error::Busy`] where another process uses the folder.
+    /// [`Error::Unwritable`], also for a link, and for a folder that no run has made; [`Error::Busy`] where another process uses the folder.
     pub fn open<I: PartialEq + Serialize + DeserializeOwned>(folder: PathBuf, plan: &Plan<I>) -> Result<Self, Error> {
         let unwritable = |error: io::Error| Error::unwritable(&folder, reason(&error));
-        fs::create_dir_all(&folder).map_err(unwritable)?;
-        let lock = File::create(folder.join("lock")).map_err(unwritable)?;
+        match fs::symlink_metadata(&folder) {
+            Ok(found) if found.is_dir() && is_own(&folder) => {}
+            Ok(_) => {
+                return Err(Error::unwritable(
+                    &folder,
+                    "it is needed for unfinished work, and what has this name was not made by blurdm; rename that, or name another output",
+                ));
+            }
+            Err(_) => fs::create_dir(&folder).map_err(unwritable)?,
+        }
+        // Not truncated, and not made through a link: `is_own` has looked at it.
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(folder.join(LOCK));
+        let lock = lock.map_err(unwritable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: folder }),
             Err(TryLockError::Error(error)) => return Err(unwritable(error)),
         }
         let work = Self { folder, _lock: lock };
-        if work.read::<Plan<I>>("job.json").as_ref() != Some(plan) {
-            work.clear()?;
-            work.write("job.json", plan)?;
+        if work.read::<Plan<I>>(JOB).as_ref() != Some(plan) {
+            work.clear(|name| name != LOCK)?;
+            work.write(JOB, plan)?;
         }
         Ok(work)
     }
@@ -109,6 +127,23 @@ impl WorkDir {
     /// Returns the file of a still for the report. `side` is "before" or "after".
     pub fn still(&self, number: usize, side: &str) -> PathBuf {
         self.folder.join(format!("still-{number}-{side}.png"))
+    }
+
+    /// Returns the file in which something that does not belong here is made. `name` must be unique in the folder.
+    pub fn partial(&self, name: &str) -> PathBuf {
+        self.folder.join(name).with_extension(PART)
+    }
+
+    /// Moves a complete file that was made in [`WorkDir::partial`] to where it belongs. `replace`: whether it may take the place of a file.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`], [`Error::Exists`].
+    pub fn place(&self, part: &Path, path: &Path, replace: bool) -> Result<(), Error> {
+        check_free(path, replace)?;
+        File::open(part)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| fs::rename(part, path))
+            .map_err(|error| Error::unwritable(path, reason(&error)))
     }
 
     /// Returns the record of a segment, if it is finished.
@@ -131,12 +166,18 @@ impl WorkDir {
         self.write(&format!("{:05}.json", finished.segment.number), finished)
     }
 
-    /// Removes the folder.
+    /// Removes the folder, unless somebody has put something else into it.
     ///
     /// # Errors
     /// [`Error::Unwritable`].
     pub fn remove(self) -> Result<(), Error> {
-        fs::remove_dir_all(&self.folder).map_err(|error| Error::unwritable(&self.folder, reason(&error)))
+        self.clear(|_| true)?;
+        match fs::remove_dir(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+                Err(Error::unwritable(&self.folder, reason(&error)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
@@ -155,17 +196,49 @@ impl WorkDir {
         written.map_err(|error| Error::unwritable(&path, reason(&error)))
     }
 
-    fn clear(&self) -> Result<(), Error> {
+    /// Removes the files of a run that have one of the `unwanted` names.
+    fn clear(&self, unwanted: impl Fn(&str) -> bool) -> Result<(), Error> {
         let cleared = fs::read_dir(&self.folder).and_then(|entries| {
             for entry in entries {
-                let path = entry?.path();
-                if path.file_name().is_none_or(|name| name != "lock") {
-                    fs::remove_file(path)?;
+                let entry = entry?;
+                let name = entry.file_name();
+                if name.to_str().is_some_and(|name| is_own_name(name) && unwanted(name)) {
+                    fs::remove_file(entry.path())?;
                 }
             }
             Ok(())
         });
         cleared.map_err(|error| Error::unwritable(&self.folder, reason(&error)))
+    }
+}
+
+/// Whether a folder was made by a run: it holds the plan of one, or nothing yet but what is made before that.
+fn is_own(folder: &Path) -> bool {
+    let plain = |name: &str| fs::symlink_metadata(folder.join(name)).map(|found| found.is_file());
+    if plain(LOCK).is_ok_and(|plain| !plain) {
+        return false;
+    }
+    if plain(JOB).is_ok_and(|plain| plain) {
+        let job = fs::read(folder.join(JOB)).ok();
+        return job.is_some_and(|job| serde_json::from_slice::<Plan<serde_json::Value>>(&job).is_ok());
+    }
+    fs::read_dir(folder).is_ok_and(|mut entries| {
+        entries
+            .all(|entry| entry.is_ok_and(|entry| [LOCK, "job.json.part"].iter().any(|own| entry.file_name() == *own)))
+    })
+}
+
+/// Whether a run gives files this name.
+fn is_own_name(name: &str) -> bool {
+    let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
+    let is_number = stem.len() >= 5 && stem.bytes().all(|byte| byte.is_ascii_digit());
+    match extension {
+        "" => name == LOCK,
+        "mp4" | "mp4.part" => is_number,
+        "json" | "json.part" => is_number || stem == "job",
+        "png" | "png.part" => stem.starts_with("still-"),
+        PART => is_number || ["output", "record", "track", "report"].contains(&stem),
+        _ => false,
     }
 }
 
@@ -232,6 +305,55 @@ mod tests {
         fs::write(work.folder.join("00000.json"), "{\"span\":").unwrap();
         fs::write(work.video(&SEGMENT), "video").unwrap();
         assert_eq!(work.finished(&SEGMENT), None);
+    }
+
+    #[test]
+    fn a_folder_that_no_run_has_made_is_left_alone_and_so_is_what_a_link_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        fs::create_dir(&victim).unwrap();
+        fs::write(victim.join("letter"), "dear").unwrap();
+        let named = folder.path().join("clip.mp4.blurdm");
+        for make in [
+            |from: &Path, to: &Path| std::os::unix::fs::symlink(from, to),
+            |from: &Path, to: &Path| fs::rename(from, to),
+        ] {
+            make(&victim, &named).unwrap();
+            let refused = WorkDir::open(named.clone(), &plan("a"));
+            assert!(matches!(refused, Err(Error::Unwritable { .. })), "{refused:?}");
+            assert_eq!(fs::read_dir(&named).unwrap().count(), 1);
+            if named.is_symlink() {
+                fs::remove_file(&named).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn what_somebody_has_put_into_the_folder_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let work = open(folder.path(), "a");
+        fs::write(work.video(&SEGMENT), "video").unwrap();
+        fs::write(work.partial("output"), "video").unwrap();
+        let note = work.folder.join("note.txt");
+        fs::write(&note, "mine").unwrap();
+        drop(work);
+        let work = open(folder.path(), "b");
+        assert!(!work.video(&SEGMENT).exists() && !work.partial("output").exists());
+        work.remove().unwrap();
+        assert_eq!(fs::read(&note).unwrap(), b"mine");
+        assert_eq!(fs::read_dir(note.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_from_a_run_that_was_killed_at_once_is_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["lock", "job.json.part"] {
+            let named = folder.path().join("clip.mp4.blurdm");
+            fs::create_dir_all(&named).unwrap();
+            fs::write(named.join(file), "{").unwrap();
+            open(folder.path(), "a").remove().unwrap();
+            assert!(!named.exists());
+        }
     }
 
     #[test]
