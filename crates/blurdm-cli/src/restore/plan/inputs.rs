@@ -21,6 +21,15 @@ const VIDEO_EXTENSIONS: [&str; 15] = [
     "3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ts", "webm", "wmv",
 ];
 
+/// Extensions of files that are not written. A folder is not named so by intention.
+const OTHER_EXTENSIONS: [&str; 20] = [
+    "aac", "apng", "avif", "bmp", "flac", "gif", "h264", "h265", "hevc", "jpeg", "jpg", "m3u8", "mp3", "ogg", "opus",
+    "png", "tif", "tiff", "wav", "webp",
+];
+
+/// The name that other programs take for their standard output.
+const STANDARD_OUTPUT: &str = "-";
+
 /// A file to be restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
@@ -54,6 +63,10 @@ pub enum InputError {
     OneOutput { out: PathBuf, files: usize },
     #[error("'{}' is a file but not a video: name a folder, or a file with the extension of a video", .0.display())]
     NotAFolder(PathBuf),
+    #[error("'{}' has the extension of a file that is not written: name a folder, or a file with the extension of a video such as .mp4 or .mkv", .0.display())]
+    NotWritten(PathBuf),
+    #[error("videos are not written to standard output: name a file or a folder, or './-' for a folder of that name")]
+    StandardOutput,
     #[error("'{}' and '{}' would both be restored to '{}': give a folder that contains both, or restore them to different folders", first.display(), second.display(), output.display())]
     SameOutput {
         first: PathBuf,
@@ -103,8 +116,14 @@ impl Inputs {
     /// video. Otherwise it is a folder, in which the structure of the input folders is kept. `extension` replaces that of the inputs.
     ///
     /// # Errors
-    /// Two inputs with the same output, an output that is an input, a file in place of the folder.
+    /// Two inputs with the same output, an output that is an input, a file in place of the folder, the name of a picture or of standard output.
     pub fn outputs(&self, out: &Path, extension: Option<&str>) -> Result<Vec<PathBuf>, InputError> {
+        if out.as_os_str() == STANDARD_OUTPUT {
+            return Err(InputError::StandardOutput);
+        }
+        if has_extension(out, &OTHER_EXTENSIONS) && !out.exists() {
+            return Err(InputError::NotWritten(out.to_owned()));
+        }
         let names_file = is_video(out) && !out.is_dir();
         if names_file && !self.is_single_file {
             return Err(InputError::OneOutput {
@@ -260,12 +279,12 @@ fn fixed_part(pattern: &Path) -> PathBuf {
 }
 
 fn is_video(path: &Path) -> bool {
+    has_extension(path, &VIDEO_EXTENSIONS)
+}
+
+fn has_extension(path: &Path, known: &[&str]) -> bool {
     let extension = path.extension().and_then(OsStr::to_str);
-    extension.is_some_and(|extension| {
-        VIDEO_EXTENSIONS
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(extension))
-    })
+    extension.is_some_and(|extension| known.iter().any(|known| known.eq_ignore_ascii_case(extension)))
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {
@@ -441,6 +460,25 @@ mod tests {
         let odd = folder.path().join("odd.mp4");
         fs::create_dir(&odd).unwrap();
         assert_eq!(outputs(&one, odd.to_str().unwrap(), None).unwrap(), [odd.join("1.mp4")]);
+    }
+
+    #[test]
+    fn the_name_of_what_is_not_written_is_not_taken_for_a_folder() {
+        let folder = folder_with(&["clip.mp4"]);
+        let found = found(&[folder.path()]).unwrap();
+        for name in ["out.gif", "out.GIF", "frames.png", "sound.mp3", "clip.h264"] {
+            let error = found.outputs(&folder.path().join(name), None).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        let error = found.outputs(Path::new("-"), None).unwrap_err();
+        assert!(error.to_string().contains("standard output"), "{error}");
+        for name in ["2026.11.28", "ride.day1", "out", "./-"] {
+            let outputs = found.outputs(&folder.path().join(name), None).unwrap();
+            assert_eq!(outputs, [folder.path().join(name).join("clip.mp4")]);
+        }
+        // One that is there already has been named by intention.
+        fs::create_dir(folder.path().join("all.png")).unwrap();
+        assert!(found.outputs(&folder.path().join("all.png"), None).is_ok());
     }
 
     #[test]
