@@ -7,8 +7,8 @@
 
 Short blur does not show in a frame reduced by two, and what it took lies beyond such a frame's frequencies; blur beyond 24 px does not fit into the
 point spread's square at full scale, nor blur beyond 48 px into that at half of it. So the same encoder, estimators and deconvolution look at every scale,
-and shares that sum to 1 say for each region which of them is right. One U-Net, nano's, corrects the sum: in 8 bits its convolutions take less time than
-the deconvolution.
+and shares that sum to 1 say for each region which of them is right. One U-Net, nano's, corrects the sum: in 8 bits its convolutions are a quarter of
+nano's time (REAL_BLUR.md).
 
 The prior is that of the regions at full scale, one after the other, then that of the regions at the next scale. Blocks have the mean over regions of the
 scales' priors, each as much as its share.
@@ -65,7 +65,7 @@ class MultiScaleBackbone(FlatLevels):
     """channels, encoder, middle, decoder: see levels.FlatLevels. scales: by how much the frame is reduced where it is deconvolved, 1 and 2 and perhaps 4.
     prior: width of one region's prior at one scale. Frames are in 0..1, their sides multiples of 32.
 
-    Initialised with a nano's weights it restores short blur as that does, and long blur nearly as that does at reductions."""
+    A run begins with a nano's weights (levels.initialised_from_nano); the shares begin with BORDERS."""
 
     MULTIPLE = 32
     SHIFT = 0.0

@@ -1,4 +1,4 @@
-"""Backbones whose base is half the scale: one that works there, and one that deconvolves at several scales."""
+"""Backbones for long blur: one whose base is half the scale, and one that deconvolves at several scales."""
 
 from dataclasses import replace
 from pathlib import Path
