@@ -42,6 +42,8 @@ pub enum Error {
     Unreadable { path: PathBuf, reason: String },
     #[error("'{}' has no video", path.display())]
     NoVideo { path: PathBuf },
+    #[error("'{}' has no video of this number; its videos are 1 to {videos}", path.display())]
+    NoSuchVideo { path: PathBuf, videos: usize },
     #[error("'{}' has no frame between {from:.3} s and {to:.3} s; its video is {length:.3} s long", path.display())]
     EmptyRange {
         path: PathBuf,

@@ -11,4 +11,4 @@ mod write;
 pub use error::Error;
 pub use read::{Chunk, Edit, Movie, Sample, SampleEntry, Segment, TopLevelBox, Track, VideoTrack};
 pub use source::ReadAt;
-pub use write::splice;
+pub use write::{NewVideo, splice, splice_tracks};

@@ -16,11 +16,50 @@ use super::log::CAT;
 use crate::sync::lock;
 
 /// A stream of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// What the demuxer calls it, which is the same each time the file is read: for MP4 the id of the track, with leading zeros.
+    pub id: String,
+    pub kind: Kind,
+    /// Whether players show it without being asked to.
+    pub enabled: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Video, with its index among the video streams.
-    Video(usize),
+pub enum Kind {
+    Video,
+    /// Pictures that are coded each on its own. The cover of a song is one, and so is MJPEG video.
+    Picture,
     Other,
+}
+
+impl Stream {
+    fn of(pad: &gst::Pad, caps: &gst::Caps, number: usize) -> Self {
+        let start = pad.sticky_event::<gst::event::StreamStart>(0);
+        let id = start.as_ref().map(|start| start.stream_id().to_string());
+        // Demuxers append their own id to that of the file.
+        let own = id
+            .as_deref()
+            .and_then(|id| id.rsplit_once('/').map(|(_, own)| own.to_owned()));
+        let name = caps.structure(0).map_or("", |first| first.name().as_str());
+        Self {
+            id: own.or(id).unwrap_or_else(|| format!("{number:03}")),
+            kind: match name.split_once('/') {
+                Some(("video", _)) => Kind::Video,
+                Some(("image", _)) => Kind::Picture,
+                _ => Kind::Other,
+            },
+            enabled: start.is_none_or(|start| !start.stream_flags().contains(gst::StreamFlags::UNSELECT)),
+        }
+    }
+}
+
+/// Which streams go through a parser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parsing {
+    All,
+    /// Those whose container does not store the frames one by one with their parameter sets apart. Parsers insert these into the first frame.
+    Unframed,
 }
 
 /// Returns a new pipeline of `filesrc ! parsebin`. `on_stream` is called in a streaming thread for each stream, with its caps and in the
@@ -30,7 +69,8 @@ pub enum Stream {
 /// An element of GStreamer's own is missing.
 pub fn pipeline(
     path: &Path,
-    on_stream: impl Fn(&gst::Pipeline, &gst::Pad, Stream, &gst::Caps) + Send + Sync + 'static,
+    parsing: Parsing,
+    on_stream: impl Fn(&gst::Pipeline, &gst::Pad, &Stream, &gst::Caps) + Send + Sync + 'static,
 ) -> Result<gst::Pipeline, gst::glib::BoolError> {
     let pipeline = gst::Pipeline::new();
     let file = gst::ElementFactory::make("filesrc")
@@ -39,19 +79,21 @@ pub fn pipeline(
     let parser = gst::ElementFactory::make("parsebin").build()?;
     pipeline.add_many([&file, &parser])?;
     file.link(&parser)?;
-    let (videos, weak) = (AtomicUsize::new(0), pipeline.downgrade());
+    if parsing == Parsing::Unframed {
+        parser.connect("autoplug-continue", false, |arguments| {
+            let caps = arguments.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
+            Some(caps.is_none_or(|caps| !is_framed(&caps)).to_value())
+        });
+    }
+    let (streams, weak) = (AtomicUsize::new(0), pipeline.downgrade());
     // Pads of one file are added one after the other, but nothing guarantees that.
     let serialize = Mutex::new(());
     parser.connect_pad_added(move |_, pad| {
         let Some(pipeline) = weak.upgrade() else { return };
         let _guard = lock(&serialize);
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let stream = if is_video(&caps) {
-            Stream::Video(videos.fetch_add(1, Ordering::Relaxed))
-        } else {
-            Stream::Other
-        };
-        on_stream(&pipeline, pad, stream, &caps);
+        let stream = Stream::of(pad, &caps, streams.fetch_add(1, Ordering::Relaxed));
+        on_stream(&pipeline, pad, &stream, &caps);
         if !pad.is_linked() && discard(&pipeline, pad).is_err() {
             gst::debug!(CAT, obj = pad, "this stream cannot be discarded");
         }
@@ -59,15 +101,11 @@ pub fn pipeline(
     Ok(pipeline)
 }
 
-/// Whether a stream is video. An MJPEG stream is, the cover image of a song is not.
-fn is_video(caps: &gst::Caps) -> bool {
+/// Whether a container stores frames with these caps one by one, with their parameter sets apart.
+fn is_framed(caps: &gst::Caps) -> bool {
     caps.structure(0).is_some_and(|first| {
-        let moving = || {
-            first
-                .get::<gst::Fraction>("framerate")
-                .is_ok_and(|rate| rate.numer() > 0)
-        };
-        first.name().starts_with("video/") || (first.name().starts_with("image/") && moving())
+        let format = first.get::<&str>("stream-format").unwrap_or_default();
+        first.has_field("codec_data") && ["avc", "avc3", "hvc1", "hev1"].contains(&format)
     })
 }
 

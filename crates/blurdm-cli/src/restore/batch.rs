@@ -72,7 +72,14 @@ impl<'a> Batch<'a> {
             return self.fail(input, conflict);
         }
         let progress = self.progress.start(input, Some(1), 0);
-        let saved = preview::save(input, &file.output, time, self.options.overwrite, &self.element);
+        let saved = preview::save(
+            input,
+            &file.output,
+            self.options.video,
+            time,
+            self.options.overwrite,
+            &self.element,
+        );
         self.has_failed |= saved.is_err();
         progress.restored(u64::from(saved.is_ok()));
         progress.end(match saved {

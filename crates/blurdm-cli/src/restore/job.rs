@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     mux::{Output, Part},
-    plan::{self, Scan, Segment, TimeRange, output_name},
+    plan::{self, Scan, Segment, TimeRange, VideoChoice, output_name},
     report::{self, Identity, Model, Original, Record},
     segments::{FinishedSegment, FrameRecord, Plan, ReusableElement, RunOptions, SegmentRun, WorkDir},
 };
@@ -32,6 +32,7 @@ pub struct Options {
     pub quality: u32,
     pub hardware_encoder: bool,
     pub range: TimeRange,
+    pub video: VideoChoice,
     pub report: bool,
     pub overwrite: bool,
     /// Numbers of the segments to restore, without writing the output. `None` for all, with the output.
@@ -66,7 +67,7 @@ impl<'a> Job<'a> {
     /// What prevents restoring the file, as far as it can be found without decoding.
     pub fn prepare(input: &Path, output: &Path, options: &'a Options) -> Result<Option<Self>, Error> {
         let original = Original::of(input)?;
-        let scan = Scan::run(input)?;
+        let scan = Scan::run(input, options.video)?;
         let segments = plan::segments(&scan, options.range)?;
         let identity = Identity {
             blurdm: env!("CARGO_PKG_VERSION").into(),
@@ -75,6 +76,7 @@ impl<'a> Job<'a> {
             settings: options.settings.visible(),
             encoder: find_encoder(&scan, options)?,
             range: options.range,
+            video: Some(scan.video.clone()),
             report: options.report,
         };
         let record = Record::read(output);
@@ -176,10 +178,12 @@ impl<'a> Job<'a> {
 
     /// Notes what of the video will be different.
     fn note_changes(&self, progress: &FileProgress) {
-        if self.scan.more_videos > 0 {
-            progress.note(
-                "the file has more than one video stream; the first is restored, the others are kept where the container allows",
-            );
+        let video = &self.scan.video;
+        if video.of > 1 {
+            let (number, of, description) = (video.number, video.of, &self.scan.description);
+            progress.note(&format!(
+                "the file has {of} videos; video {number} ({description}) is restored, the others are kept where the container allows; --video chooses another"
+            ));
         }
         let expected = self.options.codec.or(Codec::from_media_type(self.scan.media_type()));
         let codec = self.identity.encoder.codec;

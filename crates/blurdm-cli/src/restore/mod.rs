@@ -39,7 +39,7 @@ use crate::{
 };
 use batch::Batch;
 use job::{Job, Options};
-use plan::{PlannedFile, TimeRange, Written, inputs};
+use plan::{PlannedFile, TimeRange, VideoChoice, Written, inputs};
 use report::Model;
 use segments::WorkDir;
 
@@ -74,6 +74,9 @@ pub struct Arguments {
     /// Save only the frame at this time, original and restored, as NAME-before.png and NAME-after.png
     #[arg(long, value_name = "SECONDS", value_parser = values::seconds, conflicts_with_all = ["start", "duration", "report", "segments", "plan"])]
     preview: Option<u64>,
+    /// The video to restore of files that have several, by its number in the file from 1 [default: the enabled, largest, longest one]
+    #[arg(long, value_name = "NUMBER", value_parser = values::video)]
+    video: Option<usize>,
     /// Write an HTML report beside each output
     #[arg(long)]
     report: bool,
@@ -122,6 +125,7 @@ impl Arguments {
                 start: self.start.unwrap_or(0),
                 duration: self.duration,
             },
+            video: self.video.map_or(VideoChoice::Main, VideoChoice::Number),
             report: self.report,
             overwrite: self.overwrite,
             segments: self.segments.clone(),

@@ -5,22 +5,29 @@
 use std::{fs, path::Path};
 
 use super::{
-    plan::{self, Scan, TimeRange, output_name},
+    plan::{self, Scan, TimeRange, VideoChoice, output_name},
     segments::{Capture, RestoredFrames, ReusableElement, png},
 };
 use crate::error::{Error, reason};
 
-/// Saves the frame that is presented at `time`, in nanoseconds, as `NAME-before.png` and `NAME-after.png`, where `NAME` is that of `output`.
+/// Saves the frame of a video that is presented at `time`, in nanoseconds, as `NAME-before.png` and `NAME-after.png`, where `NAME` is that of `output`.
 /// `replace`: whether files of these names may be replaced.
 ///
 /// # Errors
 /// As for restoring the file.
-pub fn save(input: &Path, output: &Path, time: u64, replace: bool, element: &ReusableElement) -> Result<(), Error> {
+pub fn save(
+    input: &Path,
+    output: &Path,
+    video: VideoChoice,
+    time: u64,
+    replace: bool,
+    element: &ReusableElement,
+) -> Result<(), Error> {
     let paths = output_name::preview(output);
     for path in &paths {
         plan::check_free(path, replace)?;
     }
-    let scan = Scan::run(input)?;
+    let scan = Scan::run(input, video)?;
     let start = scan.frames.iter().rev().map(|frame| frame.time);
     let start = start.into_iter().find(|&start| start <= time);
     let start = start.filter(|_| time < scan.length()).unwrap_or(time);

@@ -91,6 +91,31 @@ pub fn frames(path: &Path) -> Vec<(Option<u64>, Vec<u8>)> {
 }
 
 pub fn streams(path: &Path, parts: &str) -> Streams {
+    read(path, parts, |pad| {
+        pad.current_caps().unwrap().structure(0).unwrap().name().to_string()
+    })
+}
+
+/// As [`packets`], by the id of the track.
+pub fn tracks(path: &Path) -> Streams {
+    read(path, "parsebin", track_id)
+}
+
+/// Returns the decoded frames of each video, by the id of the track.
+pub fn frames_of_tracks(path: &Path) -> Streams {
+    let mut decoded = read(path, "decodebin", track_id);
+    decoded.retain(|_, frames| frames.iter().any(|(_, frame)| frame.len() > 4096));
+    decoded
+}
+
+fn track_id(pad: &gst::Pad) -> String {
+    let id = pad.stream_id().unwrap().to_string();
+    // Matroska's has the UID of the track as well.
+    let own = id.split('/').nth(1).unwrap_or_default();
+    own.split(':').next().unwrap_or_default().into()
+}
+
+fn read(path: &Path, parts: &str, name: fn(&gst::Pad) -> String) -> Streams {
     use std::sync::{Arc, Mutex};
 
     gst::init().unwrap();
@@ -116,7 +141,7 @@ pub fn streams(path: &Path, parts: &str) -> Streams {
         pad.link(&sink.static_pad("sink").unwrap()).unwrap();
         let collected = collected.clone();
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-            let name = pad.current_caps().unwrap().structure(0).unwrap().name().to_string();
+            let name = name(pad);
             let buffer = info.buffer().unwrap();
             let content = buffer.map_readable().unwrap().to_vec();
             let packet = (buffer.pts().map(gst::ClockTime::nseconds), content);

@@ -12,3 +12,4 @@ mod common;
 mod kept;
 mod refused;
 mod resumed;
+mod videos;

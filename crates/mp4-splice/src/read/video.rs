@@ -42,17 +42,30 @@ impl Movie {
     /// [`Error::NoVideo`] where there is none. [`Error::Unsupported`] where its samples are encrypted or in another file,
     /// [`Error::Damaged`] where its tables contradict each other.
     pub fn video(&self) -> Result<VideoTrack, Error> {
-        VideoTrack::read(self)
+        VideoTrack::read(self, choose(self.tracks()))
+    }
+
+    /// Returns the video track with this id.
+    ///
+    /// # Errors
+    /// As [`Movie::video`]; [`Error::NoVideo`] also where several tracks have this id.
+    pub fn video_with_id(&self, id: u32) -> Result<VideoTrack, Error> {
+        let mut found = self.tracks().iter().enumerate().filter(|(_, track)| track.id == id);
+        let only = found.next().filter(|_| found.next().is_none());
+        VideoTrack::read(
+            self,
+            only.filter(|(_, track)| &track.handler == b"vide" && track.samples > 0),
+        )
     }
 }
 
 impl VideoTrack {
-    fn read(movie: &Movie) -> Result<Self, Error> {
+    fn read(movie: &Movie, chosen: Option<(usize, &Track)>) -> Result<Self, Error> {
         let none = || Error::NoVideo {
             file: movie.path().into(),
         };
         let damaged = |reason: String| Error::damaged(movie.path(), reason);
-        let (index, track) = choose(movie.tracks()).ok_or_else(none)?;
+        let (index, track) = chosen.ok_or_else(none)?;
         let stbl = movie.trak(index).and_then(|trak| trak.at(&[b"mdia", b"minf", b"stbl"]));
         let stbl = stbl.ok_or_else(none)?;
         check(movie, track)?;

@@ -11,4 +11,4 @@ mod splice;
 mod tags;
 mod time_tables;
 
-pub use splice::splice;
+pub use splice::{NewVideo, splice, splice_tracks};

@@ -13,11 +13,10 @@ use crate::{
     boxes::{Mp4Box, sample_entry},
 };
 
-/// Returns the bytes of the new `moov`. Adds to `notes` what is not kept.
+/// Returns the bytes of the new `moov`, in which these tracks have new samples, laid out in this order. Adds to `notes` what is not kept.
 pub fn moov(
     movie: &Movie,
-    video: &VideoTrack,
-    new: &Replacement,
+    videos: &[(&VideoTrack, &Replacement)],
     layout: &Layout,
     tags: &[(&str, &str)],
     notes: &mut Vec<String>,
@@ -29,7 +28,7 @@ pub fn moov(
     }
     let ftyp = movie.ftyp().map_or(0, Mp4Box::size);
     // An upper bound for what is done to the `moov` below: `co64` is twice as large as `stco`.
-    let at_most = ftyp + 2 * moov.size() + max_table_size(new) + layout.bytes;
+    let at_most = ftyp + 2 * moov.size() + max_table_size(videos) + layout.bytes;
     let wide = at_most > u64::from(u32::MAX);
     offsets::drop_items(&mut moov, notes);
     drop_gps(movie, &mut moov, layout, wide, notes)?;
@@ -40,14 +39,14 @@ pub fn moov(
     for mut child in old_children {
         if &child.kind == b"trak" {
             let Some((index, track)) = tracks.next() else { continue };
-            if &track.handler == b"hint" && track.refers_to(b"hint", video.id) {
+            if &track.handler == b"hint" && videos.iter().any(|(video, _)| track.refers_to(b"hint", video.id)) {
                 notes.push(format!(
                     "track {} is not kept: it holds hints for streaming the old video",
                     track.id
                 ));
                 continue;
             }
-            if index == video.index() {
+            if let Some((video, new)) = videos.iter().find(|(video, _)| video.index() == index) {
                 replace_samples(&mut child, movie, video, new, wide, notes);
             } else {
                 check_auxiliary(&mut child, track, layout, wide, notes);
@@ -67,10 +66,9 @@ pub fn moov(
     let new_offset = |offset| layout.new_offset(offset).map(|offset| offset + base);
     if let Some(children) = moov.children_mut() {
         for (index, position) in kept {
-            let chunk_offsets = if index == video.index() {
-                layout.inserted.iter().map(|offset| offset + base).collect()
-            } else {
-                offsets::new_chunk_offsets(&movie.tracks()[index], layout, base).map_err(damaged)?
+            let chunk_offsets = match inserted(videos, layout, index) {
+                Some(inserted) => inserted.iter().map(|offset| offset + base).collect(),
+                None => offsets::new_chunk_offsets(&movie.tracks()[index], layout, base).map_err(damaged)?,
             };
             if chunk_offsets.is_empty() {
                 continue;
@@ -82,14 +80,29 @@ pub fn moov(
     if let Some(gps) = moov.child_mut(b"gps ").and_then(Mp4Box::data_mut) {
         offsets::set_gps(gps, new_offset).ok_or_else(|| damaged("its GPS blocks are beyond 4 GiB".into()))?;
     }
+    if ftyp + moov.size() != base {
+        return Err(damaged(
+            "a box of its moov changes its size when offsets are corrected".into(),
+        ));
+    }
     Ok(moov.to_bytes())
 }
 
+/// Returns where the new chunks of a track are, from the end of the `moov`. `None` for a track whose samples are kept.
+fn inserted<'a>(videos: &[(&VideoTrack, &Replacement)], layout: &'a Layout, index: usize) -> Option<&'a [u64]> {
+    let position = videos.iter().position(|(video, _)| video.index() == index)?;
+    let before: usize = videos[..position].iter().map(|(_, new)| new.chunks.len()).sum();
+    layout.inserted.get(before..before + videos[position].1.chunks.len())
+}
+
 /// Returns an upper bound for the size of the new tables.
-fn max_table_size(new: &Replacement) -> u64 {
+fn max_table_size(videos: &[(&VideoTrack, &Replacement)]) -> u64 {
     const PER_FRAME: u64 = 8 + 8 + 4 + 4;
     const PER_CHUNK: u64 = 12 + 8;
-    new.frames.len() as u64 * PER_FRAME + new.chunks.len() as u64 * PER_CHUNK + (1 << 20)
+    let tables = videos
+        .iter()
+        .map(|(_, new)| new.frames.len() as u64 * PER_FRAME + new.chunks.len() as u64 * PER_CHUNK + (1 << 20));
+    tables.sum()
 }
 
 /// Puts the new tables into the `trak` of the video, and adapts what depends on the size of the pictures.

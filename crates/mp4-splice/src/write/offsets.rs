@@ -104,7 +104,8 @@ fn corrected_saio(data: &[u8], new_offset: impl Fn(u64) -> Option<u64>) -> Optio
     }
     let head = data.len() - reader.rest().len() + 4;
     let mut out = data.get(..head)?.to_vec();
-    for mut entry in reader.entries(if version == 0 { 4 } else { 8 })? {
+    let entries = reader.entries(if version == 0 { 4 } else { 8 })?;
+    for mut entry in entries {
         if version == 0 {
             let offset = new_offset(entry.u32()?.into())?;
             out.extend(u32::try_from(offset).ok()?.to_be_bytes());
@@ -112,6 +113,8 @@ fn corrected_saio(data: &[u8], new_offset: impl Fn(u64) -> Option<u64>) -> Optio
             out.extend(new_offset(entry.u64()?)?.to_be_bytes());
         }
     }
+    // What follows the entries is kept. The size of the box must not change.
+    out.extend(reader.rest());
     Some(out)
 }
 
@@ -225,6 +228,19 @@ mod tests {
                 assert_eq!(trak, before);
             }
         }
+    }
+
+    #[test]
+    fn what_follows_the_offsets_of_auxiliary_information_is_kept() {
+        let mut data = vec![0; 4];
+        data.extend(1u32.to_be_bytes());
+        data.extend(7u32.to_be_bytes());
+        data.extend([0xee; 24]);
+        let mut expected = data.clone();
+        expected[8..12].copy_from_slice(&107u32.to_be_bytes());
+        let mut trak = trak(vec![Mp4Box::bytes(b"saio", data)]);
+        assert!(set_saio(&mut trak, |offset| Some(offset + 100)));
+        assert_eq!(stbl(&trak, b"saio"), Some(expected.as_slice()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
     ranges::{merge, subtract},
     replacement::Replacement,
 };
-use crate::{Error, Movie, ReadAt, Segment, TopLevelBox, Track, VideoTrack, boxes::Mp4Box};
+use crate::{Error, Movie, ReadAt, Sample, Segment, TopLevelBox, Track, VideoTrack, boxes::Mp4Box};
 
 /// Bytes that are copied at once.
 const BLOCK: usize = 1 << 20;
@@ -35,21 +35,72 @@ pub fn splice(
     segments: &[Segment],
     ticks: &[i64],
     tags: &[(&str, &str)],
-    mut out: impl Write,
+    out: impl Write,
 ) -> Result<Vec<String>, Error> {
     let video = movie.video()?;
-    let new = Replacement::new(movie, &video, segments, ticks)?;
+    splice_tracks(
+        movie,
+        &[NewVideo {
+            video: &video,
+            segments,
+            ticks,
+        }],
+        tags,
+        out,
+    )
+}
+
+/// The frames of a track.
+#[derive(Debug, Clone, Copy)]
+pub struct NewVideo<'a> {
+    /// The track whose samples are replaced.
+    pub video: &'a VideoTrack,
+    pub segments: &'a [Segment],
+    /// The presentation time of every frame, in ticks of the media timeline and in presentation order over all segments.
+    pub ticks: &'a [i64],
+}
+
+/// As [`splice`], for any video tracks, each once.
+///
+/// # Errors
+/// As [`splice`]; [`Error::Frames`] where a track is named twice or none is.
+pub fn splice_tracks(
+    movie: &Movie,
+    videos: &[NewVideo],
+    tags: &[(&str, &str)],
+    mut out: impl Write,
+) -> Result<Vec<String>, Error> {
+    let mut indices: Vec<usize> = videos.iter().map(|new| new.video.index()).collect();
+    indices.sort_unstable();
+    if indices.is_empty() || indices.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Error::frames(movie.path(), "no track is named, or one is named twice"));
+    }
+    let new: Vec<Replacement> = videos
+        .iter()
+        .map(|new| Replacement::new(movie, new.video, new.segments, new.ticks))
+        .collect::<Result<_, _>>()?;
     let mut notes = Vec::new();
     let boxes = kept_boxes(movie, &mut notes)?;
-    let inserts: Vec<Insert> = new.chunks.iter().map(|chunk| chunk.insert).collect();
-    let layout = Layout::new(&boxes, &old_video(movie, &video), &inserts)
+    let inserts: Vec<Insert> = new
+        .iter()
+        .flat_map(|new| new.chunks.iter().map(|chunk| chunk.insert))
+        .collect();
+    let layout = Layout::new(&boxes, &old_videos(movie, &indices), &inserts)
         .ok_or_else(|| Error::damaged(movie.path(), "its video is not in media data"))?;
 
-    let moov = moov(movie, &video, &new, &layout, tags, &mut notes)?;
+    let pairs: Vec<(&VideoTrack, &Replacement)> = videos.iter().map(|new| new.video).zip(&new).collect();
+    let moov = moov(movie, &pairs, &layout, tags, &mut notes)?;
     let ftyp = movie.ftyp().map(Mp4Box::to_bytes).unwrap_or_default();
     out.write_all(&ftyp).map_err(Error::Write)?;
     out.write_all(&moov).map_err(Error::Write)?;
-    let mut copier = Copier::new(movie, segments, &new, out);
+    let chunks = videos.iter().zip(&new).flat_map(|(video, new)| {
+        let frames = new
+            .chunks
+            .iter()
+            .map(|chunk| &new.frames[chunk.first..chunk.first + chunk.samples]);
+        frames.map(|frames| (video.segments, frames))
+    });
+    let mut copier = Copier::new(movie, chunks.collect(), out);
     layout.pieces.iter().try_for_each(|piece| copier.copy(piece))?;
     copier.out.flush().map_err(Error::Write)?;
     Ok(notes)
@@ -82,39 +133,40 @@ fn has_items(movie: &Movie, region: &TopLevelBox) -> Result<bool, Error> {
     Ok(Mp4Box::parse(region.kind, &body).is_ok_and(|meta| meta.child(b"iloc").is_some()))
 }
 
-/// Returns the ranges that belong to the old video and to no other track.
-fn old_video(movie: &Movie, video: &VideoTrack) -> Vec<Range<u64>> {
-    let of = |track: &Track| -> Vec<Range<u64>> {
-        let own = track.chunks.iter().filter(|chunk| track.is_in_this_file(chunk));
-        own.map(|chunk| chunk.offset..chunk.end()).collect()
+/// Returns the ranges that belong to the replaced tracks and to no other.
+fn old_videos(movie: &Movie, replaced: &[usize]) -> Vec<Range<u64>> {
+    let of = |is_replaced: bool| {
+        let tracks = movie.tracks().iter().enumerate();
+        let tracks = tracks.filter(|(index, _)| replaced.contains(index) == is_replaced);
+        merge(tracks.flat_map(|(_, track)| ranges(track)).collect())
     };
-    let others = movie
-        .tracks()
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| *index != video.index());
-    let others = merge(others.flat_map(|(_, track)| of(track)).collect());
-    let old = merge(of(&movie.tracks()[video.index()]));
-    old.iter().flat_map(|range| subtract(range, &others)).collect()
+    let others = of(false);
+    of(true).iter().flat_map(|range| subtract(range, &others)).collect()
 }
+
+fn ranges(track: &Track) -> Vec<Range<u64>> {
+    let own = track.chunks.iter().filter(|chunk| track.is_in_this_file(chunk));
+    own.map(|chunk| chunk.offset..chunk.end()).collect()
+}
+
+/// The frames of a chunk, each with the index of its segment, and these segments.
+type ChunkFrames<'a> = (&'a [Segment], &'a [(usize, Sample)]);
 
 /// Copies pieces of the movie and of the segments to the output.
 struct Copier<'a, W> {
     movie: &'a Movie,
-    segments: &'a [Segment],
-    new: &'a Replacement,
-    /// The segment that was read last: its index, and its samples.
-    open: Option<(usize, Arc<dyn ReadAt>)>,
+    chunks: Vec<ChunkFrames<'a>>,
+    /// The segment that was read last, and its samples.
+    open: Option<(&'a Segment, Arc<dyn ReadAt>)>,
     buffer: Vec<u8>,
     out: W,
 }
 
 impl<'a, W: Write> Copier<'a, W> {
-    fn new(movie: &'a Movie, segments: &'a [Segment], new: &'a Replacement, out: W) -> Self {
+    fn new(movie: &'a Movie, chunks: Vec<ChunkFrames<'a>>, out: W) -> Self {
         Self {
             movie,
-            segments,
-            new,
+            chunks,
             open: None,
             buffer: vec![0; BLOCK],
             out,
@@ -141,11 +193,11 @@ impl<'a, W: Write> Copier<'a, W> {
     }
 
     fn insert(&mut self, number: usize) -> Result<(), Error> {
-        let chunk = &self.new.chunks[number];
-        for (index, sample) in &self.new.frames[chunk.first..chunk.first + chunk.samples] {
-            let segment = &self.segments[*index];
+        let (segments, frames) = self.chunks[number];
+        for (index, sample) in frames {
+            let segment = &segments[*index];
             let source = match self.open.take() {
-                Some((open, source)) if open == *index => source,
+                Some((open, source)) if std::ptr::eq(open, segment) => source,
                 _ => segment.source()?,
             };
             let (mut offset, mut left) = (sample.offset, sample.size as usize);
@@ -158,7 +210,7 @@ impl<'a, W: Write> Copier<'a, W> {
                 offset += count as u64;
                 left -= count;
             }
-            self.open = Some((*index, source));
+            self.open = Some((segment, source));
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mp4_splice::{Movie, Segment};
+use mp4_splice::{Movie, NewVideo, Segment};
 
 use crate::{
     error::{Error, reason},
@@ -39,7 +39,9 @@ pub fn splice(
     output: &Path,
 ) -> Result<Vec<String>, SpliceError> {
     let movie = Movie::open(&scan.path)?;
-    let video = movie.video()?;
+    let id = scan.video.stream.parse();
+    let id = id.map_err(|_| SpliceError::Unsuitable("its tracks have no ids".into()))?;
+    let video = movie.video_with_id(id)?;
     if video.edits > 1 {
         return Err(SpliceError::Unsuitable("its edit list has several entries".into()));
     }
@@ -52,7 +54,14 @@ pub fn splice(
     let mut file = BufWriter::with_capacity(1 << 20, file);
     let segments: Result<Vec<Segment>, _> = segments.iter().map(|path| Segment::open(path)).collect();
     let notes = segments
-        .and_then(|segments| mp4_splice::splice(&movie, &segments, &ticks, tags, &mut file))
+        .and_then(|segments| {
+            let new = NewVideo {
+                video: &video,
+                segments: &segments,
+                ticks: &ticks,
+            };
+            mp4_splice::splice_tracks(&movie, &[new], tags, &mut file)
+        })
         .map_err(|error| unwritable(&error))?;
     file.flush().map_err(|error| unwritable(&reason(&error)))?;
     Ok(notes)

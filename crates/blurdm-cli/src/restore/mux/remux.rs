@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     media::{
         CAT,
-        demuxer::{self, Stream},
+        demuxer::{self, Parsing, Stream},
         interrupt,
         pipeline::{End, Pipeline},
     },
@@ -87,12 +87,21 @@ impl Remux<'_> {
             .build()?;
         add_tags(&mux, self.tags);
         let state = Arc::new(Mutex::new(State::default()));
-        let pipeline = self.create_pipeline(&mux, &state)?;
-        pipeline.add_many([&mux, &file])?;
-        mux.link(&file)?;
-        let pipeline = Pipeline::new(pipeline);
         let frames = SegmentFrames::open(self.segments, self.times, self.time_offset())?;
-        let input = add_input(&pipeline.inner, &mux, frames.caps())?;
+        let input = gst_app::AppSrc::builder()
+            .caps(frames.caps())
+            .format(gst::Format::Time)
+            .build();
+        let parser = create_parser(frames.caps())?;
+        let pipeline = self.create_pipeline(&mux, [input.upcast_ref(), &parser], &state)?;
+        pipeline.add_many([&mux, &file, input.upcast_ref(), &parser])?;
+        mux.link(&file)?;
+        input.link(&parser)?;
+        // They start when the parser is linked to the muxer.
+        for element in [input.upcast_ref(), &parser] {
+            element.set_locked_state(true);
+        }
+        let pipeline = Pipeline::new(pipeline);
         let unwritable = |end: End| match end {
             End::Eos => Error::unwritable(output, "the muxer ended early"),
             End::Failed(reason) => Error::unwritable(output, reason),
@@ -130,18 +139,26 @@ impl Remux<'_> {
         }
     }
 
-    /// Creates a pipeline that copies the other streams of the original into the muxer.
+    /// Creates a pipeline that copies the other streams of the original into the muxer. The restored one, source and parser, gets the place
+    /// of its original among them.
     fn create_pipeline(
         &self,
         mux: &gst::Element,
+        restored: [&gst::Element; 2],
         state: &Arc<Mutex<State>>,
     ) -> Result<gst::Pipeline, gst::glib::BoolError> {
-        let (video, part) = (self.scan.video, self.part);
+        let (video, part) = (self.scan.video.stream.clone(), self.part);
         let shift = self.time_offset() + self.scan.shift;
-        let (mux, state) = (mux.downgrade(), state.clone());
-        let on_stream = move |pipeline: &gst::Pipeline, pad: &gst::Pad, stream, caps: &gst::Caps| {
-            if stream == Stream::Video(video) {
+        let (mux, restored, state) = (mux.downgrade(), restored.map(gst::Element::downgrade), state.clone());
+        let on_stream = move |pipeline: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, caps: &gst::Caps| {
+            if stream.id == video {
                 collect_tags(pad, state.clone());
+                let [source, parser] = restored.each_ref().map(gst::glib::WeakRef::upgrade);
+                if let (Some(mux), Some(source), Some(parser)) = (mux.upgrade(), source, parser)
+                    && let Err(refused) = start_restored(&source, &parser, &mux)
+                {
+                    gst::error!(CAT, obj = pad, "the muxer does not take the restored video: {refused}");
+                }
             } else {
                 if let Some(part) = part {
                     cut(pad, part, shift);
@@ -155,7 +172,7 @@ impl Remux<'_> {
             }
             lock(&state).streams += 1;
         };
-        demuxer::pipeline(&self.scan.path, on_stream)
+        demuxer::pipeline(&self.scan.path, Parsing::Unframed, on_stream)
     }
 }
 
@@ -259,13 +276,18 @@ fn collect_tags(pad: &gst::Pad, state: Arc<Mutex<State>>) {
     });
 }
 
-/// Adds the source of coded frames to the pipeline.
-fn add_input(pipeline: &gst::Pipeline, mux: &gst::Element, caps: &gst::Caps) -> Result<gst_app::AppSrc, Error> {
-    let input = gst_app::AppSrc::builder().caps(caps).format(gst::Format::Time).build();
-    let parser = create_parser(caps)?;
-    pipeline.add_many([input.upcast_ref(), &parser])?;
-    gst::Element::link_many([input.upcast_ref(), &parser, mux])?;
-    Ok(input)
+/// Links the restored video to the muxer, and starts its elements.
+fn start_restored(
+    source: &gst::Element,
+    parser: &gst::Element,
+    mux: &gst::Element,
+) -> Result<(), gst::glib::BoolError> {
+    parser.link(mux)?;
+    for element in [parser, source] {
+        element.set_locked_state(false);
+        element.sync_state_with_parent()?;
+    }
+    Ok(())
 }
 
 /// Creates a parser, which converts the stream to the format that the muxer accepts.

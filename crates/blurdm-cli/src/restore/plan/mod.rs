@@ -8,7 +8,9 @@ mod matroska;
 pub mod output_name;
 mod scan;
 mod segmentation;
+mod videos;
 
 pub use claims::{PlannedFile, Written, check_free, plan_files};
 pub use scan::Scan;
 pub use segmentation::{Segment, TimeRange, segments};
+pub use videos::{VideoChoice, VideoNumber};

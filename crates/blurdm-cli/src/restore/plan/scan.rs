@@ -3,6 +3,7 @@
 //! The frames of a file, their times and sync points, found by demuxing it once without decoding.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -11,32 +12,26 @@ use gst::prelude::*;
 
 use mp4_splice::Movie;
 
-use super::matroska;
+use super::{
+    matroska,
+    videos::{CodedFrame, Video, VideoChoice, VideoNumber, choose},
+};
 use crate::{
     error::Error,
     media::{
-        demuxer::{self, Stream},
+        demuxer::{self, Kind, Parsing},
         pipeline::Pipeline,
     },
     sync::lock,
 };
 
-/// A coded frame of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CodedFrame {
-    /// Stream time in nanoseconds.
-    pub time: u64,
-    /// In nanoseconds, where the file states it.
-    pub duration: Option<u64>,
-    /// Whether decoding can start here.
-    pub sync: bool,
-}
-
 #[derive(Debug)]
 pub struct Scan {
     pub path: PathBuf,
-    /// Index of the video stream that is restored: the first.
-    pub video: usize,
+    /// The video that is restored.
+    pub video: VideoNumber,
+    /// It in words, as in `96x64 video/x-h264, 60 frames`.
+    pub description: String,
     /// The caps of the coded video.
     pub caps: gst::Caps,
     /// In ascending order of their times.
@@ -45,20 +40,21 @@ pub struct Scan {
     pub shift: i64,
     /// Number of all streams.
     pub streams: usize,
-    /// Number of further video streams.
-    pub more_videos: usize,
     /// The error that ended reading after the first frames, or what is missing at the end.
     pub damage: Option<String>,
 }
 
-/// What the streaming thread has found.
+/// What the streaming threads have found.
 #[derive(Debug, Default)]
 struct Found {
-    caps: Option<gst::Caps>,
-    frames: Vec<CodedFrame>,
-    shift: Option<i64>,
     streams: usize,
-    videos: usize,
+    /// By the id of the stream, which orders them as in the file.
+    videos: BTreeMap<String, Arc<Mutex<FoundVideo>>>,
+}
+
+#[derive(Debug, Default)]
+struct FoundVideo {
+    video: Video,
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
 }
 
@@ -66,46 +62,65 @@ impl Scan {
     /// Demuxes `path` from start to end.
     ///
     /// # Errors
-    /// [`Error::Unreadable`], [`Error::NoVideo`] and [`Error::MissingPlugin`] where no frame is found; [`Error::Interrupted`].
-    pub fn run(path: &Path) -> Result<Self, Error> {
+    /// [`Error::Unreadable`], [`Error::NoVideo`] and [`Error::MissingPlugin`] where no frame is found; [`Error::NoSuchVideo`];
+    /// [`Error::Interrupted`].
+    pub fn run(path: &Path, choice: VideoChoice) -> Result<Self, Error> {
         let found = Arc::new(Mutex::new(Found::default()));
         let shared = found.clone();
-        let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream, caps: &gst::Caps| {
-            lock(&shared).streams += 1;
-            if let Stream::Video(index) = stream {
-                lock(&shared).videos += 1;
-                if index == 0 {
-                    lock(&shared).caps = Some(caps.clone());
-                    add_probe(pad, shared.clone());
-                }
+        let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &demuxer::Stream, caps: &gst::Caps| {
+            let mut found = lock(&shared);
+            found.streams += 1;
+            if stream.kind == Kind::Other {
+                return;
             }
+            let video = found.videos.entry(stream.id.clone()).or_default();
+            add_probe(pad, video.clone());
+            let known = &mut lock(video).video;
+            known.id.clone_from(&stream.id);
+            known.enabled = stream.enabled;
+            known.is_picture = stream.kind == Kind::Picture;
+            known.caps.get_or_insert_with(|| caps.clone());
         };
-        let pipeline = demuxer::pipeline(path, on_stream)?;
+        let pipeline = demuxer::pipeline(path, Parsing::All, on_stream)?;
         let (end, missing) = match Pipeline::start(pipeline) {
             Ok(pipeline) => (pipeline.wait_end()?, pipeline.missing_for_video()),
             Err(end) => (end, None),
         };
-        let mut found = lock(&found);
-        let frames = {
-            let mut frames = std::mem::take(&mut found.frames);
-            frames.sort_unstable();
-            frames
-        };
-        let Some(caps) = found.caps.take().filter(|_| !frames.is_empty()) else {
+        let found = std::mem::take(&mut *lock(&found));
+        let videos = found
+            .videos
+            .values()
+            .map(|found| std::mem::take(&mut lock(found).video));
+        let mut videos: Vec<Video> = videos.filter(Video::is_moving).collect();
+        for video in &mut videos {
+            // Stable, since frames of equal times are presented as they come.
+            video.frames.sort_by_key(|frame| frame.time);
+        }
+        if videos.is_empty() {
             end.into_read_result(path)?;
             // Without a parser for the video the other streams are still read to their end.
             missing.map_or(Ok(()), |missing| missing.into_read_result(path))?;
             return Err(Error::NoVideo { path: path.to_owned() });
-        };
+        }
+        let index = choose(&videos, choice).ok_or_else(|| Error::NoSuchVideo {
+            path: path.to_owned(),
+            videos: videos.len(),
+        })?;
+        let of = videos.len();
+        let video = videos.swap_remove(index);
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
         Ok(Self {
             path: path.to_owned(),
-            video: 0,
-            caps,
-            frames,
-            shift: found.shift.unwrap_or(0),
+            description: video.to_string(),
+            video: VideoNumber {
+                number: index + 1,
+                of,
+                stream: video.id,
+            },
+            caps: video.caps.unwrap_or_else(gst::Caps::new_empty),
+            frames: video.frames,
+            shift: video.shift.unwrap_or(0),
             streams: found.streams,
-            more_videos: found.videos - 1,
             damage: damage.or_else(|| truncation(path)),
         })
     }
@@ -132,7 +147,7 @@ fn truncation(path: &Path) -> Option<String> {
 }
 
 /// Records every frame that passes a pad.
-fn add_probe(pad: &gst::Pad, found: Arc<Mutex<Found>>) {
+fn add_probe(pad: &gst::Pad, found: Arc<Mutex<FoundVideo>>) {
     let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(what, move |_, info| {
         if let Some(buffer) = info.buffer() {
@@ -140,29 +155,31 @@ fn add_probe(pad: &gst::Pad, found: Arc<Mutex<Found>>) {
         } else if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {
             lock(&found).segment = event.segment().clone().downcast().ok();
         } else if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) {
-            lock(&found).caps.get_or_insert_with(|| event.caps_owned());
+            lock(&found).video.caps.get_or_insert_with(|| event.caps_owned());
         }
         gst::PadProbeReturn::Ok
     });
 }
 
-impl Found {
+impl FoundVideo {
     /// Records a frame, unless it is outside of the segment and so never presented. A frame without PTS (in some AVI files) has a DTS.
     fn record(&mut self, buffer: &gst::BufferRef) {
         let Some(segment) = &self.segment else { return };
         let duration = buffer.duration();
-        let Some(time) = buffer.pts().or(buffer.dts()) else {
+        let Some(pts) = buffer.pts().or(buffer.dts()) else {
             return;
         };
-        let Some((from, _)) = segment.clip(time, duration.map(|duration| time + duration)) else {
+        let Some((from, _)) = segment.clip(pts, duration.map(|duration| pts + duration)) else {
             return;
         };
         if let Some(time) = segment.to_stream_time(from) {
             let running = segment.to_running_time(from).map_or(time, |running| running);
-            self.shift
+            self.video
+                .shift
                 .get_or_insert(running.nseconds() as i64 - time.nseconds() as i64);
-            self.frames.push(CodedFrame {
+            self.video.frames.push(CodedFrame {
                 time: time.nseconds(),
+                pts: pts.nseconds(),
                 duration: duration.map(gst::ClockTime::nseconds),
                 sync: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
             });

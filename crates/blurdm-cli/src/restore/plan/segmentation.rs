@@ -94,25 +94,26 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::restore::plan::scan::CodedFrame;
+    use crate::restore::plan::videos::{CodedFrame, VideoNumber};
 
     const FRAME: u64 = 40_000_000;
 
     fn scan(frames: usize, interval: usize) -> Scan {
         Scan {
             path: "clip.mp4".into(),
-            video: 0,
+            video: VideoNumber::default(),
+            description: String::new(),
             caps: gst::Caps::new_empty(),
             frames: (0..frames)
                 .map(|index| CodedFrame {
                     time: index as u64 * FRAME,
+                    pts: index as u64 * FRAME,
                     duration: Some(FRAME),
                     sync: index % interval == 0,
                 })
                 .collect(),
             shift: 0,
             streams: 1,
-            more_videos: 0,
             damage: None,
         }
     }

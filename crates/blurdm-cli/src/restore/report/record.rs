@@ -16,7 +16,7 @@ use crate::{
     error::{Error, reason},
     media::{element::ElementSettings, encoder::Encoder, interrupt},
     restore::{
-        plan::{TimeRange, output_name},
+        plan::{TimeRange, VideoNumber, output_name},
         segments::WorkDir,
     },
 };
@@ -76,6 +76,9 @@ pub struct Identity {
     pub encoder: Encoder,
     #[serde(rename = "wanted")]
     pub range: TimeRange,
+    /// The video that is restored. `None` in records from before it could be chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video: Option<VideoNumber>,
     /// Whether figures and stills for a report are recorded.
     pub report: bool,
 }

@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     media::{
         CAT,
-        demuxer::{self, Stream},
+        demuxer::{self, Parsing, Stream},
         interrupt::{self, POLL_INTERVAL},
         pipeline::{End, Pipeline},
     },
@@ -78,7 +78,7 @@ impl<'a> RestoredFrames<'a> {
         let settings = owner.settings();
         let gate = Gate::new(segments, settings.strength, settings.only_blurred, capture);
         let gate = Arc::new(Mutex::new(gate));
-        let (pipeline, output) = create_pipeline(&scan.path, scan.video, &element)?;
+        let (pipeline, output) = create_pipeline(&scan.path, &scan.video.stream, &element)?;
         let mut frames = Self {
             owner,
             lease: Some(lease),
@@ -207,7 +207,7 @@ impl Drop for RestoredFrames<'_> {
 
 fn create_pipeline(
     path: &Path,
-    video: usize,
+    video: &str,
     element: &gst::Element,
 ) -> Result<(gst::Pipeline, gst_app::AppSink), Error> {
     let decode = gst::ElementFactory::make("decodebin").build()?;
@@ -232,12 +232,13 @@ fn create_pipeline(
         .static_pad("sink")
         .ok_or_else(|| Error::Failed("decodebin has no pad".into()))?;
 
-    let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream, _: &gst::Caps| {
-        if stream == Stream::Video(video) && pad.link(&decoder).is_err() {
+    let video = video.to_owned();
+    let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, _: &gst::Caps| {
+        if stream.id == video && !decoder.is_linked() && pad.link(&decoder).is_err() {
             gst::error!(CAT, obj = pad, "decodebin does not take this stream");
         }
     };
-    let pipeline = demuxer::pipeline(path, on_stream)?;
+    let pipeline = demuxer::pipeline(path, Parsing::All, on_stream)?;
     let chain = [&deinterlace, &convert, &queue, element, output.upcast_ref()];
     pipeline.add(&decode)?;
     pipeline.add_many(chain)?;

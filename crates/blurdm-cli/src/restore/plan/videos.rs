@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Which of a file's videos is restored. Recorders put front and rear into one file, phones and cameras thumbnails and previews.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A coded frame of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CodedFrame {
+    /// Stream time in nanoseconds.
+    pub time: u64,
+    /// PTS of the demuxer in nanoseconds. An edit list may begin within the frame: then its stream time is that of the edit.
+    pub pts: u64,
+    /// In nanoseconds, where the file states it.
+    pub duration: Option<u64>,
+    /// Whether decoding can start here.
+    pub sync: bool,
+}
+
+/// The video that is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum VideoChoice {
+    /// The one that is enabled, then the largest, then the longest.
+    #[default]
+    Main,
+    /// By its number in the order of the file, from 1.
+    Number(usize),
+}
+
+/// A video of a file. Records of restored files hold it, so the names of the fields must not change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoNumber {
+    /// In the order of the file, from 1.
+    pub number: usize,
+    /// Number of videos.
+    pub of: usize,
+    /// What the demuxer calls it: the id of the track in MP4 and Matroska, the PID in MPEG-TS.
+    pub stream: String,
+}
+
+/// What a scan finds of a video.
+#[derive(Debug, Clone, Default)]
+pub struct Video {
+    pub id: String,
+    pub caps: Option<gst::Caps>,
+    pub enabled: bool,
+    /// Whether it is coded as pictures, each on its own: a cover is one too.
+    pub is_picture: bool,
+    pub frames: Vec<CodedFrame>,
+    /// Running time minus stream time of the first frame, in nanoseconds.
+    pub shift: Option<i64>,
+}
+
+/// A video with fewer frames than this part of those of another is taken for thumbnails, or for the pictures of chapters.
+const FEW: usize = 10;
+
+impl Video {
+    /// Whether it is moving pictures, and not a cover.
+    pub fn is_moving(&self) -> bool {
+        self.frames.len() > usize::from(self.is_picture)
+    }
+
+    fn pixels(&self) -> u64 {
+        let first = self.caps.as_ref().and_then(|caps| caps.structure(0));
+        let side = |name| first.and_then(|first| first.get::<i32>(name).ok());
+        let area = side("width").zip(side("height"));
+        area.map_or(0, |(width, height)| {
+            u64::from(width.unsigned_abs()) * u64::from(height.unsigned_abs())
+        })
+    }
+
+    fn length(&self) -> u64 {
+        let (first, last) = (self.frames.first(), self.frames.last());
+        let ends = first.zip(last);
+        ends.map_or(0, |(first, last)| last.time.saturating_sub(first.time))
+    }
+}
+
+/// As in `96x64 video/x-h264, 60 frames`.
+impl fmt::Display for Video {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.caps.as_ref().and_then(|caps| caps.structure(0));
+        if let Some(first) = first {
+            if let (Ok(width), Ok(height)) = (first.get::<i32>("width"), first.get::<i32>("height")) {
+                write!(f, "{width}x{height} ")?;
+            }
+            write!(f, "{}, ", first.name())?;
+        }
+        write!(f, "{} frames", self.frames.len())
+    }
+}
+
+/// Returns the index of a video among `videos`, which are in the order of the file. `None` where there is no such video.
+pub fn choose(videos: &[Video], choice: VideoChoice) -> Option<usize> {
+    match choice {
+        VideoChoice::Number(number) => number.checked_sub(1).filter(|&index| index < videos.len()),
+        VideoChoice::Main => {
+            let most = videos.iter().map(|video| video.frames.len()).max()?;
+            let rank = |video: &Video| {
+                let few = video.frames.len() < most / FEW;
+                (video.enabled, !few, video.pixels(), video.length())
+            };
+            // The first of equal ones.
+            (0..videos.len()).rev().max_by_key(|&index| rank(&videos[index]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    // A test fails by a panic.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn video(enabled: bool, width: i32, frames: u64) -> Video {
+        gst::init().unwrap();
+        let caps = gst::Caps::builder("video/x-h264")
+            .field("width", width)
+            .field("height", width / 2);
+        Video {
+            caps: Some(caps.build()),
+            enabled,
+            frames: (0..frames)
+                .map(|time| CodedFrame {
+                    time,
+                    pts: time,
+                    duration: None,
+                    sync: true,
+                })
+                .collect(),
+            ..Video::default()
+        }
+    }
+
+    fn main_of<const N: usize>(videos: [Video; N]) -> usize {
+        choose(&videos, VideoChoice::Main).unwrap()
+    }
+
+    #[test]
+    fn the_main_video_is_enabled_and_large_and_long_and_the_first_of_equal_ones() {
+        assert_eq!(main_of([video(false, 200, 60), video(true, 100, 60)]), 1);
+        assert_eq!(main_of([video(true, 100, 60), video(true, 200, 60)]), 1);
+        assert_eq!(main_of([video(true, 100, 50), video(true, 100, 60)]), 1);
+        assert_eq!(main_of([video(true, 100, 60), video(true, 100, 60)]), 0);
+        assert_eq!(main_of([video(false, 100, 60), video(false, 200, 60)]), 1);
+    }
+
+    #[test]
+    fn thumbnails_and_the_pictures_of_chapters_are_not_the_main_video_however_large() {
+        assert_eq!(main_of([video(true, 4000, 3), video(true, 100, 60)]), 1);
+        assert_eq!(main_of([video(true, 100, 6000), video(true, 1920, 20)]), 0);
+        assert_eq!(main_of([video(true, 100, 3)]), 0);
+    }
+
+    #[test]
+    fn a_number_that_no_video_has_is_none() {
+        let videos = [video(true, 100, 60), video(true, 200, 60)];
+        let number = |number| choose(&videos, VideoChoice::Number(number));
+        assert_eq!(
+            [number(0), number(1), number(2), number(3)],
+            [None, Some(0), Some(1), None]
+        );
+    }
+}
