@@ -102,7 +102,7 @@ pub fn pipeline(
 }
 
 /// Whether a container stores frames with these caps one by one, with their parameter sets apart.
-fn is_framed(caps: &gst::Caps) -> bool {
+pub fn is_framed(caps: &gst::CapsRef) -> bool {
     caps.structure(0).is_some_and(|first| {
         let format = first.get::<&str>("stream-format").unwrap_or_default();
         first.has_field("codec_data") && ["avc", "avc3", "hvc1", "hev1"].contains(&format)

@@ -41,8 +41,14 @@ pub fn succeed(arguments: &[&str]) -> Output {
 }
 
 pub fn launch(pipeline: &str) {
+    launch_with(pipeline, |_| {});
+}
+
+/// As [`launch`], after `prepare`.
+pub fn launch_with(pipeline: &str, prepare: impl FnOnce(&gst::Bin)) {
     gst::init().unwrap();
     let pipeline = gst::parse::launch(pipeline).unwrap();
+    prepare(pipeline.downcast_ref().unwrap());
     pipeline.set_state(gst::State::Playing).unwrap();
     let ends = [gst::MessageType::Eos, gst::MessageType::Error];
     let end = pipeline
@@ -66,6 +72,30 @@ pub fn clip_of(size: &str, path: &Path, frames: usize, muxer: &str) {
          {muxer} name=mux ! filesink location=\"{path}\"",
         frames
     ));
+}
+
+/// Makes an MP4 clip of a moving ball, which has a key frame every second and frames in the order of their times.
+pub fn mp4(path: &Path, frames: usize) {
+    launch(&format!(
+        "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! \
+         x264enc key-int-max=25 bframes=0 ! h264parse ! mp4mux ! filesink location=\"{}\"",
+        path.display()
+    ));
+}
+
+/// Changes the fields of a box of this type, the first in the file. They begin after version and flags.
+pub fn patch(path: &Path, kind: &[u8; 4], change: impl Fn(&mut [u8])) {
+    let mut file = fs::read(path).unwrap();
+    let at = file.windows(4).position(|window| window == kind).unwrap();
+    let size = u32::from_be_bytes(file[at - 4..at].try_into().unwrap()) as usize;
+    change(&mut file[at + 8..at - 4 + size]);
+    fs::write(path, file).unwrap();
+}
+
+/// Changes a big-endian 32-bit number.
+pub fn change(number: &mut [u8], by: impl Fn(u32) -> u32) {
+    let old = u32::from_be_bytes(number.try_into().unwrap());
+    number.copy_from_slice(&by(old).to_be_bytes());
 }
 
 pub fn folder() -> (tempfile::TempDir, PathBuf) {

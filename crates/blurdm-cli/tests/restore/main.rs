@@ -12,4 +12,5 @@ mod common;
 mod kept;
 mod refused;
 mod resumed;
+mod times;
 mod videos;

@@ -50,8 +50,8 @@ impl Segment {
     /// Opens and checks a segment. The file is opened again when its samples are copied.
     ///
     /// # Errors
-    /// Those of [`Movie::open`] and [`Movie::video`]. [`Error::Unsupported`] for a segment that does not begin with a sync sample, has more
-    /// than one sample entry, or has two frames of the same time.
+    /// Those of [`Movie::open`] and [`Movie::video`]. [`Error::Unsupported`] for a segment that does not begin with a sync sample, or has
+    /// more than one sample entry.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::of(&Movie::open(path)?, None)
     }
@@ -105,8 +105,7 @@ impl Segment {
         if sync.first() != Some(&true) {
             return Err(Error::unsupported(path, "it does not begin with a sync sample"));
         }
-        let ranks = ranks(&times.composition)
-            .ok_or_else(|| Error::unsupported(path, "two of its frames have the same time"))?;
+        let ranks = ranks(&times.composition);
         let mut samples = Vec::with_capacity(track.samples);
         for chunk in &track.chunks {
             let mut offset = chunk.offset;
@@ -130,16 +129,13 @@ impl Segment {
     }
 }
 
-/// Returns the position of each time among all of them. `None` where two are equal.
-fn ranks(times: &[i64]) -> Option<Vec<usize>> {
+/// Returns the position of each time among all of them. Frames of equal times are presented in decoding order.
+fn ranks(times: &[i64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..times.len()).collect();
     order.sort_by_key(|&number| times[number]);
-    if order.windows(2).any(|pair| times[pair[0]] == times[pair[1]]) {
-        return None;
-    }
     let mut ranks = vec![0; times.len()];
     for (rank, number) in order.into_iter().enumerate() {
         ranks[number] = rank;
     }
-    Some(ranks)
+    ranks
 }

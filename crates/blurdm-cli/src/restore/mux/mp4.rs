@@ -45,8 +45,8 @@ pub fn splice(
     if video.edits > 1 {
         return Err(SpliceError::Unsuitable("its edit list has several entries".into()));
     }
-    let ticks: Option<Vec<i64>> = frames.iter().map(|frame| video.ticks_of(frame.pts)).collect();
-    let Some(ticks) = ticks.filter(|ticks| ticks.is_sorted_by(|a, b| a < b)) else {
+    let ticks: Option<Vec<i64>> = pts_of(scan, frames).map(|pts| video.ticks_of(pts)).collect();
+    let Some(ticks) = ticks.filter(|ticks| ticks.is_sorted()) else {
         return Err(SpliceError::Unsuitable("its times are not those of its frames".into()));
     };
     let unwritable = |error: &dyn Display| SpliceError::Failed(Error::unwritable(output, error));
@@ -65,4 +65,15 @@ pub fn splice(
         .map_err(|error| unwritable(&error))?;
     file.flush().map_err(|error| unwritable(&reason(&error)))?;
     Ok(notes)
+}
+
+/// Returns the PTS that the demuxer gave each frame. Decoders move that of a frame within which the edit list begins.
+fn pts_of(scan: &Scan, frames: &[FrameRecord]) -> impl Iterator<Item = u64> {
+    let mut number_at_time = 0;
+    frames.iter().enumerate().map(move |(number, frame)| {
+        let is_same_time = number > 0 && frames[number - 1].time == frame.time;
+        number_at_time = if is_same_time { number_at_time + 1 } else { 0 };
+        let coded = scan.frames_at(frame.time).get(number_at_time);
+        coded.map_or(frame.pts, |coded| coded.pts)
+    })
 }

@@ -292,6 +292,11 @@ fn start_restored(
 
 /// Creates a parser, which converts the stream to the format that the muxer accepts.
 fn create_parser(caps: &gst::Caps) -> Result<gst::Element, Error> {
+    if demuxer::is_framed(caps) {
+        // Parsers take away the times of frames that have the same.
+        let filter = gst::ElementFactory::make("capsfilter").property("caps", caps);
+        return Ok(filter.build()?);
+    }
     let parser = match caps.structure(0).map(|first| first.name().as_str()) {
         Some("video/x-h264") => "h264parse",
         Some("video/x-h265") => "h265parse",

@@ -13,4 +13,4 @@ mod videos;
 pub use claims::{PlannedFile, Written, check_free, plan_files};
 pub use scan::Scan;
 pub use segmentation::{Segment, TimeRange, segments};
-pub use videos::{VideoChoice, VideoNumber};
+pub use videos::{CodedFrame, VideoChoice, VideoNumber};

@@ -81,7 +81,7 @@ impl Scan {
             known.is_picture = stream.kind == Kind::Picture;
             known.caps.get_or_insert_with(|| caps.clone());
         };
-        let pipeline = demuxer::pipeline(path, Parsing::All, on_stream)?;
+        let pipeline = demuxer::pipeline(path, Parsing::Unframed, on_stream)?;
         let (end, missing) = match Pipeline::start(pipeline) {
             Ok(pipeline) => (pipeline.wait_end()?, pipeline.missing_for_video()),
             Err(end) => (end, None),
@@ -127,8 +127,20 @@ impl Scan {
 
     /// Returns the end of the last frame in nanoseconds.
     pub fn length(&self) -> u64 {
+        // Matroska need not state durations. The last frame gets that of the one before it.
+        let before = self.frames.iter().rev().nth(1);
         let last = self.frames.last();
-        last.map_or(0, |frame| frame.time + frame.duration.unwrap_or(0))
+        last.map_or(0, |frame| {
+            let interval = before.map_or(0, |before| frame.time - before.time);
+            frame.time + frame.duration.unwrap_or(interval)
+        })
+    }
+
+    /// Returns the frames that are presented at a stream time in nanoseconds.
+    pub fn frames_at(&self, time: u64) -> &[CodedFrame] {
+        let from = self.frames.partition_point(|frame| frame.time < time);
+        let to = self.frames.partition_point(|frame| frame.time <= time);
+        &self.frames[from..to]
     }
 
     /// Returns the media type of the video, as in "video/x-h264".

@@ -13,6 +13,9 @@ const MIN_FRAMES: usize = 120;
 /// The number of frames after which a segment ends even without a sync point.
 const MAX_FRAMES: usize = 480;
 
+/// Before a segment this many frames have a time of their own.
+const SINGLE_TIMES: usize = 4;
+
 /// A segment of a file. Its serialised form is the output of `--plan`, and is stored in folders of unfinished work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
@@ -51,9 +54,7 @@ impl TimeRange {
 /// # Errors
 /// [`Error::EmptyRange`].
 pub fn segments(scan: &Scan, range: TimeRange) -> Result<Vec<Segment>, Error> {
-    // Only one of several frames with the same time can be presented.
-    let mut frames: Vec<_> = scan.frames.iter().collect();
-    frames.dedup_by_key(|frame| frame.time);
+    let frames = &scan.frames;
     let first = frames.partition_point(|frame| frame.time < range.start);
     let end = frames.partition_point(|frame| frame.time < range.end());
     if first >= end {
@@ -68,7 +69,10 @@ pub fn segments(scan: &Scan, range: TimeRange) -> Result<Vec<Segment>, Error> {
     let mut starts = vec![first];
     for (index, frame) in frames.iter().enumerate().take(end).skip(first) {
         let length = index - starts.last().copied().unwrap_or(first);
-        if (frame.sync && length >= MIN_FRAMES) || length >= MAX_FRAMES {
+        // A segment has all frames of one time. Decoders move the later ones of these by a few frames.
+        let before = &frames[index.saturating_sub(SINGLE_TIMES)..=index];
+        let is_clear = before.windows(2).all(|pair| pair[0].time < pair[1].time);
+        if is_clear && ((frame.sync && length >= MIN_FRAMES) || length >= MAX_FRAMES) {
             starts.push(index);
         }
     }
@@ -140,6 +144,16 @@ mod tests {
             found.iter().map(|segment| segment.frames).collect::<Vec<_>>(),
             [480, 480, 40]
         );
+    }
+
+    #[test]
+    fn frames_of_one_time_are_in_one_segment() {
+        gst::init().unwrap();
+        let mut scan = scan(400, 130);
+        scan.frames[130].time = scan.frames[129].time;
+        let found = segments(&scan, TimeRange::default()).unwrap();
+        assert_eq!(found.iter().map(|segment| segment.frames).sum::<usize>(), 400);
+        assert_eq!(found[1].from, 260 * FRAME);
     }
 
     #[test]

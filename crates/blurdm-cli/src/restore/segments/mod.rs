@@ -2,6 +2,7 @@
 
 //! Restoring segments: decoding, the element, encoding, and the folder of unfinished work.
 
+mod frame_times;
 mod frames;
 mod gate;
 mod png;

@@ -5,6 +5,7 @@
 use std::fs;
 
 use super::{
+    frame_times::SegmentTimes,
     frames::{Capture, FrameInfo, RestoredFrame, RestoredFrames},
     png::png,
     reusable_element::ReusableElement,
@@ -96,9 +97,9 @@ impl<'a> SegmentRun<'a> {
 
     fn add(&mut self, frame: &RestoredFrame) -> Result<(), Error> {
         let RestoredFrame { sample, info } = frame;
-        let last = self.output.as_ref().and_then(|output| output.frames.last());
-        if last.is_some_and(|last| last.time >= info.time) {
-            // In a damaged stream. Presentation times must increase.
+        let times = SegmentTimes::of(self.options.scan, &self.segments[self.current]);
+        let written = self.output.as_ref().map_or(&[][..], |output| &output.frames);
+        if !times.admits(written, info.time) {
             return Ok(());
         }
         let (buffer, caps) = data_of(sample)?;
@@ -142,12 +143,14 @@ impl<'a> SegmentRun<'a> {
     /// Finishes the current segment, if it has any frame.
     fn finish_segment(&mut self, frames: &RestoredFrames, damage: Option<String>) -> Result<(), Error> {
         interrupt::check()?;
-        let Some(output) = self.output.take() else {
+        let Some(mut output) = self.output.take() else {
             return Ok(());
         };
+        let segment = self.segments[self.current];
+        SegmentTimes::of(self.options.scan, &segment).settle(&mut output.frames);
         output.writer.finish()?;
         self.work.finish(&FinishedSegment {
-            segment: self.segments[self.current],
+            segment,
             frames: output.frames,
             provider: frames.provider(),
             damage,
@@ -171,7 +174,7 @@ impl Output {
         info: &FrameInfo,
         edge_width_after: Option<f32>,
     ) -> Result<(), Error> {
-        if self.caps.as_ref() != caps {
+        if without_rate(&self.caps) != without_rate(caps) {
             let seconds = info.time as f64 / 1e9;
             return Err(Error::Failed(format!(
                 "its frames change their size or format at {seconds:.3} s; restore the parts before and after that with --start and --duration"
@@ -188,6 +191,15 @@ impl Output {
         });
         Ok(())
     }
+}
+
+/// Returns caps without the frame rate, which may change: frames have times of their own.
+fn without_rate(caps: &gst::CapsRef) -> gst::Caps {
+    let mut caps = caps.to_owned();
+    for structure in caps.make_mut().iter_mut() {
+        structure.remove_field("framerate");
+    }
+    caps
 }
 
 fn data_of(sample: &gst::Sample) -> Result<(&gst::BufferRef, &gst::CapsRef), Error> {

@@ -31,6 +31,8 @@ pub struct SegmentWriter {
     path: PathBuf,
     /// Stream time of the first frame in nanoseconds, which becomes 0 in the file.
     from: u64,
+    /// The least time in the file that the next frame may have. Encoders want frames of one time in order as well.
+    next: u64,
 }
 
 impl SegmentWriter {
@@ -69,6 +71,7 @@ impl SegmentWriter {
             input,
             path: path.to_owned(),
             from,
+            next: 0,
         })
     }
 
@@ -76,11 +79,12 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// As [`SegmentWriter::create`]; [`Error::Interrupted`].
-    pub fn write(&self, frame: &gst::BufferRef, time: u64) -> Result<(), Error> {
+    pub fn write(&mut self, frame: &gst::BufferRef, time: u64) -> Result<(), Error> {
         let mut frame = frame.copy();
         if let Some(frame) = frame.get_mut() {
-            let time = gst::ClockTime::from_nseconds(time.saturating_sub(self.from));
-            frame.set_pts(time);
+            let time = time.saturating_sub(self.from).max(self.next);
+            self.next = time + 1;
+            frame.set_pts(gst::ClockTime::from_nseconds(time));
             frame.set_dts(gst::ClockTime::NONE);
         }
         while self.input.current_level_buffers() >= QUEUE_CAPACITY {

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Times that frames have in the file: several of one time, and edit lists.
+
+use std::{fs, path::Path};
+
+use gst::prelude::*;
+
+use crate::clips::{Streams, change, folder, launch_with, mp4, patch, record, stderr, streams, succeed, text, times};
+
+/// Returns the packets of each stream as the container has them.
+fn stored(path: &Path) -> Streams {
+    let demuxer = match path.extension().unwrap().to_str() {
+        Some("mkv") => "matroskademux",
+        Some("ts") => "tsdemux",
+        _ => "qtdemux",
+    };
+    streams(path, demuxer)
+}
+
+fn video_times(path: &Path) -> Vec<Option<u64>> {
+    times(&stored(path)["video/x-h264"])
+}
+
+#[test]
+fn frames_of_one_time_are_all_there_and_keep_it() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    // One frame is longer than the others, and so has an entry of its own in the table of durations.
+    let pipeline = format!(
+        "videotestsrc name=camera num-buffers=200 pattern=ball ! video/x-raw,format=I420,width=96,height=64,framerate=25/1 ! \
+         x264enc key-int-max=25 bframes=0 ! h264parse ! mp4mux ! filesink location=\"{}\"",
+        input.display()
+    );
+    launch_with(&pipeline, |bin| {
+        let pad = bin.by_name("camera").unwrap().static_pad("src").unwrap();
+        let longer = gst::ClockTime::from_mseconds(20);
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let buffer = info.buffer_mut().unwrap().make_mut();
+            let pts = buffer.pts().unwrap();
+            if pts > gst::ClockTime::SECOND {
+                buffer.set_pts(pts + longer);
+            }
+            gst::PadProbeReturn::Ok
+        });
+    });
+    patch(&input, b"stts", |table| {
+        let odd = table[4..].chunks_exact_mut(8).find(|entry| entry[..4] == [0, 0, 0, 1]);
+        odd.expect("an entry for one frame")[4..].fill(0);
+    });
+    let before = video_times(&input);
+    assert!(before.windows(2).any(|pair| pair[0] == pair[1]));
+    for name in ["out.mp4", "out.mkv"] {
+        let output = folder.join(name);
+        let told = stderr(&succeed(&[text(&input), "-o", text(&output)]));
+        assert!(
+            told.contains("begun, 200 frames") && told.contains("restored, 200 frames"),
+            "{told}"
+        );
+        assert_eq!(record(&output)["frames"], 200);
+        let after = video_times(&output);
+        assert_eq!(after.len(), 200, "{name}");
+        let apart = before.iter().zip(&after).map(|(a, b)| a.unwrap().abs_diff(b.unwrap()));
+        // Matroska counts milliseconds.
+        assert!(apart.max().unwrap() <= 1_000_000, "{name}");
+    }
+}
+
+#[test]
+fn a_clip_that_was_trimmed_without_encoding_stays_trimmed() {
+    let (_folder, folder) = folder();
+    for (name, frames) in [("within", 7.5), ("between", 7.0), ("later", 30.2)] {
+        let input = folder.join(format!("{name}.mp4"));
+        mp4(&input, 60);
+        let timescale = |file: &[u8], kind: &[u8]| {
+            let at = file.windows(4).position(|window| window == kind).unwrap();
+            u32::from_be_bytes(file[at + 16..at + 20].try_into().unwrap())
+        };
+        let file = fs::read(&input).unwrap();
+        let ticks = |scale: u32| (f64::from(scale) / 25.0 * frames) as u32;
+        let (movie, media) = (ticks(timescale(&file, b"mvhd")), ticks(timescale(&file, b"mdhd")));
+        patch(&input, b"elst", |list| {
+            change(&mut list[4..8], |duration| duration - movie);
+            change(&mut list[8..12], |start| start + media);
+        });
+        let output = folder.join("out").join(format!("{name}.mp4"));
+        succeed(&[text(&input), "-o", text(&output)]);
+        let record = record(&output);
+        assert!(record["lost"].as_array().unwrap().is_empty(), "{record}");
+        let edit = |path: &Path| {
+            let file = fs::read(path).unwrap();
+            let at = file.windows(4).position(|window| window == b"elst").unwrap();
+            file[at..at + 24].to_vec()
+        };
+        assert_eq!(edit(&input), edit(&output), "{name}");
+        let (before, after) = (streams(&input, "decodebin"), streams(&output, "decodebin"));
+        assert_eq!(
+            times(&before["video/x-raw"]),
+            times(&after["video/x-raw"]),
+            "the frames that are shown of {name}"
+        );
+        // The first frame may begin before the edit list, and is not moved.
+        let shown = video_times(&output);
+        let all = video_times(&input);
+        assert_eq!(shown[..], all[all.len() - shown.len()..], "{name}");
+    }
+}
