@@ -82,7 +82,10 @@ pub fn pipeline(
     if parsing == Parsing::Unframed {
         parser.connect("autoplug-continue", false, |arguments| {
             let caps = arguments.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
-            Some(caps.is_none_or(|caps| !is_framed(&caps)).to_value())
+            Some(
+                caps.is_none_or(|caps| !(is_framed(&caps) && is_decodable(&caps)))
+                    .to_value(),
+            )
         });
     }
     let (streams, weak) = (AtomicUsize::new(0), pipeline.downgrade());
@@ -107,6 +110,16 @@ pub fn is_framed(caps: &gst::CapsRef) -> bool {
         let format = first.get::<&str>("stream-format").unwrap_or_default();
         first.has_field("codec_data") && ["avc", "avc3", "hvc1", "hev1"].contains(&format)
     })
+}
+
+/// Whether there are a parser and a decoder for a stream. Where one is missing, `parsebin` reports it.
+fn is_decodable(caps: &gst::Caps) -> bool {
+    [gst::ElementFactoryType::PARSER, gst::ElementFactoryType::DECODER]
+        .into_iter()
+        .all(|kind| {
+            let factories = gst::ElementFactory::factories_with_type(kind, gst::Rank::MARGINAL);
+            factories.iter().any(|factory| factory.can_sink_any_caps(caps))
+        })
 }
 
 /// Reads a stream and discards it, so that it does not block the others.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    mux::{Output, Part},
-    plan::{self, Scan, Segment, TimeRange, VideoChoice, output_name},
+    mux::Output,
+    plan::{self, Part, Scan, Segment, TimeRange, VideoChoice, output_name},
     report::{self, Identity, Model, Original, Record},
     segments::{FinishedSegment, FrameRecord, Plan, ReusableElement, RunOptions, SegmentRun, WorkDir},
 };

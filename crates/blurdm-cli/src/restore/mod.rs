@@ -3,7 +3,7 @@
 //! `blurdm restore`: restores the videos in files.
 //!
 //! ```text
-//! plan ─┬─ segments: decode ! blurdm ! encode ─┬─ mux: MP4 splice or remux ─ output ─ report: record, track, page
+//! plan ─┬─ segments: decode ! blurdm ! encode ─┬─ mux: MP4 splice or remux ─ proof ─ output ─ report: record, track, page
 //!       └─ segments finished by an earlier run ┘
 //! ```
 
@@ -12,6 +12,7 @@ mod job;
 mod mux;
 mod plan;
 mod preview;
+mod proof;
 mod report;
 mod segments;
 

@@ -10,6 +10,7 @@ mod clips;
 #[path = "../common/mod.rs"]
 mod common;
 mod kept;
+mod proven;
 mod refused;
 mod resumed;
 mod times;

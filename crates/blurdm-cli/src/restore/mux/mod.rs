@@ -9,4 +9,3 @@ mod segment_reader;
 mod subtitles;
 
 pub use output::Output;
-pub use remux::Part;

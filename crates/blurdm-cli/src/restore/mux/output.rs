@@ -8,12 +8,13 @@ use std::{
 
 use super::{
     mp4::{self, SpliceError},
-    remux::{self, Part, Remux},
+    remux::{self, Remux},
 };
 use crate::{
     error::{Error, reason},
     restore::{
-        plan::{Scan, output_name},
+        plan::{Part, Scan, output_name},
+        proof::{self, Expected},
         segments::{FrameRecord, WorkDir},
     },
 };
@@ -40,7 +41,10 @@ impl Output<'_> {
     pub fn write(&self, path: &Path, work: &WorkDir, replace: bool) -> Result<Vec<String>, Error> {
         // Muxers are not chosen by this name, but by that of the output.
         let part = work.partial("output");
-        let written = self.write_to(&part, path);
+        let written = self.write_to(&part, path).and_then(|(mut lost, spliced)| {
+            lost.extend(self.prove(&part, path, spliced)?);
+            Ok(lost)
+        });
         if written.is_err() {
             fs::remove_file(&part).ok();
         }
@@ -52,17 +56,34 @@ impl Output<'_> {
         Ok(lost)
     }
 
-    fn write_to(&self, part: &Path, path: &Path) -> Result<Vec<String>, Error> {
+    /// Compares the written file with the plan. Returns what it lacks.
+    fn prove(&self, part: &Path, path: &Path, spliced: bool) -> Result<Vec<String>, Error> {
+        let expected = Expected {
+            scan: self.scan,
+            segments: self.segments,
+            times: &self.times(),
+            part: self.part,
+            same_container: spliced,
+        };
+        proof::prove(&expected, part, path)
+    }
+
+    fn times(&self) -> Vec<u64> {
+        self.frames.iter().map(|frame| frame.time).collect()
+    }
+
+    /// Writes the output as `part`. Returns what it lacks, and whether everything else is spliced from the original's bytes.
+    fn write_to(&self, part: &Path, path: &Path) -> Result<(Vec<String>, bool), Error> {
         let mut lost = Vec::new();
         if self.part.is_none() && output_name::is_mp4(path) {
             match mp4::splice(self.scan, self.segments, self.frames, self.tags, part, path) {
-                Ok(notes) => return Ok(notes),
+                Ok(notes) => return Ok((notes, true)),
                 Err(SpliceError::Failed(error)) => return Err(error),
                 // Not an MP4 file, a damaged or a fragmented one. What can be kept is the streams that GStreamer demuxes.
                 Err(SpliceError::Unsuitable(reason)) => lost.push(reason),
             }
         }
-        let times: Vec<u64> = self.frames.iter().map(|frame| frame.time).collect();
+        let times = self.times();
         let remux = Remux {
             scan: self.scan,
             segments: self.segments,
@@ -71,7 +92,7 @@ impl Output<'_> {
             tags: self.tags,
         };
         lost.extend(remux.write(part, remux::muxer_for(path))?);
-        Ok(lost)
+        Ok((lost, false))
     }
 }
 

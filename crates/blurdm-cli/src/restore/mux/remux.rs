@@ -21,7 +21,7 @@ use crate::{
         interrupt,
         pipeline::{End, Pipeline},
     },
-    restore::plan::Scan,
+    restore::plan::{Part, Scan},
     sync::lock,
 };
 
@@ -42,13 +42,6 @@ pub fn muxer_for(output: &Path) -> &'static str {
         Some("mov") => "qtmux",
         _ => "matroskamux",
     }
-}
-
-/// The part of the original that is kept, in nanoseconds of stream time.
-#[derive(Debug, Clone, Copy)]
-pub struct Part {
-    pub from: u64,
-    pub to: Option<u64>,
 }
 
 /// What the new file consists of.
@@ -315,10 +308,7 @@ fn cut(pad: &gst::Pad, part: Part, shift: i64) {
             let segment = event.segment().downcast_ref::<gst::ClockTime>()?;
             segment.to_stream_time(buffer.pts().or(buffer.dts())?)
         });
-        let kept = time.is_some_and(|time| {
-            let time = time.nseconds();
-            time >= part.from && part.to.is_none_or(|to| time < to)
-        });
+        let kept = time.is_some_and(|time| part.contains(time.nseconds()));
         if kept {
             gst::PadProbeReturn::Ok
         } else {

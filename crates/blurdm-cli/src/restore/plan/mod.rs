@@ -12,5 +12,5 @@ mod videos;
 
 pub use claims::{PlannedFile, Written, check_free, plan_files};
 pub use scan::Scan;
-pub use segmentation::{Segment, TimeRange, segments};
+pub use segmentation::{Part, Segment, TimeRange, segments};
 pub use videos::{CodedFrame, VideoChoice, VideoNumber};

@@ -49,6 +49,20 @@ impl TimeRange {
     }
 }
 
+/// The part of the original that is kept, in nanoseconds of stream time.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    pub from: u64,
+    pub to: Option<u64>,
+}
+
+impl Part {
+    /// Whether a stream time is in it.
+    pub fn contains(&self, time: u64) -> bool {
+        time >= self.from && self.to.is_none_or(|to| time < to)
+    }
+}
+
 /// Divides a part of a file into segments, at sync points where there are any.
 ///
 /// # Errors

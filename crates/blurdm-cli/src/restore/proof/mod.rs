@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The proof of an output before it gets its name: GStreamer's demuxers, which have not written it, find in it what was planned.
+
+mod packets;
+
+use std::path::{Path, PathBuf};
+
+use packets::{Packets, Streams};
+
+use crate::{
+    error::Error,
+    restore::plan::{Part, Scan},
+};
+
+/// By how much times may differ where the container counts in other units than the original. Matroska counts milliseconds.
+const ROUNDING: u64 = 1_000_000;
+
+/// What an output must have.
+#[derive(Debug)]
+pub struct Expected<'a> {
+    pub scan: &'a Scan,
+    /// Videos of the finished segments, in their order.
+    pub segments: &'a [PathBuf],
+    /// Stream times of the frames of the restored video in the original, in nanoseconds.
+    pub times: &'a [u64],
+    /// The part of the original that is kept.
+    pub part: Option<Part>,
+    /// Whether its other streams are those of the original in the same container, and not muxed anew.
+    pub same_container: bool,
+}
+
+/// Compares a file with what it must have. Returns what it lacks of the other streams and is told.
+///
+/// # Errors
+/// [`Error::Unproven`]; [`Error::Interrupted`].
+pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<String>, Error> {
+    let unproven = |reason: String| Error::Unproven {
+        path: output.to_owned(),
+        reason,
+    };
+    let written = packets::read(file, None)?;
+    if let Some(reason) = &written.error {
+        return Err(unproven(format!("it cannot be read: {reason}")));
+    }
+    let planned = Packets {
+        times: expected.times.to_vec(),
+        ..packets::joined(expected.segments)?
+    };
+    let restored = &expected.scan.video.stream;
+    let original = packets::read(&expected.scan.path, expected.part.map(|part| (part, restored.as_str())))?;
+    if expected.same_container {
+        let video = written.by_id.get(restored);
+        let video = video.ok_or_else(|| unproven(format!("it lacks the restored video {restored}")))?;
+        check_video(video, &planned).map_err(unproven)?;
+        check_same(&original, &written, restored).map_err(unproven)?;
+        return Ok(Vec::new());
+    }
+    let mut videos = written.by_id.values().filter(|packets| packets.is_video);
+    let first_error = videos.next().map(|video| check_video(video, &planned));
+    let found = first_error.unwrap_or_else(|| Err("it has no video".into()));
+    found
+        .or_else(|error| {
+            let other = videos.any(|video| check_video(video, &planned).is_ok());
+            if other { Ok(()) } else { Err(error) }
+        })
+        .map_err(unproven)?;
+    if original.error.is_some() {
+        // What could be read of a damaged file is told by its gaps.
+        return Ok(Vec::new());
+    }
+    missing(&original, &written, restored).map_err(unproven)
+}
+
+/// Compares the frames of the restored video with the planned ones. Containers may begin elsewhere: distances count.
+fn check_video(video: &Packets, planned: &Packets) -> Result<(), String> {
+    let (found, same_coding) = (&video.times, video.coding == planned.coding);
+    if same_coding && (video.count, &video.hash) != (planned.count, &planned.hash) {
+        return Err("its video is not that of the restored segments".into());
+    }
+    let planned = &planned.times;
+    if found.len() != planned.len() {
+        return Err(format!(
+            "its video has {} frames, and not {}",
+            found.len(),
+            planned.len()
+        ));
+    }
+    let starts = found.first().copied().zip(planned.first().copied());
+    let (start, planned_start) = starts.unwrap_or((0, 0));
+    let wrong = found.iter().zip(planned).position(|(found, planned)| {
+        let (found, planned) = (found.saturating_sub(start), planned.saturating_sub(planned_start));
+        found.abs_diff(planned) > ROUNDING
+    });
+    wrong.map_or(Ok(()), |frame| {
+        Err(format!(
+            "frame {frame} of its video is at {:.6} s, and not at {:.6} s",
+            found[frame] as f64 / 1e9,
+            planned[frame] as f64 / 1e9
+        ))
+    })
+}
+
+/// Checks that all other streams have the same packets at the same times.
+fn check_same(original: &Streams, written: &Streams, restored: &str) -> Result<(), String> {
+    for (id, before) in original.by_id.iter().filter(|(id, _)| *id != restored) {
+        let Some(after) = written.by_id.get(id) else {
+            return Err(format!("it lacks stream {id} ({})", before.coding));
+        };
+        if (after.count, &after.hash) != (before.count, &before.hash) {
+            return Err(format!("stream {id} ({}) is not that of the original", before.coding));
+        }
+        if after.times != before.times {
+            return Err(format!(
+                "stream {id} ({}) has other times than in the original",
+                before.coding
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Finds for each other stream one that has its packets, in the order of both files. Returns sentences about packets that are missing.
+/// A stream that the container cannot hold at all is told by the muxer.
+fn missing(original: &Streams, written: &Streams, restored: &str) -> Result<Vec<String>, String> {
+    let mut left: Vec<&Packets> = written.by_id.values().collect();
+    let mut told = Vec::new();
+    for (id, before) in original.by_id.iter().filter(|(id, _)| *id != restored) {
+        if let Some(same) = left.iter().position(|after| after.hash == before.hash) {
+            left.remove(same);
+            continue;
+        }
+        let media = before.coding.split(' ').next();
+        let alike = |after: &&Packets| after.coding.split(' ').next() == media;
+        let Some(position) = left.iter().position(alike) else {
+            continue;
+        };
+        let after = left.remove(position);
+        let is_text = media.is_some_and(|media| media.starts_with("text/"));
+        if after.count < before.count {
+            let lost = before.count - after.count;
+            told.push(format!(
+                "{lost} of {} packets of stream {id} ({})",
+                before.count, before.coding
+            ));
+        } else if after.coding == before.coding && !is_text {
+            return Err(format!("stream {id} ({}) is not that of the original", before.coding));
+        }
+    }
+    Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn video(times: &[u64]) -> Packets {
+        Packets {
+            is_video: true,
+            times: times.to_vec(),
+            count: times.len(),
+            ..Packets::default()
+        }
+    }
+
+    fn streams<const N: usize>(packets: [(&str, usize, u8); N]) -> Streams {
+        let packets = packets.map(|(id, count, hash)| {
+            let packets = Packets {
+                coding: "audio/mpeg raw".into(),
+                count,
+                hash: vec![hash],
+                ..Packets::default()
+            };
+            (id.to_owned(), packets)
+        });
+        Streams {
+            by_id: packets.into(),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_frame_too_few_and_a_frame_at_another_time_are_found() {
+        let planned = video(&[100, 40_000_100, 80_000_100]);
+        assert!(check_video(&video(&[0, 40_000_000, 80_400_000]), &planned).is_ok());
+        assert!(check_video(&video(&[0, 40_000_000]), &planned).is_err());
+        assert!(check_video(&video(&[0, 40_000_000, 90_000_000]), &planned).is_err());
+        let other = Packets {
+            hash: vec![1],
+            ..video(&[0, 40_000_000, 80_000_000])
+        };
+        assert!(check_video(&other, &planned).is_err());
+    }
+
+    #[test]
+    fn another_stream_that_is_changed_or_gone_is_found() {
+        let original = streams([("001", 9, 1), ("002", 7, 2)]);
+        assert!(check_same(&original, &streams([("001", 9, 5), ("002", 7, 2)]), "001").is_ok());
+        assert!(check_same(&original, &streams([("001", 9, 5), ("002", 7, 3)]), "001").is_err());
+        assert!(check_same(&original, &streams([("001", 9, 5)]), "001").is_err());
+    }
+
+    #[test]
+    fn packets_that_a_muxer_drops_are_told_and_changed_ones_are_an_error() {
+        let original = streams([("001", 9, 1), ("002", 7, 2)]);
+        let told = missing(&original, &streams([("001", 5, 4)]), "001").unwrap_or_default();
+        assert_eq!(told, ["2 of 7 packets of stream 002 (audio/mpeg raw)"]);
+        assert_eq!(missing(&original, &streams([("009", 7, 2)]), "001"), Ok(Vec::new()));
+        assert!(missing(&original, &streams([("009", 7, 3)]), "001").is_err());
+    }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What GStreamer's demuxers find in a file: the packets of each stream, as a hash and their times.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use gst::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    error::Error,
+    media::{
+        demuxer::{self, Kind, Parsing, Stream},
+        pipeline::{End, Pipeline},
+    },
+    restore::plan::Part,
+    sync::lock,
+};
+
+/// The packets of a stream.
+#[derive(Debug, Clone, Default)]
+pub struct Packets {
+    /// Whether it is video, or pictures.
+    pub is_video: bool,
+    /// How it is coded: what two streams must have in common for their bytes to be comparable.
+    pub coding: String,
+    pub count: usize,
+    /// Stream times of those that are presented, in nanoseconds and in ascending order.
+    pub times: Vec<u64>,
+    /// The hash of all their bytes.
+    pub hash: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Collector {
+    packets: Packets,
+    digest: Sha256,
+    segment: Option<gst::FormattedSegment<gst::ClockTime>>,
+}
+
+/// The streams of a file, by what the demuxer calls them.
+#[derive(Debug)]
+pub struct Streams {
+    pub by_id: BTreeMap<String, Packets>,
+    /// Why reading ended before the end of the file, if it did.
+    pub error: Option<String>,
+}
+
+/// Reads all streams of a file; of all but `whole` only what is in `part`.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub fn read(path: &Path, part: Option<(Part, &str)>) -> Result<Streams, Error> {
+    let found: Arc<Mutex<BTreeMap<String, Arc<Mutex<Collector>>>>> = Arc::default();
+    let shared = found.clone();
+    let part = part.map(|(part, whole)| (part, whole.to_owned()));
+    let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, caps: &gst::Caps| {
+        let collector = lock(&shared).entry(stream.id.clone()).or_default().clone();
+        {
+            let packets = &mut lock(&collector).packets;
+            packets.is_video = stream.kind != Kind::Other;
+            packets.coding = coding(caps);
+        }
+        let part = part.as_ref().filter(|(_, whole)| stream.id != *whole);
+        add_probe(pad, collector, part.map(|(part, _)| *part));
+    };
+    let pipeline = demuxer::pipeline(path, Parsing::Unframed, on_stream)?;
+    let end = match Pipeline::start(pipeline) {
+        Ok(pipeline) => pipeline.wait_end()?,
+        Err(end) => end,
+    };
+    let collectors = std::mem::take(&mut *lock(&found));
+    Ok(Streams {
+        by_id: collectors
+            .into_iter()
+            .map(|(id, collector)| (id, lock(&collector).take()))
+            .collect(),
+        error: match end {
+            End::Eos => None,
+            End::Failed(reason) => Some(reason),
+            End::MissingPlugin(missing) => Some(missing.to_string()),
+        },
+    })
+}
+
+/// Returns the video of files that follow each other, as one stream. Their times are left out.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub fn joined(files: &[PathBuf]) -> Result<Packets, Error> {
+    let collector = Arc::new(Mutex::new(Collector::default()));
+    for file in files {
+        let shared = collector.clone();
+        let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, _: &Stream, caps: &gst::Caps| {
+            lock(&shared).packets.coding = coding(caps);
+            add_probe(pad, shared.clone(), None);
+        };
+        let pipeline = demuxer::pipeline(file, Parsing::Unframed, on_stream)?;
+        if let Ok(pipeline) = Pipeline::start(pipeline) {
+            pipeline.wait_end()?;
+        }
+    }
+    let mut packets = lock(&collector).take();
+    packets.times.clear();
+    Ok(packets)
+}
+
+/// Returns the media type, and in what units and with which header the stream is stored.
+fn coding(caps: &gst::Caps) -> String {
+    let Some(first) = caps.structure(0) else {
+        return String::new();
+    };
+    let fields = ["stream-format", "alignment", "format"].map(|name| first.get::<String>(name).unwrap_or_default());
+    format!("{} {}", first.name(), fields.join(" "))
+}
+
+fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, part: Option<Part>) {
+    let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+    pad.add_probe(what, move |_, info| {
+        if let Some(buffer) = info.buffer() {
+            lock(&collector).record(buffer, part);
+        } else if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {
+            lock(&collector).segment = event.segment().clone().downcast().ok();
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+impl Collector {
+    fn record(&mut self, buffer: &gst::BufferRef, part: Option<Part>) {
+        let time = buffer.pts().or(buffer.dts());
+        let within = self.segment.as_ref().zip(time);
+        let presented = within.and_then(|(segment, time)| {
+            let end = buffer.duration().map(|duration| time + duration);
+            let (from, _) = segment.clip(time, end)?;
+            segment.to_stream_time(from)
+        });
+        let stream_time = within.and_then(|(segment, time)| segment.to_stream_time(time));
+        let is_kept = part.is_none_or(|part| stream_time.is_some_and(|time| part.contains(time.nseconds())));
+        if !is_kept {
+            return;
+        }
+        self.packets.count += 1;
+        self.packets.times.extend(presented.map(gst::ClockTime::nseconds));
+        if let Ok(data) = buffer.map_readable() {
+            self.digest.update(&data);
+        }
+    }
+
+    fn take(&mut self) -> Packets {
+        let mut packets = std::mem::take(&mut self.packets);
+        packets.times.sort_unstable();
+        packets.hash = std::mem::take(&mut self.digest).finalize().to_vec();
+        packets
+    }
+}
