@@ -67,6 +67,8 @@ pub enum Error {
     IsInput { path: PathBuf },
     #[error("'{}' cannot be written: {reason}", path.display())]
     Unwritable { path: PathBuf, reason: String },
+    #[error("'{}' was changed or replaced while it was restored; run the same command again", path.display())]
+    Changed { path: PathBuf },
     #[error("'{}' is not kept, since it was written wrongly: {reason}; this is a fault of blurdm, please report it", path.display())]
     Unproven { path: PathBuf, reason: String },
     #[error("'{}' is being restored by another process", path.display())]

@@ -11,7 +11,7 @@ use std::{
 use super::{
     mux::Output,
     plan::{self, Part, Scan, Segment, TimeRange, VideoChoice, output_name},
-    report::{self, Identity, Model, Original, Record},
+    report::{self, Identity, Model, Record, Witness},
     segments::{FinishedSegment, FrameRecord, Plan, ReusableElement, RunOptions, SegmentRun, WorkDir},
 };
 use crate::{
@@ -58,6 +58,8 @@ pub struct Job<'a> {
     /// Stream times of the stills for the report.
     stills: Vec<u64>,
     identity: Identity,
+    /// The original as it was before the scan.
+    witness: Witness,
 }
 
 impl<'a> Job<'a> {
@@ -66,12 +68,12 @@ impl<'a> Job<'a> {
     /// # Errors
     /// What prevents restoring the file, as far as it can be found without decoding.
     pub fn prepare(input: &Path, output: &Path, options: &'a Options) -> Result<Option<Self>, Error> {
-        let original = Original::of(input)?;
+        let witness = Witness::of(input)?;
         let scan = Scan::run(input, options.video)?;
         let segments = plan::segments(&scan, options.range)?;
         let identity = Identity {
             blurdm: env!("CARGO_PKG_VERSION").into(),
-            original,
+            original: witness.original().clone(),
             model: options.model.clone(),
             settings: options.settings.visible(),
             encoder: find_encoder(&scan, options)?,
@@ -110,6 +112,7 @@ impl<'a> Job<'a> {
             segments,
             stills,
             identity,
+            witness,
         }))
     }
 
@@ -218,6 +221,8 @@ impl<'a> Job<'a> {
             // Fewer than all where a part of the file cannot be decoded. What follows may be decodable again.
             let reached = run.restore(element)?;
             rest = &rest[reached..];
+            // What is finished of another file is of no use: its plan is another.
+            self.witness.check()?;
         }
         Ok(())
     }
@@ -247,7 +252,7 @@ impl<'a> Job<'a> {
             tags: &[(report::TAG, &tag)],
         };
         let replace = self.options.overwrite;
-        let lost = output.write(&self.output, &work, replace)?;
+        let lost = output.write(&self.output, &work, replace, || self.witness.check())?;
         for lost in &lost {
             progress.note(&format!("not kept: {lost}"));
         }

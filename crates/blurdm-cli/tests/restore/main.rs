@@ -12,6 +12,7 @@ mod common;
 mod kept;
 mod proven;
 mod refused;
+mod replaced;
 mod resumed;
 mod times;
 mod videos;

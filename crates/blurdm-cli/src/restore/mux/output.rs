@@ -34,15 +34,22 @@ pub struct Output<'a> {
 
 impl Output<'_> {
     /// Writes the output in `work`, and moves it to `path` when it is complete. Its time of modification is that of the original. `replace`:
-    /// whether it may take the place of a file. Returns what of the original it lacks.
+    /// whether it may take the place of a file. `check` is called before that. Returns what of the original it lacks.
     ///
     /// # Errors
     /// [`Error::Unwritable`], [`Error::Exists`], [`Error::Unreadable`], [`Error::Interrupted`].
-    pub fn write(&self, path: &Path, work: &WorkDir, replace: bool) -> Result<Vec<String>, Error> {
+    pub fn write(
+        &self,
+        path: &Path,
+        work: &WorkDir,
+        replace: bool,
+        check: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<Vec<String>, Error> {
         // Muxers are not chosen by this name, but by that of the output.
         let part = work.partial("output");
         let written = self.write_to(&part, path).and_then(|(mut lost, spliced)| {
             lost.extend(self.prove(&part, path, spliced)?);
+            check()?;
             Ok(lost)
         });
         if written.is_err() {

@@ -4,13 +4,15 @@
 
 mod downsample;
 mod html;
+mod original;
 mod page;
 mod plot;
 mod record;
 mod sidecars;
 mod statistics;
 
-pub use record::{Identity, Model, Original, Record, TAG, now, sha256};
+pub use original::Witness;
+pub use record::{Identity, Model, Record, TAG, now, sha256};
 pub use sidecars::{has_track, still_times, write_report, write_track};
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::Path,
-    time::UNIX_EPOCH,
 };
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::original::Original;
 use crate::{
     error::{Error, reason},
     media::{element::ElementSettings, encoder::Encoder, interrupt},
@@ -23,37 +23,6 @@ use crate::{
 
 /// The name of the tag.
 pub const TAG: &str = "blurdm";
-
-/// What identifies the original file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Original {
-    pub name: String,
-    pub bytes: u64,
-    /// Last modification, in nanoseconds since 1970.
-    pub changed: u64,
-}
-
-impl Original {
-    /// # Errors
-    /// [`Error::Unreadable`].
-    pub fn of(path: &Path) -> Result<Self, Error> {
-        let metadata = fs::metadata(path).map_err(|error| Error::unreadable(path, reason(&error)))?;
-        let changed = metadata
-            .modified()
-            .ok()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Ok(Self {
-            name: path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default(),
-            bytes: metadata.len(),
-            changed: changed
-                .and_then(|since| u64::try_from(since.as_nanos()).ok())
-                .unwrap_or(0),
-        })
-    }
-}
 
 /// The model that is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
