@@ -105,3 +105,43 @@ fn a_clip_that_was_trimmed_without_encoding_stays_trimmed() {
         assert_eq!(shown[..], all[all.len() - shown.len()..], "{name}");
     }
 }
+
+#[test]
+fn matroska_begins_where_the_original_did_and_has_the_sound_before_the_first_frame() {
+    let (_folder, folder) = folder();
+    let later = |bin: &gst::Bin| {
+        let offsets = [("video", 523), ("audio", 23)];
+        for (name, ms) in offsets {
+            if let Some(element) = bin.by_name(name) {
+                element.static_pad("src").unwrap().set_offset(ms * 1_000_000);
+            }
+        }
+    };
+    let video = "videotestsrc num-buffers=30 pattern=ball ! video/x-raw,format=I420,width=96,height=64,framerate=25/1 ! \
+                 x264enc key-int-max=25 bframes=0 ! h264parse name=video ! queue ! mux.";
+    let audio = "audiotestsrc num-buffers=60 samplesperbuffer=960 ! audio/x-raw,rate=48000 ! avenc_ac3 ! ac3parse name=audio ! queue ! mux.";
+    for (name, muxer, sources) in [
+        ("silent.mkv", "matroskamux", video.to_owned()),
+        ("sound.mkv", "matroskamux", format!("{video} {audio}")),
+        ("broadcast.ts", "mpegtsmux", format!("{video} {audio}")),
+    ] {
+        let input = folder.join(name);
+        launch_with(
+            &format!("{muxer} name=mux ! filesink location=\"{}\" {sources}", input.display()),
+            later,
+        );
+        let output = folder.join("out").join(name).with_extension("mkv");
+        succeed(&[text(&input), "-o", text(&folder.join("out"))]);
+        let (before, after) = (crate::clips::packets(&input), crate::clips::packets(&output));
+        for (stream, before) in &before {
+            let (before, after) = (times(before), times(&after[stream]));
+            assert_eq!(before.len(), after.len(), "{name}: {stream}");
+            let apart = before.iter().zip(&after).map(|(a, b)| a.unwrap().abs_diff(b.unwrap()));
+            assert!(
+                apart.max().unwrap() <= 1_000_000,
+                "{name}: {stream}: {before:?} {after:?}"
+            );
+        }
+        assert!(before["video/x-h264"][0].0.unwrap() > 0, "{name} begins late");
+    }
+}

@@ -34,13 +34,15 @@ const QUEUE_FRAMES: u64 = 32;
 /// How long to sleep between two checks of a condition.
 const POLL_SLEEP: Duration = Duration::from_millis(2);
 
+const MATROSKA: &str = "matroskamux";
+
 /// Returns the muxer for a file of this name: Matroska's, unless the extension is that of MP4 or QuickTime.
 pub fn muxer_for(output: &Path) -> &'static str {
     let extension = output.extension().map(|extension| extension.to_ascii_lowercase());
     match extension.as_ref().and_then(|extension| extension.to_str()) {
         Some("mp4" | "m4v") => "mp4mux",
         Some("mov") => "qtmux",
-        _ => "matroskamux",
+        _ => MATROSKA,
     }
 }
 
@@ -80,13 +82,13 @@ impl Remux<'_> {
             .build()?;
         add_tags(&mux, self.tags);
         let state = Arc::new(Mutex::new(State::default()));
-        let frames = SegmentFrames::open(self.segments, self.times, self.time_offset())?;
+        let frames = SegmentFrames::open(self.segments, self.times, self.time_offset(muxer))?;
         let input = gst_app::AppSrc::builder()
             .caps(frames.caps())
             .format(gst::Format::Time)
             .build();
         let parser = create_parser(frames.caps())?;
-        let pipeline = self.create_pipeline(&mux, [input.upcast_ref(), &parser], &state)?;
+        let pipeline = self.create_pipeline(&mux, [input.upcast_ref(), &parser], self.time_offset(muxer), &state)?;
         pipeline.add_many([&mux, &file, input.upcast_ref(), &parser])?;
         mux.link(&file)?;
         input.link(&parser)?;
@@ -124,10 +126,12 @@ impl Remux<'_> {
         }
     }
 
-    /// Returns the stream time in the original at which the output starts, in nanoseconds.
-    fn time_offset(&self) -> i64 {
+    /// Returns the stream time in the original that is 0 in the output, in nanoseconds. Matroska keeps the start of the original, which need
+    /// not be 0. An MP4 begins with the first frame or sound: recordings of broadcasts start at a time of day.
+    fn time_offset(&self, muxer: &str) -> i64 {
         match self.part {
             Some(part) => i64::try_from(part.from).unwrap_or(i64::MAX),
+            None if muxer == MATROSKA => i64::try_from(self.scan.start).map_or(0, |start| -start),
             None => -self.scan.shift,
         }
     }
@@ -138,10 +142,11 @@ impl Remux<'_> {
         &self,
         mux: &gst::Element,
         restored: [&gst::Element; 2],
+        offset: i64,
         state: &Arc<Mutex<State>>,
     ) -> Result<gst::Pipeline, gst::glib::BoolError> {
         let (video, part) = (self.scan.video.stream.clone(), self.part);
-        let shift = self.time_offset() + self.scan.shift;
+        let shift = offset + self.scan.shift;
         let (mux, restored, state) = (mux.downgrade(), restored.map(gst::Element::downgrade), state.clone());
         let on_stream = move |pipeline: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, caps: &gst::Caps| {
             if stream.id == video {
@@ -153,8 +158,9 @@ impl Remux<'_> {
                     gst::error!(CAT, obj = pad, "the muxer does not take the restored video: {refused}");
                 }
             } else {
+                pad.set_offset(-shift);
                 if let Some(part) = part {
-                    cut(pad, part, shift);
+                    cut(pad, part);
                 }
                 if let Some(mux) = mux.upgrade()
                     && let Err(reason) = copy(pipeline, pad, caps, &mux)
@@ -299,9 +305,8 @@ fn create_parser(caps: &gst::Caps) -> Result<gst::Element, Error> {
     Ok(gst::ElementFactory::make(parser).build()?)
 }
 
-/// Drops what of a stream is not in `part`, and moves the rest `shift` nanoseconds earlier.
-fn cut(pad: &gst::Pad, part: Part, shift: i64) {
-    pad.set_offset(-shift);
+/// Drops what of a stream is not in `part`.
+fn cut(pad: &gst::Pad, part: Part) {
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let time = info.buffer().and_then(|buffer| {
             let event = pad.sticky_event::<gst::event::Segment>(0)?;

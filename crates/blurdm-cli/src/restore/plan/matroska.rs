@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Detecting truncated Matroska files. The file states its length (RFC 8794 for sizes, RFC 9559 for the segment), and demuxers end without
+//! Detecting Matroska files, and truncated ones. The file states its length (RFC 8794 for sizes, RFC 9559 for the segment), and demuxers end without
 //! an error where it ends early.
 
 use std::{
@@ -11,6 +11,13 @@ use std::{
 
 const HEADER: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
 const SEGMENT: [u8; 4] = [0x18, 0x53, 0x80, 0x67];
+
+/// Whether a file is Matroska, or WebM.
+pub fn is_matroska(path: &Path) -> bool {
+    let mut id = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut id));
+    read.is_ok() && id == HEADER
+}
 
 /// Returns the number of bytes that a file lacks. `None` where it is complete, where it does not state its length, as live recordings
 /// do, and where it is not Matroska.

@@ -38,6 +38,8 @@ pub struct Scan {
     pub frames: Vec<CodedFrame>,
     /// Running time of the first frame minus its stream time, in nanoseconds. Recordings of broadcasts start at a time of day.
     pub shift: i64,
+    /// Time of the container at which the stream time is 0, in nanoseconds: that of the first packet of a Matroska file.
+    pub start: u64,
     /// Number of all streams.
     pub streams: usize,
     /// The error that ended reading after the first frames, or what is missing at the end.
@@ -108,6 +110,8 @@ impl Scan {
         })?;
         let of = videos.len();
         let video = videos.swap_remove(index);
+        let first = video.frames.first().filter(|_| matroska::is_matroska(path));
+        let start = first.map_or(0, |first| first.pts.saturating_sub(first.time));
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
         Ok(Self {
             path: path.to_owned(),
@@ -120,6 +124,7 @@ impl Scan {
             caps: video.caps.unwrap_or_else(gst::Caps::new_empty),
             frames: video.frames,
             shift: video.shift.unwrap_or(0),
+            start,
             streams: found.streams,
             damage: damage.or_else(|| truncation(path)),
         })

@@ -131,6 +131,7 @@ mod tests {
                 })
                 .collect(),
             shift: 0,
+            start: 0,
             streams: 1,
             damage: None,
         }
