@@ -2,10 +2,15 @@
 
 //! The proof of an output before it gets its name: GStreamer's demuxers, which have not written it, find in it what was planned.
 
+mod labels;
 mod packets;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
+use mp4_splice::Movie;
 use packets::{Packets, Streams};
 
 use crate::{
@@ -65,11 +70,39 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
             if other { Ok(()) } else { Err(error) }
         })
         .map_err(unproven)?;
+    let mut told = lost_labels(&original, &written);
+    told.extend(hidden_tracks(&expected.scan.path, &original));
     if original.error.is_some() {
         // What could be read of a damaged file is told by its gaps.
-        return Ok(Vec::new());
+        return Ok(told);
     }
-    missing(&original, &written, restored).map_err(unproven)
+    told.extend(missing(&original, &written, restored).map_err(unproven)?);
+    Ok(told)
+}
+
+/// Returns the tracks of an MP4 that GStreamer does not read, such as time codes.
+fn hidden_tracks(path: &Path, original: &Streams) -> Vec<String> {
+    let Ok(movie) = Movie::open(path) else {
+        return Vec::new();
+    };
+    let read: Vec<u32> = original.by_id.keys().filter_map(|id| id.parse().ok()).collect();
+    let tracks = movie.tracks().iter();
+    tracks
+        .filter(|track| track.samples > 0 && !read.contains(&track.id))
+        .map(|track| {
+            let kind: String = track.handler.iter().map(|&byte| char::from(byte)).collect();
+            format!("track {} ('{kind}'), which GStreamer does not read", track.id)
+        })
+        .collect()
+}
+
+/// Returns what the original says about itself and its streams, and the output does not.
+fn lost_labels(original: &Streams, written: &Streams) -> Vec<String> {
+    let labels = |streams: &Streams| -> BTreeSet<String> {
+        let all = streams.by_id.values().flat_map(|packets| &packets.labels);
+        all.cloned().collect()
+    };
+    labels(original).difference(&labels(written)).cloned().collect()
 }
 
 /// Compares the frames of the restored video with the planned ones. Containers may begin elsewhere: distances count.

@@ -3,7 +3,7 @@
 //! What GStreamer's demuxers find in a file: the packets of each stream, as a hash and their times.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -11,6 +11,7 @@ use std::{
 use gst::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::labels::labels;
 use crate::{
     error::Error,
     media::{
@@ -33,6 +34,8 @@ pub struct Packets {
     pub times: Vec<u64>,
     /// The hash of all their bytes.
     pub hash: Vec<u8>,
+    /// What the file says about it.
+    pub labels: BTreeSet<String>,
 }
 
 #[derive(Debug, Default)]
@@ -119,8 +122,15 @@ fn coding(caps: &gst::Caps) -> String {
 }
 
 fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, part: Option<Part>) {
+    pad.sticky_events_foreach(|event| {
+        lock(&collector).packets.labels.extend(labels(event));
+        std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
+    });
     let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(what, move |_, info| {
+        if let Some(event) = info.event() {
+            lock(&collector).packets.labels.extend(labels(event));
+        }
         if let Some(buffer) = info.buffer() {
             lock(&collector).record(buffer, part);
         } else if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {

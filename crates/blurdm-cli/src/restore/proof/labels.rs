@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What a file says about itself and its streams: titles, languages, attachments, chapters, orientation. Muxers leave out some of it.
+
+use gst::prelude::*;
+
+/// The tags that are compared, and what they are called in messages. Others describe the coding, or change with every muxer.
+const NAMES: [(&str, &str); 12] = [
+    ("image-orientation", "the orientation"),
+    ("attachment", "the attachment"),
+    ("title", "the title"),
+    ("language-code", "the language"),
+    ("artist", "the artist"),
+    ("album", "the album"),
+    ("comment", "the comment"),
+    ("description", "the description"),
+    ("copyright", "the copyright notice"),
+    ("datetime", "the time of recording"),
+    ("geo-location-latitude", "the latitude"),
+    ("geo-location-longitude", "the longitude"),
+];
+
+/// The orientation of a picture that is shown as it is.
+const UPRIGHT: &str = "rotate-0";
+
+/// Returns what an event says, in words.
+pub fn labels(event: &gst::EventRef) -> Vec<String> {
+    match event.view() {
+        gst::EventView::Tag(event) => NAMES
+            .iter()
+            .flat_map(|(tag, name)| values(event.tag(), tag).map(move |value| format!("{name} '{value}'")))
+            .filter(|label| !label.ends_with(&format!("'{UPRIGHT}'")))
+            .collect(),
+        gst::EventView::Toc(event) => {
+            let entries = event.toc().0.entries();
+            let chapters: usize = entries.iter().map(|entry| entry.sub_entries().len().max(1)).sum();
+            vec![format!("{chapters} chapters")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Returns the values of a tag as text: of an attachment its file name.
+fn values<'a>(tags: &'a gst::TagListRef, name: &'a str) -> impl Iterator<Item = String> + 'a {
+    (0..tags.size_by_name(name)).filter_map(move |index| {
+        let value = tags.index_generic(name, index)?;
+        match value.get::<gst::Sample>() {
+            Ok(sample) => Some(
+                sample
+                    .info()
+                    .and_then(|info| info.get::<String>("filename").ok())
+                    .unwrap_or_else(|| "without a name".into()),
+            ),
+            Err(_) => value.serialize().ok().map(|text| text.trim_matches('"').to_owned()),
+        }
+    })
+}
