@@ -16,7 +16,7 @@ use super::{segment_reader::SegmentFrames, subtitles};
 use crate::{
     error::Error,
     media::{
-        CAT,
+        CAT, colour,
         demuxer::{self, Stream},
         interrupt,
         pipeline::{End, Pipeline},
@@ -92,7 +92,11 @@ impl Remux<'_> {
         mux.link(&file)?;
         let pipeline = Pipeline::new(pipeline);
         let frames = SegmentFrames::open(self.segments, self.times, self.time_offset())?;
-        let input = add_input(&pipeline.inner, &mux, frames.caps())?;
+        let colour = match muxer {
+            "matroskamux" => colour::for_matroska(self.scan.colour),
+            _ => self.scan.colour,
+        };
+        let input = add_input(&pipeline.inner, &mux, &colour::stated(frames.caps(), &colour))?;
         let unwritable = |end: End| match end {
             End::Eos => Error::unwritable(output, "the muxer ended early"),
             End::Failed(reason) => Error::unwritable(output, reason),

@@ -15,6 +15,7 @@ use super::matroska;
 use crate::{
     error::Error,
     media::{
+        colour::Colour,
         demuxer::{self, Stream},
         pipeline::Pipeline,
     },
@@ -39,6 +40,7 @@ pub struct Scan {
     pub video: usize,
     /// The caps of the coded video.
     pub caps: gst::Caps,
+    pub colour: Colour,
     /// In ascending order of their times.
     pub frames: Vec<CodedFrame>,
     /// Running time of the first frame minus its stream time, in nanoseconds. Recordings of broadcasts start at a time of day.
@@ -55,6 +57,8 @@ pub struct Scan {
 #[derive(Debug, Default)]
 struct Found {
     caps: Option<gst::Caps>,
+    /// The first frame, with the caps that it came with: parsers complete them by what they find in it.
+    first: Option<(gst::Buffer, gst::Caps)>,
     frames: Vec<CodedFrame>,
     shift: Option<i64>,
     streams: usize,
@@ -98,8 +102,13 @@ impl Scan {
             return Err(Error::NoVideo { path: path.to_owned() });
         };
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
+        let colour = found.first.take().and_then(|(frame, caps)| {
+            let data = frame.map_readable().ok()?;
+            Some(Colour::read(path, &caps, &data))
+        });
         Ok(Self {
             path: path.to_owned(),
+            colour: colour.unwrap_or_default(),
             video: 0,
             caps,
             frames,
@@ -114,6 +123,15 @@ impl Scan {
     pub fn length(&self) -> u64 {
         let last = self.frames.last();
         last.map_or(0, |frame| frame.time + frame.duration.unwrap_or(0))
+    }
+
+    /// Whether the width or the height of the pictures is odd, as far as the container states them.
+    pub fn has_odd_side(&self) -> bool {
+        let side = |name| self.caps.structure(0).and_then(|first| first.get::<i32>(name).ok());
+        ["width", "height"]
+            .into_iter()
+            .filter_map(side)
+            .any(|side| side % 2 != 0)
     }
 
     /// Returns the media type of the video, as in "video/x-h264".
@@ -134,9 +152,13 @@ fn truncation(path: &Path) -> Option<String> {
 /// Records every frame that passes a pad.
 fn add_probe(pad: &gst::Pad, found: Arc<Mutex<Found>>) {
     let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
-    pad.add_probe(what, move |_, info| {
+    pad.add_probe(what, move |pad, info| {
         if let Some(buffer) = info.buffer() {
-            lock(&found).record(buffer);
+            let mut found = lock(&found);
+            if found.first.is_none() {
+                found.first = pad.current_caps().map(|caps| (buffer.clone(), caps));
+            }
+            found.record(buffer);
         } else if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {
             lock(&found).segment = event.segment().clone().downcast().ok();
         } else if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) {

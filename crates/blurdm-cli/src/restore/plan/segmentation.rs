@@ -100,6 +100,7 @@ mod tests {
 
     fn scan(frames: usize, interval: usize) -> Scan {
         Scan {
+            colour: Default::default(),
             path: "clip.mp4".into(),
             video: 0,
             caps: gst::Caps::new_empty(),
