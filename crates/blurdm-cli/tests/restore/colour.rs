@@ -220,6 +220,32 @@ fn motion_jpeg_has_full_range_and_its_chroma_is_kept() {
 }
 
 #[test]
+fn a_video_that_is_muxed_anew_into_mp4_keeps_its_colour_in_every_codec() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mkv");
+    make(
+        &input,
+        "format=I420,width=96,height=64,colorimetry=1:3:5:1",
+        X264,
+        "matroskamux",
+    );
+    for codec in ["h264", "vp9"] {
+        let output = folder.join(format!("{codec}.mp4"));
+        let to = ["--codec", codec, "-o", text(&output)];
+        succeed(&[&[text(&input)], &to[..], &COPY].concat());
+        let stated = in_container(&output);
+        assert_eq!(
+            (stated.codes, stated.full_range),
+            (Some([1, 1, 1]), Some(true)),
+            "{codec}"
+        );
+        let [before, after] = [&input, &output].map(|path| decoded(path, "I420").1);
+        let psnr = psnr(&before, &after, 8);
+        assert!(psnr >= EQUAL, "{codec}: {psnr:.1} dB");
+    }
+}
+
+#[test]
 fn pictures_of_any_size_from_16x16_keep_it() {
     let (_folder, folder) = folder();
     for (width, height) in [(97, 65), (16, 16), (17, 33), (64, 31)] {

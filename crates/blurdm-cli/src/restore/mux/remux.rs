@@ -278,6 +278,7 @@ fn create_parser(caps: &gst::Caps) -> Result<gst::Element, Error> {
         Some("video/x-h264") => "h264parse",
         Some("video/x-h265") => "h265parse",
         Some("video/x-av1") => "av1parse",
+        Some("video/x-vp9") => "vp9parse",
         _ => "identity",
     };
     Ok(gst::ElementFactory::make(parser).build()?)
