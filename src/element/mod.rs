@@ -9,8 +9,9 @@
 //!
 //! # Formats
 //!
-//! RGBx, RGBA, BGRx, BGRA, xRGB, RGB, BGR, NV12, I420, P010_10LE, I420_10LE and GRAY8, progressive, from 16x16 on. Caps, timestamps,
-//! flags and metas pass unchanged. RGBx and RGBA without row padding need no conversion. To YCbCr and grey frames the element adds
+//! RGBx, RGBA, BGRx, BGRA, xRGB, RGB, BGR, GRAY8, NV12, P010_10LE, and planar 4:2:0, 4:2:2 and 4:4:4 with 8, 10 and 12 bits (I420 to
+//! Y444_12LE), progressive, from 16x16 on. Caps, timestamps, flags and metas pass unchanged. RGBx and RGBA without row padding need no
+//! conversion. To YCbCr and grey frames the element adds
 //! the change that the network made, so that pixels which the network left alone keep their bits.
 //!
 //! # Large frames

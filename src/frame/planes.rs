@@ -9,9 +9,13 @@ use super::coding::Coding;
 pub enum Chroma {
     /// Not at all: a grey frame.
     None,
-    /// In planes of their own, of half the width and height.
+    /// In planes of their own, of half the width and height (4:2:0).
     Planar,
-    /// In one plane of pairs, of half the width and height.
+    /// In planes of their own, of half the width (4:2:2).
+    PlanarHalved,
+    /// In planes of their own, one value for each pixel (4:4:4).
+    PlanarFull,
+    /// In one plane of pairs, of half the width and height (4:2:0).
     Interleaved,
 }
 
@@ -23,6 +27,8 @@ pub enum Depth {
     Ten,
     /// In the upper bits of 16, little-endian.
     TenHigh,
+    /// In the lower bits of 16, little-endian.
+    Twelve,
 }
 
 /// A layout of planes of values.
@@ -36,7 +42,14 @@ impl YuvLayout {
     pub const GRAY8: Self = Self::new(Chroma::None, Depth::Eight);
     pub const I420: Self = Self::new(Chroma::Planar, Depth::Eight);
     pub const NV12: Self = Self::new(Chroma::Interleaved, Depth::Eight);
+    pub const Y42B: Self = Self::new(Chroma::PlanarHalved, Depth::Eight);
+    pub const Y444: Self = Self::new(Chroma::PlanarFull, Depth::Eight);
     pub const I420_10LE: Self = Self::new(Chroma::Planar, Depth::Ten);
+    pub const I422_10LE: Self = Self::new(Chroma::PlanarHalved, Depth::Ten);
+    pub const Y444_10LE: Self = Self::new(Chroma::PlanarFull, Depth::Ten);
+    pub const I420_12LE: Self = Self::new(Chroma::Planar, Depth::Twelve);
+    pub const I422_12LE: Self = Self::new(Chroma::PlanarHalved, Depth::Twelve);
+    pub const Y444_12LE: Self = Self::new(Chroma::PlanarFull, Depth::Twelve);
     pub const P010_10LE: Self = Self::new(Chroma::Interleaved, Depth::TenHigh);
 
     const fn new(chroma: Chroma, depth: Depth) -> Self {
@@ -47,7 +60,7 @@ impl YuvLayout {
         match self.chroma {
             Chroma::None => 1,
             Chroma::Interleaved => 2,
-            Chroma::Planar => 3,
+            Chroma::Planar | Chroma::PlanarHalved | Chroma::PlanarFull => 3,
         }
     }
 
@@ -55,7 +68,7 @@ impl YuvLayout {
     fn value_bytes(self) -> usize {
         match self.depth {
             Depth::Eight => 1,
-            Depth::Ten | Depth::TenHigh => 2,
+            Depth::Ten | Depth::TenHigh | Depth::Twelve => 2,
         }
     }
 
@@ -63,16 +76,27 @@ impl YuvLayout {
         match self.depth {
             Depth::Eight => 8,
             Depth::Ten | Depth::TenHigh => 10,
+            Depth::Twelve => 12,
+        }
+    }
+
+    /// Returns the number of columns, and of rows, that share a colour difference.
+    pub(super) fn subsampling(self) -> (usize, usize) {
+        match self.chroma {
+            Chroma::None | Chroma::Planar | Chroma::Interleaved => (2, 2),
+            Chroma::PlanarHalved => (2, 1),
+            Chroma::PlanarFull => (1, 1),
         }
     }
 
     /// Returns the number of bytes of a row, and the number of rows, of a plane of a frame.
     pub(super) fn plane(self, plane: usize, width: usize, height: usize) -> (usize, usize) {
-        let (pairs, rows) = (width.div_ceil(2), height.div_ceil(2));
+        let (across, down) = self.subsampling();
+        let (columns, rows) = (width.div_ceil(across), height.div_ceil(down));
         match (plane, self.chroma) {
             (0, _) => (width * self.value_bytes(), height),
-            (_, Chroma::Interleaved) => (2 * pairs * self.value_bytes(), rows),
-            _ => (pairs * self.value_bytes(), rows),
+            (_, Chroma::Interleaved) => (2 * columns * self.value_bytes(), rows),
+            _ => (columns * self.value_bytes(), rows),
         }
     }
 }

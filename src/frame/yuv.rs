@@ -26,6 +26,7 @@ trait Code {
 struct Eight;
 struct Ten;
 struct TenHigh;
+struct Twelve;
 
 impl Code for Eight {
     const BYTES: usize = 1;
@@ -72,6 +73,21 @@ impl Code for TenHigh {
     }
 }
 
+impl Code for Twelve {
+    const BYTES: usize = 2;
+    const TOP: i32 = 4095;
+
+    #[inline(always)]
+    fn get(bytes: &[u8]) -> i32 {
+        i32::from(u16::from_le_bytes([bytes[0], bytes[1]]) & 0xfff)
+    }
+
+    #[inline(always)]
+    fn put(value: i32, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&(value as u16).to_le_bytes());
+    }
+}
+
 /// The number of pixels that are converted at once, so that intermediate values stay in registers and the nearest
 /// cache.
 const BLOCK: usize = 64;
@@ -85,6 +101,7 @@ pub fn yuv_to_rgbx(frame: &YuvView<'_>, rgbx: &mut [u8]) {
         Depth::Eight => arch.dispatch(ToRgbx(frame, rgbx, PhantomData::<Eight>)),
         Depth::Ten => arch.dispatch(ToRgbx(frame, rgbx, PhantomData::<Ten>)),
         Depth::TenHigh => arch.dispatch(ToRgbx(frame, rgbx, PhantomData::<TenHigh>)),
+        Depth::Twelve => arch.dispatch(ToRgbx(frame, rgbx, PhantomData::<Twelve>)),
     }
 }
 
@@ -97,18 +114,22 @@ impl<C: Code> NullaryFnOnce for ToRgbx<'_, C> {
 
     #[inline(always)]
     fn call(self) {
-        to_rgbx::<C>(self.0, self.1);
+        match self.0.layout.chroma {
+            Chroma::PlanarFull => to_rgbx_of_full::<C>(self.0, self.1),
+            _ => to_rgbx::<C>(self.0, self.1),
+        }
     }
 }
 
 #[inline(always)]
 fn to_rgbx<C: Code>(frame: &YuvView<'_>, rgbx: &mut [u8]) {
     let to_rgb = ToRgb::new(frame.coding, frame.layout.bits());
+    let (_, rows_of_chroma) = frame.layout.subsampling();
     for (row, target) in rgbx.chunks_exact_mut(frame.width * 4).enumerate() {
         let luma = frame.row(0, row).chunks(BLOCK * C::BYTES);
         for (block, (luma, target)) in luma.zip(target.chunks_mut(BLOCK * 4)).enumerate() {
             let mut chroma = [[to_rgb.neutral; PAIRS]; 2];
-            read_chroma::<C>(frame, row / 2, block * PAIRS, &mut chroma);
+            read_chroma::<C>(frame, row / rows_of_chroma, block * PAIRS, &mut chroma);
             let [red, green, blue] = added_by_chroma(&chroma, &to_rgb);
             let mut pixels = [[0u8; 4]; BLOCK];
             let mut lumas = [to_rgb.black; BLOCK];
@@ -124,6 +145,26 @@ fn to_rgbx<C: Code>(frame: &YuvView<'_>, rgbx: &mut [u8]) {
                 }
             }
             target.copy_from_slice(&pixels.as_flattened()[..target.len()]);
+        }
+    }
+}
+
+/// As [`to_rgbx`], for frames with a colour difference for each pixel.
+#[inline(always)]
+fn to_rgbx_of_full<C: Code>(frame: &YuvView<'_>, rgbx: &mut [u8]) {
+    let to_rgb = ToRgb::new(frame.coding, frame.layout.bits());
+    for (row, target) in rgbx.chunks_exact_mut(frame.width * 4).enumerate() {
+        let [luma, cb, cr] = [0, 1, 2].map(|plane| frame.row(plane, row).chunks_exact(C::BYTES));
+        for (pixel, ((luma, cb), cr)) in target.as_chunks_mut::<4>().0.iter_mut().zip(luma.zip(cb).zip(cr)) {
+            let grey = (C::get(luma) - to_rgb.black) * to_rgb.luma + HALF;
+            let (cb, cr) = (C::get(cb) - to_rgb.neutral, C::get(cr) - to_rgb.neutral);
+            let added = [
+                to_rgb.red * cr,
+                to_rgb.green_of_cb * cb + to_rgb.green_of_cr * cr,
+                to_rgb.blue * cb,
+            ];
+            let [r, g, b] = added.map(|added| ((grey + added) >> FRACTION).clamp(0, 255) as u8);
+            *pixel = [r, g, b, 255];
         }
     }
 }
@@ -145,7 +186,7 @@ fn added_by_chroma(chroma: &[[i32; PAIRS]; 2], to_rgb: &ToRgb) -> [[i32; PAIRS];
 fn read_chroma<C: Code>(frame: &YuvView<'_>, row: usize, first: usize, chroma: &mut [[i32; PAIRS]; 2]) {
     match frame.layout.chroma {
         Chroma::None => {}
-        Chroma::Planar => {
+        Chroma::Planar | Chroma::PlanarHalved | Chroma::PlanarFull => {
             for (plane, chroma_values) in chroma.iter_mut().enumerate() {
                 let values = frame.row(1 + plane, row)[first * C::BYTES..].chunks_exact(C::BYTES);
                 chroma_values
@@ -185,12 +226,14 @@ pub fn write_restored_yuv(
         Depth::Eight => arch.dispatch(WriteChanges(frames, &from_change, out, PhantomData::<Eight>)),
         Depth::Ten => arch.dispatch(WriteChanges(frames, &from_change, out, PhantomData::<Ten>)),
         Depth::TenHigh => arch.dispatch(WriteChanges(frames, &from_change, out, PhantomData::<TenHigh>)),
+        Depth::Twelve => arch.dispatch(WriteChanges(frames, &from_change, out, PhantomData::<Twelve>)),
     }
     if let Some(split) = finish.split {
         match original.layout.depth {
             Depth::Eight => write_split::<Eight>(original, split.columns(original.width), out),
             Depth::Ten => write_split::<Ten>(original, split.columns(original.width), out),
             Depth::TenHigh => write_split::<TenHigh>(original, split.columns(original.width), out),
+            Depth::Twelve => write_split::<Twelve>(original, split.columns(original.width), out),
         }
     }
 }
@@ -212,7 +255,10 @@ impl<C: Code> NullaryFnOnce for WriteChanges<'_, '_, C> {
 
     #[inline(always)]
     fn call(self) {
-        write_changes::<C>(&self.0, self.1, self.2);
+        match self.0.original.layout.chroma {
+            Chroma::PlanarFull => write_changes_of_full::<C>(&self.0, self.1, self.2),
+            _ => write_changes::<C>(&self.0, self.1, self.2),
+        }
     }
 }
 
@@ -220,7 +266,9 @@ impl<C: Code> NullaryFnOnce for WriteChanges<'_, '_, C> {
 fn write_changes<C: Code>(frames: &Frames<'_>, from_change: &FromChange, out: &mut YuvViewMut<'_>) {
     let original = frames.original;
     let stride = original.width * 4;
-    let bands = frames.before.chunks(2 * stride).zip(frames.after.chunks(2 * stride));
+    let (_, band_rows) = original.layout.subsampling();
+    let band_bytes = band_rows * stride;
+    let bands = frames.before.chunks(band_bytes).zip(frames.after.chunks(band_bytes));
     for (band, (before, after)) in bands.enumerate() {
         for block in 0..original.width.div_ceil(BLOCK) {
             let first = block * BLOCK;
@@ -232,17 +280,43 @@ fn write_changes<C: Code>(frames: &Frames<'_>, from_change: &FromChange, out: &m
                     start..frame.len().min((row + 1) * stride).min(start + BLOCK * 4)
                 };
                 let changes = changes(&before[part(before)], &after[part(after)]);
-                let line = 2 * band + row;
+                let line = band_rows * band + row;
                 write_luma::<C>(
                     &original.row(0, line)[first * C::BYTES..],
                     &changes,
                     &from_change.luma,
                     &mut out.row_mut(0, line)[first * C::BYTES..],
                 );
-                // A last row without a second one counts twice.
+                // The sums are of four pixels: a row without a second one counts twice.
                 add_pairs(&changes, if rows == 1 { 2 } else { 1 }, &mut sums);
             }
             write_chroma::<C>(original, band, block * PAIRS, &sums, from_change, out);
+        }
+    }
+}
+
+/// As [`write_changes`], for frames with a colour difference for each pixel.
+#[inline(always)]
+fn write_changes_of_full<C: Code>(frames: &Frames<'_>, from_change: &FromChange, out: &mut YuvViewMut<'_>) {
+    let original = frames.original;
+    let stride = original.width * 4;
+    let rows = frames
+        .before
+        .chunks_exact(stride)
+        .zip(frames.after.chunks_exact(stride));
+    for (row, (before, after)) in rows.enumerate() {
+        let pixels = || before.as_chunks::<4>().0.iter().zip(after.as_chunks::<4>().0);
+        for (plane, of) in [&from_change.luma, &from_change.cb, &from_change.cr]
+            .into_iter()
+            .enumerate()
+        {
+            let from = original.row(plane, row).chunks_exact(C::BYTES);
+            let to = out.row_mut(plane, row).chunks_exact_mut(C::BYTES);
+            for ((before, after), (from, to)) in pixels().zip(from.zip(to)) {
+                let [r, g, b] = [0, 1, 2].map(|channel| i32::from(after[channel]) - i32::from(before[channel]));
+                let change = (of[0] * r + of[1] * g + of[2] * b + HALF) >> FRACTION;
+                C::put((C::get(from) + change).clamp(0, C::TOP), to);
+            }
         }
     }
 }
@@ -312,7 +386,7 @@ fn write_chroma<C: Code>(
     let of = [&from_change.cb, &from_change.cr];
     match original.layout.chroma {
         Chroma::None => {}
-        Chroma::Planar => {
+        Chroma::Planar | Chroma::PlanarHalved | Chroma::PlanarFull => {
             for (plane, of) in of.into_iter().enumerate() {
                 let from = original.row(1 + plane, row)[first * C::BYTES..].chunks_exact(C::BYTES);
                 let to = out.row_mut(1 + plane, row)[first * C::BYTES..].chunks_exact_mut(C::BYTES);
@@ -335,18 +409,19 @@ fn write_chroma<C: Code>(
     }
 }
 
-/// Writes the original left of the line, and the line itself in white. A chroma value belongs to the first of its two
+/// Writes the original left of the line, and the line itself in white. A chroma value belongs to the first of its
 /// pixels.
 fn write_split<C: Code>(original: &YuvView<'_>, (line, right): (usize, usize), out: &mut YuvViewMut<'_>) {
     let scale = original.coding.scale(original.layout.bits());
     let (white, neutral) = ((scale.black + scale.luma) as i32, scale.neutral as i32);
+    let (across, _) = original.layout.subsampling();
     for plane in 0..original.layout.planes() {
-        let (values, halved, value) = match (plane, original.layout.chroma) {
+        let (values, columns, value) = match (plane, original.layout.chroma) {
             (0, _) => (1, 1, white),
-            (_, Chroma::Interleaved) => (2, 2, neutral),
-            _ => (1, 2, neutral),
+            (_, Chroma::Interleaved) => (2, across, neutral),
+            _ => (1, across, neutral),
         };
-        let at = |column: usize| column.div_ceil(halved) * values * C::BYTES;
+        let at = |column: usize| column.div_ceil(columns) * values * C::BYTES;
         let (_, rows) = original.layout.plane(plane, original.width, original.height);
         for row in 0..rows {
             let target = out.row_mut(plane, row);

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// In the order in which the caps list them: formats that need the least conversion first.
-const FORMATS: [(VideoFormat, Family); 12] = [
+const FORMATS: [(VideoFormat, Family); 19] = [
     (VideoFormat::Rgbx, Family::Packed(Layout::RGBX)),
     (VideoFormat::Rgba, Family::Packed(Layout::RGBX)),
     (VideoFormat::Bgrx, Family::Packed(Layout::BGRX)),
@@ -26,6 +26,13 @@ const FORMATS: [(VideoFormat, Family); 12] = [
     (VideoFormat::I420, Family::Yuv(YuvLayout::I420)),
     (VideoFormat::P01010le, Family::Yuv(YuvLayout::P010_10LE)),
     (VideoFormat::I42010le, Family::Yuv(YuvLayout::I420_10LE)),
+    (VideoFormat::Y42b, Family::Yuv(YuvLayout::Y42B)),
+    (VideoFormat::Y444, Family::Yuv(YuvLayout::Y444)),
+    (VideoFormat::I42210le, Family::Yuv(YuvLayout::I422_10LE)),
+    (VideoFormat::Y44410le, Family::Yuv(YuvLayout::Y444_10LE)),
+    (VideoFormat::I42012le, Family::Yuv(YuvLayout::I420_12LE)),
+    (VideoFormat::I42212le, Family::Yuv(YuvLayout::I422_12LE)),
+    (VideoFormat::Y44412le, Family::Yuv(YuvLayout::Y444_12LE)),
     (VideoFormat::Gray8, Family::Yuv(YuvLayout::GRAY8)),
 ];
 

@@ -100,7 +100,7 @@ fn measure(arguments: &Arguments) -> Result<Measurement, Error> {
         from: arguments.start,
         to: arguments.start.saturating_add(arguments.duration),
     };
-    let encoder = Encoder::find(arguments.codec, arguments.quality, !arguments.software_encoder)?;
+    let encoder = Encoder::find(arguments.codec, arguments.quality, !arguments.software_encoder, false)?;
     let clip = Clip::open(&arguments.file, range)?;
     let settings = &arguments.settings;
     // First, so that a reference that does not match is reported before anything else is measurement.

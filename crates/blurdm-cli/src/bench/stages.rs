@@ -131,13 +131,13 @@ impl Clip {
     }
 
     fn encoder_chain(&self, encoder: &Encoder) -> Result<Vec<gst::Element>, Error> {
-        let format = encoder.input_format(self.info.format());
+        let format = encoder.coded_format(&self.info).format;
         let caps = gst::Caps::builder("video/x-raw")
             .field("format", format.to_str())
             .build();
         let filter = gst::ElementFactory::make("capsfilter").property("caps", caps).build()?;
         let mut chain = vec![gst::ElementFactory::make("videoconvert").build()?, filter];
-        chain.extend(encoder.elements()?);
+        chain.extend(encoder.elements(None)?);
         Ok(chain)
     }
 

@@ -8,6 +8,11 @@ use clap::ValueEnum;
 use gst::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::{
+    coded_format::{Abilities, CodedFormat},
+    colour::{self, Colour},
+    encoder_options,
+};
 use crate::error::Error;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -178,6 +183,11 @@ impl Codec {
         }
     }
 
+    /// Whether pictures of odd sides can have subsampled chroma. H.264 and H.265 cut their pictures off by whole chroma samples.
+    fn odd_subsampled(self) -> bool {
+        matches!(self, Self::Av1 | Self::Vp9)
+    }
+
     fn hint(self) -> &'static str {
         match self {
             Self::H264 => "install the package gstreamer1.0-plugins-ugly, which has x264enc",
@@ -198,13 +208,18 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Returns the first encoder that works. Those of the hardware come first, unless `hardware` is `false`.
+    /// Returns the first encoder that works, and that takes frames of odd sides if `odd`. Those of the hardware come first, unless `hardware` is
+    /// `false`.
     ///
     /// # Errors
     /// [`Error::NoEncoder`], with the package that has one.
-    pub fn find(codec: Codec, quality: u32, hardware: bool) -> Result<Self, Error> {
+    pub fn find(codec: Codec, quality: u32, hardware: bool, odd: bool) -> Result<Self, Error> {
         let scaled = codec.scaled(quality);
-        let usable = |candidate: &&Candidate| (hardware || !candidate.hardware) && candidate.opens(scaled);
+        let takes_odd =
+            |candidate: &Candidate| codec.odd_subsampled() || accepts(candidate.factory, gst_video::VideoFormat::Y444);
+        let usable = |candidate: &&Candidate| {
+            (hardware || !candidate.hardware) && (!odd || takes_odd(candidate)) && candidate.opens(scaled)
+        };
         let found = codec.candidates().iter().find(usable).ok_or(Error::NoEncoder {
             codec: codec.name(),
             hint: codec.hint(),
@@ -216,36 +231,60 @@ impl Encoder {
         })
     }
 
-    /// Creates the elements from raw frames in system memory to the parsed stream, in their order.
+    /// Creates the elements from raw frames in system memory to the parsed stream, in their order. If `stream` is given, frames are in its format, and the
+    /// stream has its colour.
     ///
     /// # Errors
     /// One of them is missing.
-    pub fn elements(&self) -> Result<Vec<gst::Element>, gst::glib::BoolError> {
+    pub fn elements(
+        &self,
+        stream: Option<(gst_video::VideoFormat, Colour)>,
+    ) -> Result<Vec<gst::Element>, gst::glib::BoolError> {
         let candidate = self.codec.candidates().iter().find(|c| c.factory == self.factory);
         let candidate =
             candidate.ok_or_else(|| gst::glib::bool_error!("{} encodes no {}", self.factory, self.codec))?;
         let encoder = candidate.create(self.codec.scaled(self.quality))?;
         let upload = candidate.upload.map(|name| gst::ElementFactory::make(name).build());
         let parser = gst::ElementFactory::make(self.codec.parser()).build()?;
-        upload.into_iter().chain([Ok(encoder), Ok(parser)]).collect()
-    }
-
-    /// Returns the format that frames are converted to before they are encoded: their own, where players support it.
-    pub fn input_format(&self, from: gst_video::VideoFormat) -> gst_video::VideoFormat {
-        use gst_video::VideoFormat::{I420, I42010le, Nv12, P01010le, Yv12};
-        match from {
-            I420 | Nv12 | Yv12 => from,
-            I42010le | P01010le if self.accepts(I42010le) => I42010le,
-            _ => I420,
+        let mut start_codes = None;
+        if let Some((format, colour)) = stream {
+            encoder_options::add(&encoder, format, &colour);
+            if let Some(pad) = encoder.static_pad("src") {
+                colour::write_into_frames(&pad, colour);
+            }
+            if let Some(pad) = parser.static_pad("src") {
+                colour::state_in_caps(&pad, colour);
+            }
+            if self.codec == Codec::H264 {
+                // So that the parameter sets are among the frames.
+                let caps = gst::Caps::builder("video/x-h264").field("stream-format", "byte-stream");
+                start_codes = Some(
+                    gst::ElementFactory::make("capsfilter")
+                        .property("caps", caps.build())
+                        .build(),
+                );
+            }
         }
+        let chain = upload.into_iter().chain([Ok(encoder)]).chain(start_codes);
+        chain.chain([Ok(parser)]).collect()
     }
 
-    fn accepts(&self, format: gst_video::VideoFormat) -> bool {
-        let caps = gst::Caps::builder("video/x-raw")
-            .field("format", format.to_str())
-            .build();
-        gst::ElementFactory::find(&self.factory).is_some_and(|factory| factory.can_sink_any_caps(&caps))
+    /// Returns the format that frames like these are converted to before they are encoded.
+    pub fn coded_format(&self, frames: &gst_video::VideoInfo) -> CodedFormat {
+        let abilities = Abilities {
+            accepts: &|format| accepts(&self.factory, format),
+            odd_subsampled: self.codec.odd_subsampled(),
+            rgb: self.codec != Codec::Vp9,
+        };
+        CodedFormat::choose(frames, &abilities)
     }
+}
+
+fn accepts(factory: &str, format: gst_video::VideoFormat) -> bool {
+    let caps = gst::Caps::builder("video/x-raw")
+        .field("format", format.to_str())
+        .build();
+    gst::ElementFactory::find(factory).is_some_and(|factory| factory.can_sink_any_caps(&caps))
 }
 
 impl Candidate {

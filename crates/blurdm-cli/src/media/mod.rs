@@ -2,9 +2,12 @@
 
 //! GStreamer, as far as commands share it: pipelines, their messages, demuxing, the element and encoders.
 
+pub mod coded_format;
+pub mod colour;
 pub mod demuxer;
 pub mod element;
 pub mod encoder;
+mod encoder_options;
 pub mod interrupt;
 mod log;
 mod messages;

@@ -12,11 +12,12 @@ use super::{
     mux::Output,
     plan::{self, Part, Scan, Segment, TimeRange, VideoChoice, output_name},
     report::{self, Identity, Model, Record, Witness},
-    segments::{FinishedSegment, FrameRecord, Plan, ReusableElement, RunOptions, SegmentRun, WorkDir},
+    segments::{FinishedSegment, FrameRecord, Plan, ReusableElement, RunOptions, SegmentRun, WorkDir, decoded_info},
 };
 use crate::{
     error::{Error, reason},
     media::{
+        coded_format,
         element::ElementSettings,
         encoder::{Codec, Encoder},
     },
@@ -193,6 +194,12 @@ impl<'a> Job<'a> {
         if expected != Some(codec) {
             progress.note(&format!("the video was {} and becomes {codec}", self.scan.media_type()));
         }
+        if let Ok(Some(frames)) = decoded_info(&self.scan) {
+            let losses = coded_format::losses(&frames, self.identity.encoder.coded_format(&frames));
+            if !losses.is_empty() {
+                progress.note(&format!("lost in {codec}: {}", losses.join(", ")));
+            }
+        }
     }
 
     /// Restores the unfinished ones among `segments`, in runs of contiguous ones.
@@ -320,7 +327,8 @@ impl<'a> Job<'a> {
 
 /// Returns the encoder for the requested codec, or for that of the original. H.264, which plays everywhere, replaces one that cannot be encoded.
 fn find_encoder(scan: &Scan, options: &Options) -> Result<Encoder, Error> {
-    let find = |codec| Encoder::find(codec, options.quality, options.hardware_encoder);
+    let odd = scan.has_odd_side();
+    let find = |codec| Encoder::find(codec, options.quality, options.hardware_encoder, odd);
     match (options.codec, Codec::from_media_type(scan.media_type())) {
         (Some(codec), _) => find(codec),
         (None, Some(codec)) => find(codec).or_else(|_| find(Codec::H264)),

@@ -144,7 +144,7 @@ pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, Comma
     let outputs = found.outputs(&arguments.output, None)?;
     let options = arguments.options()?;
     if let Some(codec) = options.codec {
-        Encoder::find(codec, options.quality, options.hardware_encoder)?;
+        Encoder::find(codec, options.quality, options.hardware_encoder, false)?;
     }
     if (arguments.plan || arguments.segments.is_some()) && outputs.len() != 1 {
         return Err(CommandError::Arguments(format!(

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use crate::clips::{clip, folder, frames, launch, record, run, stderr, succeed, text, times};
+use crate::clips::{SIDE, clip, clip_of, folder, frames, launch, record, run, stderr, succeed, text, times};
 
 #[test]
 fn a_part_of_a_clip_has_the_frames_of_that_part() {
@@ -46,7 +46,7 @@ fn a_preview_is_a_frame_before_and_after() {
 fn side_by_side_is_twice_as_wide() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
-    clip(&input, 12, "mp4mux");
+    clip_of(&format!("format=I420,{SIDE}"), &input, 12, "mp4mux");
     succeed(&[text(&input), "-o", text(&output), "--compare", "side-by-side"]);
     let shown = frames(&output);
     assert_eq!(shown.len(), 12);

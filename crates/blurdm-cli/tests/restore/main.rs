@@ -7,6 +7,7 @@
 
 mod choices;
 mod clips;
+mod colour;
 #[path = "../common/mod.rs"]
 mod common;
 mod kept;

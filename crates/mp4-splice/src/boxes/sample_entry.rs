@@ -19,22 +19,33 @@ const PICTURE_BOXES: [&FourCc; 10] = [
     b"pasp", b"colr", b"mdcv", b"clli", b"SmDm", b"CoLL", b"st3d", b"sv3d", b"vexu", b"hfov",
 ];
 
-/// Returns the new encoder's entry, with those boxes of the original's that still apply and that it lacks. The bit rate (`btrt`) is
-/// left out, since it describes one segment only.
+/// The boxes among them that are about colour. An encoder's are those of the bitstream; the original's are what its maker stated.
+const COLOUR_BOXES: [&FourCc; 5] = [b"colr", b"mdcv", b"clli", b"SmDm", b"CoLL"];
+
+/// Returns the new encoder's entry, with those boxes of the original's that still apply: about colour in place of its own, others where it lacks
+/// them. The bit rate (`btrt`) is left out, since it describes one segment only.
 ///
 /// # Errors
 /// The reason, as a part of a sentence.
 pub fn merged(new: &[u8], original: &[u8], data_reference: u16) -> Result<Vec<u8>, String> {
     let fixed = new.get(..FIXED).ok_or("a sample entry is too short")?;
     let same_size = size(new) == size(original);
-    let new = boxes(new);
+    let original = boxes(original);
+    let mut new = boxes(new);
+    let codes_rgb = |boxes: &[(FourCc, &[u8])]| boxes.iter().any(|(kind, bytes)| kind == b"colr" && is_rgb(bytes));
+    let same_coding = codes_rgb(&original) == codes_rgb(&new);
+    let is_replaced = |kind: &FourCc| {
+        let there = original.iter().any(|(other, _)| other == kind);
+        there && COLOUR_BOXES.contains(&kind) && (same_coding || kind != b"colr")
+    };
+    new.retain(|(kind, _)| kind != b"btrt" && !is_replaced(kind));
     let mut merged = fixed.to_vec();
     merged[DATA_REFERENCE].copy_from_slice(&data_reference.to_be_bytes());
-    for (_, bytes) in new.iter().filter(|(kind, _)| kind != b"btrt") {
+    for (_, bytes) in &new {
         merged.extend(*bytes);
     }
     let lacks = |kind: &FourCc| !new.iter().any(|(other, _)| other == kind);
-    for (kind, bytes) in boxes(original) {
+    for (kind, bytes) in original {
         let applies = PICTURE_BOXES.contains(&&kind) || (&kind == b"clap" && same_size);
         if applies && lacks(&kind) {
             merged.extend(bytes);
@@ -45,8 +56,13 @@ pub fn merged(new: &[u8], original: &[u8], data_reference: u16) -> Result<Vec<u8
     Ok(merged)
 }
 
+/// Whether a `colr` box has the matrix of red, green and blue.
+fn is_rgb(colr: &[u8]) -> bool {
+    matches!(colr.get(8..12), Some(b"nclx" | b"nclc")) && colr.get(16..18) == Some(&[0, 0])
+}
+
 /// Returns the boxes of an entry, up to the first that is not complete.
-fn boxes(entry: &[u8]) -> Vec<(FourCc, &[u8])> {
+pub fn boxes(entry: &[u8]) -> Vec<(FourCc, &[u8])> {
     let mut rest = entry.get(FIXED..).unwrap_or(&[]);
     let mut boxes = Vec::new();
     while let Some(header) = Header::parse(rest) {
@@ -118,6 +134,38 @@ mod tests {
         assert_eq!(content(&merged), expected);
         assert_eq!(merged[4..8], *b"hvc1");
         assert_eq!(merged[DATA_REFERENCE], [0, 2]);
+    }
+
+    fn colr(matrix: u8, transfer: u8) -> Vec<u8> {
+        let content = [b"nclx", &[0, 1, 0, transfer, 0, matrix, 0x80][..]].concat();
+        Mp4Box::bytes(b"colr", content).to_bytes()
+    }
+
+    fn with(mut entry: Vec<u8>, inner: &[u8]) -> Vec<u8> {
+        entry.extend(inner);
+        let size = entry.len() as u32;
+        entry[..4].copy_from_slice(&size.to_be_bytes());
+        entry
+    }
+
+    #[test]
+    fn the_colour_is_what_the_original_states_unless_rgb_is_coded_as_something_else() {
+        let plain = |kind| entry(kind, (64, 48), &[]);
+        let stated = |entry: Vec<u8>| {
+            let entry = crate::SampleEntry {
+                kind: *b"avc1",
+                data_reference: 1,
+                bytes: entry,
+            };
+            entry.colour()
+        };
+        let old = with(plain(b"avc1"), &colr(1, 16));
+        let kept = stated(merged(&with(plain(b"hvc1"), &colr(1, 1)), &old, 1).unwrap());
+        assert_eq!((kept.codes, kept.full_range), (Some([1, 16, 1]), Some(true)));
+        let rgb = with(plain(b"avc1"), &colr(0, 13));
+        let coded_otherwise = stated(merged(&with(plain(b"vp09"), &colr(6, 13)), &rgb, 1).unwrap());
+        assert_eq!(coded_otherwise.codes, Some([1, 13, 6]));
+        assert_eq!(stated(plain(b"avc1")), super::super::ColourBoxes::default());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{segment_reader::SegmentFrames, subtitles};
 use crate::{
     error::Error,
     media::{
-        CAT,
+        CAT, colour,
         demuxer::{self, Parsing, Stream},
         interrupt,
         pipeline::{End, Pipeline},
@@ -83,11 +83,13 @@ impl Remux<'_> {
         add_tags(&mux, self.tags);
         let state = Arc::new(Mutex::new(State::default()));
         let frames = SegmentFrames::open(self.segments, self.times, self.time_offset(muxer))?;
-        let input = gst_app::AppSrc::builder()
-            .caps(frames.caps())
-            .format(gst::Format::Time)
-            .build();
-        let parser = create_parser(frames.caps())?;
+        let colour = match muxer {
+            MATROSKA => colour::for_matroska(self.scan.colour),
+            _ => self.scan.colour,
+        };
+        let caps = colour::stated(frames.caps(), &colour);
+        let input = gst_app::AppSrc::builder().caps(&caps).format(gst::Format::Time).build();
+        let parser = create_parser(&caps)?;
         let pipeline = self.create_pipeline(&mux, [input.upcast_ref(), &parser], self.time_offset(muxer), &state)?;
         pipeline.add_many([&mux, &file, input.upcast_ref(), &parser])?;
         mux.link(&file)?;
@@ -300,6 +302,7 @@ fn create_parser(caps: &gst::Caps) -> Result<gst::Element, Error> {
         Some("video/x-h264") => "h264parse",
         Some("video/x-h265") => "h265parse",
         Some("video/x-av1") => "av1parse",
+        Some("video/x-vp9") => "vp9parse",
         _ => "identity",
     };
     Ok(gst::ElementFactory::make(parser).build()?)

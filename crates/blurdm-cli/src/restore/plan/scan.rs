@@ -19,6 +19,7 @@ use super::{
 use crate::{
     error::Error,
     media::{
+        colour::Colour,
         demuxer::{self, Kind, Parsing},
         pipeline::Pipeline,
     },
@@ -34,6 +35,7 @@ pub struct Scan {
     pub description: String,
     /// The caps of the coded video.
     pub caps: gst::Caps,
+    pub colour: Colour,
     /// In ascending order of their times.
     pub frames: Vec<CodedFrame>,
     /// Running time of the first frame minus its stream time, in nanoseconds. Recordings of broadcasts start at a time of day.
@@ -57,6 +59,8 @@ struct Found {
 #[derive(Debug, Default)]
 struct FoundVideo {
     video: Video,
+    /// The first frame, with the caps that it came with: parsers complete them by what they find in it.
+    first: Option<(gst::Buffer, gst::Caps)>,
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
 }
 
@@ -89,11 +93,9 @@ impl Scan {
             Err(end) => (end, None),
         };
         let found = std::mem::take(&mut *lock(&found));
-        let videos = found
-            .videos
-            .values()
-            .map(|found| std::mem::take(&mut lock(found).video));
-        let mut videos: Vec<Video> = videos.filter(Video::is_moving).collect();
+        let found_videos = found.videos.values().map(|found| std::mem::take(&mut *lock(found)));
+        let moving = found_videos.filter(|found| found.video.is_moving());
+        let (mut videos, mut first_frames): (Vec<_>, Vec<_>) = moving.map(|found| (found.video, found.first)).unzip();
         for video in &mut videos {
             // Stable, since frames of equal times are presented as they come.
             video.frames.sort_by_key(|frame| frame.time);
@@ -109,12 +111,17 @@ impl Scan {
             videos: videos.len(),
         })?;
         let of = videos.len();
-        let video = videos.swap_remove(index);
+        let (video, first_frame) = (videos.swap_remove(index), first_frames.swap_remove(index));
         let first = video.frames.first().filter(|_| matroska::is_matroska(path));
         let start = first.map_or(0, |first| first.pts.saturating_sub(first.time));
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
+        let colour = first_frame.and_then(|(frame, caps)| {
+            let data = frame.map_readable().ok()?;
+            Some(Colour::read(path, &video.id, &caps, &data))
+        });
         Ok(Self {
             path: path.to_owned(),
+            colour: colour.unwrap_or_default(),
             description: video.to_string(),
             video: VideoNumber {
                 number: index + 1,
@@ -148,6 +155,15 @@ impl Scan {
         &self.frames[from..to]
     }
 
+    /// Whether the width or the height of the pictures is odd, as far as the container states them.
+    pub fn has_odd_side(&self) -> bool {
+        let side = |name| self.caps.structure(0).and_then(|first| first.get::<i32>(name).ok());
+        ["width", "height"]
+            .into_iter()
+            .filter_map(side)
+            .any(|side| side % 2 != 0)
+    }
+
     /// Returns the media type of the video, as in "video/x-h264".
     pub fn media_type(&self) -> &str {
         self.caps.structure(0).map_or("", |first| first.name().as_str())
@@ -166,9 +182,13 @@ fn truncation(path: &Path) -> Option<String> {
 /// Records every frame that passes a pad.
 fn add_probe(pad: &gst::Pad, found: Arc<Mutex<FoundVideo>>) {
     let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
-    pad.add_probe(what, move |_, info| {
+    pad.add_probe(what, move |pad, info| {
         if let Some(buffer) = info.buffer() {
-            lock(&found).record(buffer);
+            let mut found = lock(&found);
+            if found.first.is_none() {
+                found.first = pad.current_caps().map(|caps| (buffer.clone(), caps));
+            }
+            found.record(buffer);
         } else if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {
             lock(&found).segment = event.segment().clone().downcast().ok();
         } else if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) {

@@ -118,6 +118,7 @@ mod tests {
 
     fn scan(frames: usize, interval: usize) -> Scan {
         Scan {
+            colour: Default::default(),
             path: "clip.mp4".into(),
             video: VideoNumber::default(),
             description: String::new(),

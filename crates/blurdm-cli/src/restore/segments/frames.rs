@@ -3,7 +3,7 @@
 //! The restored frames of a file: `filesrc ! parsebin ! decodebin ! deinterlace ! videoconvert ! queue ! blurdm ! appsink`.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
@@ -11,6 +11,7 @@ use gst::prelude::*;
 
 pub use super::gate::{Capture, FrameInfo};
 use super::{
+    conversion, decode,
     gate::{Gate, Probes},
     reusable_element::{Lease, ReusableElement},
 };
@@ -18,7 +19,6 @@ use crate::{
     error::Error,
     media::{
         CAT,
-        demuxer::{self, Parsing, Stream},
         interrupt::{self, POLL_INTERVAL},
         pipeline::{End, Pipeline},
     },
@@ -78,7 +78,7 @@ impl<'a> RestoredFrames<'a> {
         let settings = owner.settings();
         let gate = Gate::new(segments, settings.strength, settings.only_blurred, capture);
         let gate = Arc::new(Mutex::new(gate));
-        let (pipeline, output) = create_pipeline(&scan.path, &scan.video.stream, &element)?;
+        let (pipeline, output) = create_pipeline(scan, &element)?;
         let mut frames = Self {
             owner,
             lease: Some(lease),
@@ -205,17 +205,12 @@ impl Drop for RestoredFrames<'_> {
     }
 }
 
-fn create_pipeline(
-    path: &Path,
-    video: &str,
-    element: &gst::Element,
-) -> Result<(gst::Pipeline, gst_app::AppSink), Error> {
-    let decode = gst::ElementFactory::make("decodebin").build()?;
+fn create_pipeline(scan: &Scan, element: &gst::Element) -> Result<(gst::Pipeline, gst_app::AppSink), Error> {
     // One frame for each coded one: the top field where a frame consists of two.
     let deinterlace = gst::ElementFactory::make("deinterlace")
         .property_from_str("fields", "top")
         .build()?;
-    let convert = gst::ElementFactory::make("videoconvert").build()?;
+    let convert = conversion::for_element(element)?;
     let queue = gst::ElementFactory::make("queue")
         .property("max-size-buffers", QUEUE_CAPACITY)
         .property("max-size-bytes", 0u32)
@@ -228,25 +223,10 @@ fn create_pipeline(
     let first = deinterlace
         .static_pad("sink")
         .ok_or_else(|| Error::Failed("deinterlace has no pad".into()))?;
-    let decoder = decode
-        .static_pad("sink")
-        .ok_or_else(|| Error::Failed("decodebin has no pad".into()))?;
-
-    let video = video.to_owned();
-    let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, _: &gst::Caps| {
-        if stream.id == video && !decoder.is_linked() && pad.link(&decoder).is_err() {
-            gst::error!(CAT, obj = pad, "decodebin does not take this stream");
-        }
-    };
-    let pipeline = demuxer::pipeline(path, Parsing::All, on_stream)?;
-    let chain = [&deinterlace, &convert, &queue, element, output.upcast_ref()];
-    pipeline.add(&decode)?;
+    let pipeline = decode::pipeline(scan, first)?;
+    let [convert, filter] = &convert;
+    let chain = [&deinterlace, convert, filter, &queue, element, output.upcast_ref()];
     pipeline.add_many(chain)?;
     gst::Element::link_many(chain)?;
-    decode.connect_pad_added(move |_, pad| {
-        if !first.is_linked() && pad.link(&first).is_err() {
-            gst::error!(CAT, obj = pad, "the decoded stream is not video");
-        }
-    });
     Ok((pipeline, output))
 }

@@ -2,6 +2,8 @@
 
 //! Restoring segments: decoding, the element, encoding, and the folder of unfinished work.
 
+mod conversion;
+mod decode;
 mod frame_times;
 mod frames;
 mod gate;
@@ -13,6 +15,7 @@ mod side_by_side;
 mod work_dir;
 mod writer;
 
+pub use decode::decoded_info;
 pub use frames::{Capture, RestoredFrames};
 pub use png::png;
 pub use reusable_element::ReusableElement;

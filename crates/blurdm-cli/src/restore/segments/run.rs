@@ -121,7 +121,7 @@ impl<'a> SegmentRun<'a> {
                 &self.segments[self.current],
                 self.work,
                 caps,
-                self.options.encoder,
+                self.options,
             )?),
         };
         output.add(buffer, caps, info, edge_width_after)
@@ -159,9 +159,10 @@ impl<'a> SegmentRun<'a> {
 }
 
 impl Output {
-    fn create(segment: &Segment, work: &WorkDir, caps: &gst::CapsRef, encoder: &Encoder) -> Result<Self, Error> {
+    fn create(segment: &Segment, work: &WorkDir, caps: &gst::CapsRef, options: RunOptions<'_>) -> Result<Self, Error> {
+        let (path, colour) = (work.partial_video(segment), options.scan.colour);
         Ok(Self {
-            writer: SegmentWriter::create(&work.partial_video(segment), caps, encoder, segment.from)?,
+            writer: SegmentWriter::create(&path, caps, options.encoder, colour, segment.from)?,
             caps: caps.to_owned(),
             frames: Vec::with_capacity(segment.frames),
         })

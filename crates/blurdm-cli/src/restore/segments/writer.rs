@@ -10,9 +10,11 @@ use std::{
 
 use gst::prelude::*;
 
+use super::conversion;
 use crate::{
     error::Error,
     media::{
+        colour::{Colour, is_rgb},
         encoder::Encoder,
         interrupt,
         pipeline::{End, Pipeline},
@@ -36,31 +38,36 @@ pub struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// Creates a file for frames with these caps.
+    /// Creates a file for frames with these caps, of a video of this colour.
     ///
     /// # Errors
     /// [`Error::Unwritable`] with the error of an element.
-    pub fn create(path: &Path, caps: &gst::CapsRef, encoder: &Encoder, from: u64) -> Result<Self, Error> {
+    pub fn create(
+        path: &Path,
+        caps: &gst::CapsRef,
+        encoder: &Encoder,
+        colour: Colour,
+        from: u64,
+    ) -> Result<Self, Error> {
         let unwritable = |reason: &dyn ToString| Error::unwritable(path, reason.to_string());
         let info = gst_video::VideoInfo::from_caps(caps).map_err(|error| unwritable(&error))?;
         let input = gst_app::AppSrc::builder()
             .caps(&caps.to_owned())
             .format(gst::Format::Time)
             .build();
-        let format = gst::Caps::builder("video/x-raw")
-            .field("format", encoder.input_format(info.format()).to_str())
-            .build();
-        let convert = gst::ElementFactory::make("videoconvert").build()?;
-        let filter = gst::ElementFactory::make("capsfilter")
-            .property("caps", format)
-            .build()?;
+        let coded = encoder.coded_format(&info);
+        let colour = match is_rgb(info.format()) {
+            false => colour,
+            true => colour.made_from_rgb(coded.format != coded.told, info.width(), info.height()),
+        };
         let mux = gst::ElementFactory::make("mp4mux").build()?;
         let file = gst::ElementFactory::make("filesink")
             .property("location", path)
             .property("async", false)
             .build()?;
-        let mut chain = vec![input.clone().upcast(), convert, filter];
-        chain.extend(encoder.elements()?);
+        let mut chain = vec![input.clone().upcast()];
+        chain.extend(conversion::elements(&info, coded, &colour)?);
+        chain.extend(encoder.elements(Some((coded.told, colour)))?);
         chain.extend([mux, file]);
         let pipeline = gst::Pipeline::new();
         pipeline.add_many(&chain)?;

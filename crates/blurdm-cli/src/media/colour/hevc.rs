@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What the sequence parameter set of H.265 says about colour, and writing it (ITU-T H.265, sections 7.3.2.2 and E.2.1).
+
+use super::{
+    bits::BitReader,
+    nal::{self, Vui},
+    tags::Tags,
+};
+
+const SEQUENCE_PARAMETER_SET: u8 = 33;
+
+/// The flags of further fields after those about colour.
+const VUI_FLAGS: u32 = 6;
+
+/// Limits of the standard (section 7.4.3.2.1), beyond which a stream is damaged.
+const MAX_REFERENCE_SETS: u32 = 64;
+const MAX_REFERENCES: u32 = 16;
+const MAX_LONG_TERM: u32 = 32;
+
+/// Returns the tags of the first sequence parameter set among NAL units. `None` where there is none.
+pub fn tags(data: &[u8], codec_data: Option<&[u8]>) -> Option<Tags> {
+    let mut units = codec_data.map(in_hvcc).unwrap_or_default();
+    units.extend(nal::units(data));
+    let unit = units
+        .into_iter()
+        .find(|unit| nal_type(unit) == Some(SEQUENCE_PARAMETER_SET))?;
+    let payload = nal::without_emulation_prevention(unit.get(2..)?);
+    Some(read_sps(&payload).map(|vui| vui.tags).unwrap_or_default())
+}
+
+/// Returns an access unit with start codes whose parameter sets have these tags. `None` where it has none.
+pub fn with_tags(data: &[u8], tags: Tags) -> Option<Vec<u8>> {
+    nal::with_parameter_sets(data, |unit| {
+        let is_one = nal_type(unit) == Some(SEQUENCE_PARAMETER_SET);
+        is_one.then(|| {
+            let (head, payload) = unit.split_at_checked(2)?;
+            let payload = nal::without_emulation_prevention(payload);
+            Some((head, read_sps(&payload)?.written(&payload, tags, VUI_FLAGS)))
+        })?
+    })
+}
+
+fn nal_type(unit: &[u8]) -> Option<u8> {
+    unit.first().map(|first| first >> 1 & 0x3f)
+}
+
+/// Returns the NAL units of an `HEVCDecoderConfigurationRecord` (ISO/IEC 14496-15, section 8.3.3.1).
+fn in_hvcc(record: &[u8]) -> Vec<&[u8]> {
+    let mut units = Vec::new();
+    let arrays = record.get(22).copied().unwrap_or(0);
+    let mut rest = record.get(23..).unwrap_or_default();
+    for _ in 0..arrays {
+        let &[_, high, low, ..] = rest else { break };
+        rest = &rest[3..];
+        for _ in 0..u16::from_be_bytes([high, low]) {
+            let Some((unit, after)) = nal::sized(rest, 2) else {
+                return units;
+            };
+            units.push(unit);
+            rest = after;
+        }
+    }
+    units
+}
+
+fn read_sps(payload: &[u8]) -> Option<Vui> {
+    let mut bits = BitReader::new(payload);
+    bits.skip(4)?;
+    let sub_layers = bits.bits(3)?;
+    bits.bit()?;
+    skip_profile_tier_level(&mut bits, sub_layers)?;
+    bits.exp_golomb()?;
+    if bits.exp_golomb()? == 3 {
+        bits.bit()?;
+    }
+    // Width and height.
+    bits.exp_golomb()?;
+    bits.exp_golomb()?;
+    if bits.bit()? {
+        for _ in 0..4 {
+            bits.exp_golomb()?;
+        }
+    }
+    // Bit depths.
+    bits.exp_golomb()?;
+    bits.exp_golomb()?;
+    let order_count_bits = bits.exp_golomb()?.checked_add(4).filter(|&bits| bits <= 16)?;
+    let all_sub_layers = bits.bit()?;
+    for _ in if all_sub_layers { 0 } else { sub_layers }..=sub_layers {
+        for _ in 0..3 {
+            bits.exp_golomb()?;
+        }
+    }
+    // Sizes of coding and transform blocks, and depths of their hierarchy.
+    for _ in 0..6 {
+        bits.exp_golomb()?;
+    }
+    if bits.bit()? && bits.bit()? {
+        skip_scaling_lists(&mut bits)?;
+    }
+    // Asymmetric partitions, sample adaptive offset.
+    bits.skip(2)?;
+    if bits.bit()? {
+        bits.skip(8)?;
+        bits.exp_golomb()?;
+        bits.exp_golomb()?;
+        bits.bit()?;
+    }
+    skip_reference_sets(&mut bits)?;
+    if bits.bit()? {
+        let count = bits.exp_golomb()?;
+        (count <= MAX_LONG_TERM).then_some(())?;
+        bits.skip(count as usize * (order_count_bits as usize + 1))?;
+    }
+    // Temporal motion vector prediction, strong smoothing.
+    bits.skip(2)?;
+    Vui::read(&mut bits)
+}
+
+/// Section 7.3.3.
+fn skip_profile_tier_level(bits: &mut BitReader<'_>, sub_layers: u32) -> Option<()> {
+    bits.skip(88 + 8)?;
+    let mut present = Vec::new();
+    for _ in 0..sub_layers {
+        present.push((bits.bit()?, bits.bit()?));
+    }
+    if sub_layers > 0 {
+        bits.skip(2 * (8 - sub_layers as usize))?;
+    }
+    for (profile, level) in present {
+        bits.skip(if profile { 88 } else { 0 } + if level { 8 } else { 0 })?;
+    }
+    Some(())
+}
+
+/// Section 7.3.4.
+fn skip_scaling_lists(bits: &mut BitReader<'_>) -> Option<()> {
+    for size in 0..4 {
+        for _ in (0..6).step_by(if size == 3 { 3 } else { 1 }) {
+            if !bits.bit()? {
+                bits.exp_golomb()?;
+                continue;
+            }
+            if size > 1 {
+                bits.signed_exp_golomb()?;
+            }
+            for _ in 0..64.min(1 << (4 + (size << 1))) {
+                bits.signed_exp_golomb()?;
+            }
+        }
+    }
+    Some(())
+}
+
+/// The short-term reference picture sets. Section 7.3.7; 7.4.8 for the number of pictures of a predicted set.
+fn skip_reference_sets(bits: &mut BitReader<'_>) -> Option<()> {
+    let sets = bits.exp_golomb()?;
+    (sets <= MAX_REFERENCE_SETS).then_some(())?;
+    let mut pictures = 0u32;
+    for set in 0..sets {
+        if set > 0 && bits.bit()? {
+            // The difference to the set before, whose pictures are each used or not.
+            bits.bit()?;
+            bits.exp_golomb()?;
+            let mut kept = 0;
+            for _ in 0..=pictures {
+                let used = bits.bit()?;
+                if used || bits.bit()? {
+                    kept += 1;
+                }
+            }
+            pictures = kept;
+        } else {
+            let (before, after) = (bits.exp_golomb()?, bits.exp_golomb()?);
+            (before <= MAX_REFERENCES && after <= MAX_REFERENCES).then_some(())?;
+            pictures = before + after;
+            for _ in 0..pictures {
+                bits.exp_golomb()?;
+                bits.bit()?;
+            }
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The colour of a video stream, as its bitstream and its container state it.
+
+use std::path::Path;
+
+use super::{
+    av1, avc,
+    container::{self, Stated},
+    hdr::{ContentLight, MasteringDisplay},
+    hevc, others,
+    tags::{Tags, assumed_matrix},
+    vp9,
+};
+
+/// Bitstream and container may contradict each other, and players differ in what they follow. Both are kept as they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Colour {
+    /// What the bitstream states, and where it states nothing what the container does. FFmpeg and players on top of it follow this.
+    pub coded: Tags,
+    /// What the container states, and where it states nothing what the bitstream does.
+    pub stated: Tags,
+    pub mastering: Option<MasteringDisplay>,
+    pub light: Option<ContentLight>,
+}
+
+impl Colour {
+    /// Reads the colour of the video that the demuxer calls `id`, with these caps, from its container and its first frame.
+    pub fn read(path: &Path, id: &str, caps: &gst::Caps, frame: &[u8]) -> Self {
+        let Stated { tags, mastering, light } = container::read(path, id, caps);
+        let coded = coded(caps, frame);
+        // The parsers pass on what the bitstream says about the display, if the container says nothing.
+        let text = |name: &str| caps.structure(0).and_then(|first| first.get::<&str>(name).ok());
+        let in_caps = || text("mastering-display-info").and_then(|text| text.parse().ok());
+        let light_in_caps = || text("content-light-level").and_then(|text| text.parse().ok());
+        Self {
+            coded: coded.or(tags),
+            stated: tags.or(coded),
+            mastering: mastering.or_else(in_caps),
+            light: light.or_else(light_in_caps),
+        }
+    }
+}
+
+impl Colour {
+    /// Returns the colour of the same video with red, green and blue coded, or with luma and colour differences made from them for a picture of this size.
+    pub fn made_from_rgb(self, rgb_is_coded: bool, width: u32, height: u32) -> Self {
+        let of_rgb = |tags: Tags| {
+            let matrix = if rgb_is_coded { 0 } else { assumed_matrix(width, height) };
+            Tags {
+                full_range: Some(rgb_is_coded),
+                matrix: Some(matrix),
+                ..tags
+            }
+        };
+        Self {
+            coded: of_rgb(self.coded),
+            stated: of_rgb(self.stated),
+            ..self
+        }
+    }
+}
+
+fn coded(caps: &gst::Caps, frame: &[u8]) -> Tags {
+    let Some(first) = caps.structure(0) else {
+        return Tags::default();
+    };
+    let codec_data = first.get::<gst::Buffer>("codec_data").ok();
+    let codec_data = codec_data.as_ref().and_then(|buffer| buffer.map_readable().ok());
+    let codec_data = codec_data.as_ref().map(|map| map.as_slice());
+    let tags = match first.name().as_str() {
+        "video/x-h264" => avc::tags(frame, codec_data),
+        "video/x-h265" => hevc::tags(frame, codec_data),
+        "video/x-av1" => av1::tags(frame, codec_data),
+        "video/x-vp9" => vp9::tags(frame),
+        "video/x-prores" => others::of_prores(frame),
+        "image/jpeg" => Some(others::of_jpeg(frame)),
+        "video/mpeg" => Some(others::of_mpeg2(frame)),
+        _ => None,
+    };
+    tags.unwrap_or_default()
+}

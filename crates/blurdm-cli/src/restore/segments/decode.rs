@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Decoding the video of a file: `filesrc ! parsebin ! decodebin`, with the colour that the file states in the caps.
+
+use gst::prelude::*;
+use gst_video::VideoInfo;
+
+use crate::{
+    error::Error,
+    media::{
+        CAT, colour,
+        demuxer::{self, Parsing, Stream},
+        pipeline::Pipeline,
+    },
+    restore::plan::Scan,
+};
+
+/// Decoders that keep what another one of the same codec and a higher rank loses: `jpegdec` of GStreamer 1.22 has no output but 4:2:0, and is faster than
+/// exact.
+const PREFERRED: [&str; 1] = ["avdec_mjpeg"];
+
+/// Returns a pipeline that decodes the video and links it to this pad, whose element is not in the pipeline yet.
+///
+/// # Errors
+/// An element of GStreamer's own is missing.
+pub fn pipeline(scan: &Scan, target: gst::Pad) -> Result<gst::Pipeline, Error> {
+    prefer_decoders();
+    let decode = gst::ElementFactory::make("decodebin").build()?;
+    let decoder = decode
+        .static_pad("sink")
+        .ok_or_else(|| Error::Failed("decodebin has no pad".into()))?;
+    let video = scan.video.stream.clone();
+    let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, _: &gst::Caps| {
+        if stream.id == video && !decoder.is_linked() && pad.link(&decoder).is_err() {
+            gst::error!(CAT, obj = pad, "decodebin does not take this stream");
+        }
+    };
+    let pipeline = demuxer::pipeline(&scan.path, Parsing::All, on_stream)?;
+    pipeline.add(&decode)?;
+    colour::correct_caps(&target, scan.colour);
+    decode.connect_pad_added(move |_, pad| {
+        if !target.is_linked() && pad.link(&target).is_err() {
+            gst::error!(CAT, obj = pad, "the decoded stream is not video");
+        }
+    });
+    Ok(pipeline)
+}
+
+fn prefer_decoders() {
+    let above = gst::Rank::PRIMARY + 1;
+    for factory in PREFERRED.into_iter().filter_map(gst::ElementFactory::find) {
+        if factory.rank() < above {
+            factory.set_rank(above);
+        }
+    }
+}
+
+/// Decodes the first frame, and returns what frames are like. `None` where it cannot be decoded.
+///
+/// # Errors
+/// [`Error::Interrupted`]; an element of GStreamer's own is missing.
+pub fn decoded_info(scan: &Scan) -> Result<Option<VideoInfo>, Error> {
+    let sink = gst::ElementFactory::make("fakesink").property("sync", false).build()?;
+    let target = sink.static_pad("sink");
+    let target = target.ok_or_else(|| Error::Failed("fakesink has no pad".into()))?;
+    let decoding = pipeline(scan, target.clone())?;
+    decoding.add(&sink)?;
+    let pipeline = Pipeline::new(decoding);
+    if pipeline.set_state(gst::State::Paused).is_err() || pipeline.wait_state_change()?.is_some() {
+        return Ok(None);
+    }
+    let caps = target.current_caps();
+    Ok(caps.and_then(|caps| VideoInfo::from_caps(&caps).ok()))
+}
