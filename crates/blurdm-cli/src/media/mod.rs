@@ -9,5 +9,6 @@ pub mod interrupt;
 mod log;
 mod messages;
 pub mod pipeline;
+pub mod watchdog;
 
 pub use log::CAT;

@@ -20,6 +20,7 @@ use crate::{
         element::ElementSettings,
         encoder::{Codec, Encoder},
     },
+    memory,
     progress::{FileProgress, Outcome, Progress},
 };
 
@@ -330,6 +331,10 @@ fn outcome_of(result: &Result<Completion, Error>) -> Outcome {
 pub fn outcome_of_error(error: &Error) -> Outcome {
     match error {
         Error::Interrupted => Outcome::Stopped,
+        // What else fails may do so for want of memory, and rarely says it.
+        Error::Unreadable { .. } | Error::MissingPlugin { .. } | Error::NoEncoder { .. } | Error::Failed(_) => {
+            Outcome::Failed(memory::explained(&error.to_string()))
+        }
         error => Outcome::Failed(error.to_string()),
     }
 }

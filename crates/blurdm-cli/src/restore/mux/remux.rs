@@ -20,6 +20,7 @@ use crate::{
         demuxer::{self, Stream},
         interrupt,
         pipeline::{End, Pipeline},
+        watchdog,
     },
     restore::plan::Scan,
     sync::lock,
@@ -161,6 +162,7 @@ impl Remux<'_> {
 
 /// Blocks until a condition is met, the pipeline has ended, or an interruption is requested.
 fn wait_until(pipeline: &Pipeline, condition: impl Fn() -> bool) -> Result<(), End> {
+    let _wait = watchdog::wait();
     while !condition() && !interrupt::is_requested() {
         if let Some(end) = pipeline.poll_end() {
             return Err(end);

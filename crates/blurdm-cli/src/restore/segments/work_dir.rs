@@ -12,6 +12,8 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -52,6 +54,9 @@ pub struct FinishedSegment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
 }
+
+/// How long another process may hold the folder until it is said to be in use. One that was killed ends a moment later.
+const LOCK_LIMIT: Duration = Duration::from_secs(2);
 
 const LOCK: &str = "lock";
 const JOB: &str = "job.json";
@@ -101,7 +106,7 @@ impl WorkDir {
             .truncate(false)
             .open(folder.join(LOCK));
         let lock = lock.map_err(unwritable)?;
-        match lock.try_lock() {
+        match lock_within(&lock, LOCK_LIMIT) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: folder }),
             Err(TryLockError::Error(error)) => return Err(unwritable(error)),
@@ -209,6 +214,16 @@ impl WorkDir {
             Ok(())
         });
         cleared.map_err(|error| Error::unwritable(&self.folder, reason(&error)))
+    }
+}
+
+fn lock_within(file: &File, limit: Duration) -> Result<(), TryLockError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < limit => thread::sleep(Duration::from_millis(20)),
+            locked => return locked,
+        }
     }
 }
 

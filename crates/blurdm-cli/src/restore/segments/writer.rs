@@ -16,6 +16,7 @@ use crate::{
         encoder::Encoder,
         interrupt,
         pipeline::{End, Pipeline},
+        watchdog,
     },
 };
 
@@ -83,6 +84,7 @@ impl SegmentWriter {
             frame.set_pts(time);
             frame.set_dts(gst::ClockTime::NONE);
         }
+        let _wait = watchdog::wait();
         while self.input.current_level_buffers() >= QUEUE_CAPACITY {
             interrupt::check()?;
             if let Some(end) = self.pipeline.poll_end() {
