@@ -13,6 +13,7 @@ use gst::prelude::*;
 use crate::{
     error::Error,
     media::{
+        demuxer,
         interrupt::POLL_INTERVAL,
         pipeline::{End, Pipeline},
         watchdog,
@@ -111,6 +112,7 @@ impl Frames {
             .property("location", path)
             .build()?;
         let decode = gst::ElementFactory::make("decodebin").build()?;
+        demuxer::refuse_gif(&decode);
         let sink = sink();
         let mut after = vec![gst::ElementFactory::make("videoconvert").build()?, queue()?];
         after.extend_from_slice(chain);

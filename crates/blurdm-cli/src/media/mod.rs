@@ -8,6 +8,7 @@ pub mod encoder;
 pub mod interrupt;
 mod log;
 mod messages;
+pub mod muxer;
 pub mod pipeline;
 pub mod watchdog;
 

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     mux::{Output, Part},
-    plan::{self, Scan, Segment, TimeRange, output_name},
+    plan::{self, Scan, Segment, TimeRange, output_name, webm},
     report::{self, Identity, Model, Original, Record},
     segments::{FinishedSegment, FrameRecord, Plan, ReusableElement, RunOptions, SegmentRun, WorkDir},
 };
@@ -74,7 +74,7 @@ impl<'a> Job<'a> {
             original,
             model: options.model.clone(),
             settings: options.settings.visible(),
-            encoder: find_encoder(&scan, options)?,
+            encoder: find_encoder(&scan, output, options)?,
             range: options.range,
             report: options.report,
         };
@@ -92,6 +92,9 @@ impl<'a> Job<'a> {
         }
         if options.report {
             plan::check_free(&output_name::report(output), options.overwrite)?;
+        }
+        if webm::is_webm(output) {
+            webm::check_sound(output, &scan)?;
         }
         let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder {
@@ -181,6 +184,13 @@ impl<'a> Job<'a> {
             progress.note(
                 "the file has more than one video stream; the first is restored, the others are kept where the container allows",
             );
+        }
+        if webm::is_webm(&self.output) {
+            for lost in webm::lost(&self.scan) {
+                progress.note(&format!(
+                    "WebM cannot hold a stream of {lost}, which is not kept; .mkv can"
+                ));
+            }
         }
         let expected = self.options.codec.or(Codec::from_media_type(self.scan.media_type()));
         let codec = self.identity.encoder.codec;
@@ -311,8 +321,15 @@ impl<'a> Job<'a> {
 }
 
 /// Returns the encoder for the requested codec, or for that of the original. H.264, which plays everywhere, replaces one that cannot be encoded.
-fn find_encoder(scan: &Scan, options: &Options) -> Result<Encoder, Error> {
+fn find_encoder(scan: &Scan, output: &Path, options: &Options) -> Result<Encoder, Error> {
     let find = |codec| Encoder::find(codec, options.quality, options.hardware_encoder);
+    if webm::is_webm(output) {
+        return find(webm::codec(
+            output,
+            options.codec,
+            Codec::from_media_type(scan.media_type()),
+        )?);
+    }
     match (options.codec, Codec::from_media_type(scan.media_type())) {
         (Some(codec), _) => find(codec),
         (None, Some(codec)) => find(codec).or_else(|_| find(Codec::H264)),

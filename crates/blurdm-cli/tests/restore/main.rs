@@ -9,6 +9,7 @@ mod choices;
 mod clips;
 #[path = "../common/mod.rs"]
 mod common;
+mod containers;
 mod isolated;
 mod kept;
 mod refused;

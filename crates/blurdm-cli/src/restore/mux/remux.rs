@@ -18,11 +18,11 @@ use crate::{
     media::{
         CAT,
         demuxer::{self, Stream},
-        interrupt,
+        interrupt, muxer,
         pipeline::{End, Pipeline},
         watchdog,
     },
-    restore::plan::Scan,
+    restore::plan::{Scan, webm},
     sync::lock,
 };
 
@@ -35,12 +35,13 @@ const QUEUE_FRAMES: u64 = 32;
 /// How long to sleep between two checks of a condition.
 const POLL_SLEEP: Duration = Duration::from_millis(2);
 
-/// Returns the muxer for a file of this name: Matroska's, unless the extension is that of MP4 or QuickTime.
+/// Returns the muxer for a file of this name: Matroska's, unless the extension is that of MP4, QuickTime or WebM.
 pub fn muxer_for(output: &Path) -> &'static str {
     let extension = output.extension().map(|extension| extension.to_ascii_lowercase());
     match extension.as_ref().and_then(|extension| extension.to_str()) {
         Some("mp4" | "m4v") => "mp4mux",
         Some("mov") => "qtmux",
+        Some("webm") => webm::MUXER,
         _ => "matroskamux",
     }
 }
@@ -82,7 +83,7 @@ impl Remux<'_> {
     /// # Errors
     /// [`Error::Unwritable`], [`Error::Unreadable`], [`Error::Interrupted`].
     pub fn write(&self, output: &Path, muxer: &str) -> Result<Vec<String>, Error> {
-        let mux = gst::ElementFactory::make(muxer).build()?;
+        let mux = muxer::create(muxer)?;
         let file = gst::ElementFactory::make("filesink")
             .property("location", output)
             .build()?;
@@ -276,6 +277,7 @@ fn create_parser(caps: &gst::Caps) -> Result<gst::Element, Error> {
         Some("video/x-h264") => "h264parse",
         Some("video/x-h265") => "h265parse",
         Some("video/x-av1") => "av1parse",
+        Some("video/x-vp9") => "vp9parse",
         _ => "identity",
     };
     Ok(gst::ElementFactory::make(parser).build()?)

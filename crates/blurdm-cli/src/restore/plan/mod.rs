@@ -8,6 +8,7 @@ mod matroska;
 pub mod output_name;
 mod scan;
 mod segmentation;
+pub mod webm;
 
 pub use claims::{PlannedFile, Written, check_free, plan_files};
 pub use scan::Scan;

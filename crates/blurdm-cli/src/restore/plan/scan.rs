@@ -45,6 +45,8 @@ pub struct Scan {
     pub shift: i64,
     /// Number of all streams.
     pub streams: usize,
+    /// The caps of all streams but the video that is restored.
+    pub others: Vec<gst::Caps>,
     /// Number of further video streams.
     pub more_videos: usize,
     /// The error that ended reading after the first frames, or what is missing at the end.
@@ -58,6 +60,7 @@ struct Found {
     frames: Vec<CodedFrame>,
     shift: Option<i64>,
     streams: usize,
+    others: Vec<gst::Caps>,
     videos: usize,
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
 }
@@ -72,6 +75,9 @@ impl Scan {
         let shared = found.clone();
         let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream, caps: &gst::Caps| {
             lock(&shared).streams += 1;
+            if stream != Stream::Video(0) {
+                lock(&shared).others.push(caps.clone());
+            }
             if let Stream::Video(index) = stream {
                 lock(&shared).videos += 1;
                 if index == 0 {
@@ -105,6 +111,7 @@ impl Scan {
             frames,
             shift: found.shift.unwrap_or(0),
             streams: found.streams,
+            others: std::mem::take(&mut found.others),
             more_videos: found.videos - 1,
             damage: damage.or_else(|| truncation(path)),
         })

@@ -111,6 +111,7 @@ mod tests {
                 })
                 .collect(),
             shift: 0,
+            others: Vec::new(),
             streams: 1,
             more_videos: 0,
             damage: None,

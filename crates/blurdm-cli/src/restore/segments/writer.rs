@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     media::{
         encoder::Encoder,
-        interrupt,
+        interrupt, muxer,
         pipeline::{End, Pipeline},
         watchdog,
     },
@@ -53,7 +53,7 @@ impl SegmentWriter {
         let filter = gst::ElementFactory::make("capsfilter")
             .property("caps", format)
             .build()?;
-        let mux = gst::ElementFactory::make("mp4mux").build()?;
+        let mux = muxer::create("mp4mux")?;
         let file = gst::ElementFactory::make("filesink")
             .property("location", path)
             .property("async", false)
