@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use gst::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::watchdog;
 use crate::error::Error;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -269,6 +270,7 @@ impl Candidate {
         let Ok(encoder) = self.create(quality) else {
             return false;
         };
+        let _wait = watchdog::wait();
         let opened = has_upload && encoder.set_state(gst::State::Ready).is_ok();
         encoder.set_state(gst::State::Null).ok();
         opened

@@ -58,6 +58,14 @@ pub struct Job<'a> {
     /// Stream times of the stills for the report.
     stills: Vec<u64>,
     identity: Identity,
+    /// Whether the record, and the other files beside the output, may be replaced.
+    replaces: Replaces,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Replaces {
+    record: bool,
+    others: bool,
 }
 
 impl<'a> Job<'a> {
@@ -79,19 +87,25 @@ impl<'a> Job<'a> {
             report: options.report,
         };
         let record = Record::read(output);
-        if !options.overwrite && output.is_file() && record.as_ref().is_some_and(|record| record.identity == identity) {
+        let is_same = record.as_ref().is_some_and(|record| record.identity == identity);
+        if !options.overwrite && output.is_file() && is_same {
+            WorkDir::discard(WorkDir::path_for(output));
             return Ok(None);
         }
         plan::check_free(output, options.overwrite)?;
-        // A record whose output is gone is one of ours.
-        plan::check_free(&output_name::record(output), options.overwrite || record.is_some())?;
-        if let Err(error) = plan::check_free(&output_name::track(output), options.overwrite)
+        // A record whose output is gone is one of ours. If it is that of this job, an earlier run has made the others as well.
+        let replaces = Replaces {
+            record: options.overwrite || record.is_some(),
+            others: options.overwrite || is_same,
+        };
+        plan::check_free(&output_name::record(output), replaces.record)?;
+        if let Err(error) = plan::check_free(&output_name::track(output), replaces.others)
             && report::has_track(input)
         {
             return Err(error);
         }
         if options.report {
-            plan::check_free(&output_name::report(output), options.overwrite)?;
+            plan::check_free(&output_name::report(output), replaces.others)?;
         }
         if webm::is_webm(output) {
             webm::check_sound(output, &scan)?;
@@ -112,6 +126,7 @@ impl<'a> Job<'a> {
             segments,
             stills,
             identity,
+            replaces,
         }))
     }
 
@@ -253,8 +268,7 @@ impl<'a> Job<'a> {
             part: self.part(),
             tags: &[(report::TAG, &tag)],
         };
-        let replace = self.options.overwrite;
-        let lost = output.write(&self.output, &work, replace)?;
+        let (made, lost) = output.make(&self.output, &work)?;
         for lost in &lost {
             progress.note(&format!("not kept: {lost}"));
         }
@@ -274,18 +288,38 @@ impl<'a> Job<'a> {
             lost,
             finished: report::now(),
         };
-        let replaces_record = replace || Record::read(&self.output).is_some();
-        record.write(&self.output, &work, replaces_record)?;
-        report::write_track(&self.scan.path, &self.output, &work, replace, progress)?;
+        let record_file = record.make(&self.output, &work)?;
+        let mut others = Vec::new();
+        let track = report::make_track(&self.scan.path, &self.output, &work, progress)?;
+        others.extend(track.map(|track| (track, output_name::track(&self.output))));
         if self.options.report {
-            report::write_report(&self.output, &record, &frames, &self.stills, &work, replace)?;
+            let page = report::make_report(&self.output, &record, &frames, &self.stills, &work)?;
+            others.push((page, output_name::report(&self.output)));
         }
-        work.remove()?;
+        self.place(&made, &record_file, &others, &work)?;
+        if let Err(error) = work.remove() {
+            progress.note(&error.to_string());
+        }
         Ok(if gaps.is_empty() {
             Completion::Restored
         } else {
             Completion::Damaged(gaps)
         })
+    }
+
+    /// Gives the output and the files beside it their names. All of them are complete. A run that is ended in between is continued: as long as
+    /// there is no output, the record that is there is one of ours. Where an output is replaced, it is the first: the record that is there is its.
+    fn place(&self, output: &Path, record: &Path, others: &[(PathBuf, PathBuf)], work: &WorkDir) -> Result<(), Error> {
+        let place_output = || work.place(output, &self.output, self.options.overwrite);
+        let is_first = self.output.exists();
+        if is_first {
+            place_output()?;
+        }
+        work.place(record, &output_name::record(&self.output), self.replaces.record)?;
+        for (part, path) in others {
+            work.place(part, path, self.replaces.others)?;
+        }
+        if is_first { Ok(()) } else { place_output() }
     }
 
     fn part(&self) -> Option<Part> {

@@ -146,6 +146,7 @@ pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, Comma
         interrupt::handle_signals().map_err(|error| Error::Failed(error.to_string()))?;
         return worker::run(&arguments.options()?, arguments.preview, arguments.stall_limit);
     }
+    watchdog::start(arguments.stall_limit, watchdog::end_process)?;
     let found = inputs::find(&arguments.inputs, &arguments.output)?;
     let outputs = found.outputs(&arguments.output, None)?;
     let options = arguments.options()?;
@@ -166,7 +167,6 @@ pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, Comma
     let inputs: Vec<PathBuf> = found.files.iter().map(|file| file.path.clone()).collect();
     let files = plan::plan_files(&inputs, &outputs, written);
     if arguments.plan {
-        watchdog::start(arguments.stall_limit, watchdog::end_process)?;
         return files
             .into_iter()
             .next()

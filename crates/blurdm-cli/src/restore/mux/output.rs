@@ -32,12 +32,12 @@ pub struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Writes the output in `work`, and moves it to `path` when it is complete. Its time of modification is that of the original. `replace`:
-    /// whether it may take the place of a file. Returns what of the original it lacks.
+    /// Writes in `work` what becomes the output at `path`. Its time of modification is that of the original. Returns the file, and what of the
+    /// original it lacks.
     ///
     /// # Errors
-    /// [`Error::Unwritable`], [`Error::Exists`], [`Error::Unreadable`], [`Error::Interrupted`].
-    pub fn write(&self, path: &Path, work: &WorkDir, replace: bool) -> Result<Vec<String>, Error> {
+    /// [`Error::Unwritable`], [`Error::Unreadable`], [`Error::Interrupted`].
+    pub fn make(&self, path: &Path, work: &WorkDir) -> Result<(PathBuf, Vec<String>), Error> {
         // Muxers are not chosen by this name, but by that of the output.
         let part = work.partial("output");
         let written = self.write_to(&part, path);
@@ -48,8 +48,7 @@ impl Output<'_> {
         if let Err(error) = keep_time(&self.scan.path, &part) {
             lost.push(format!("its time of modification: {}", reason(&error)));
         }
-        work.place(&part, path, replace)?;
-        Ok(lost)
+        Ok((part, lost))
     }
 
     fn write_to(&self, part: &Path, path: &Path) -> Result<Vec<String>, Error> {

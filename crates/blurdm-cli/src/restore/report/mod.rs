@@ -11,7 +11,7 @@ mod sidecars;
 mod statistics;
 
 pub use record::{Identity, Model, Original, Record, TAG, now, sha256};
-pub use sidecars::{has_track, still_times, write_report, write_track};
+pub use sidecars::{has_track, make_report, make_track, still_times};
 
 #[cfg(test)]
 mod tests;

@@ -119,6 +119,25 @@ impl WorkDir {
         Ok(work)
     }
 
+    /// Removes a folder that the run that finished the output could not remove, unless another process uses it.
+    pub fn discard(folder: PathBuf) {
+        let is_folder = fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
+        if !is_folder || !is_own(&folder) {
+            return;
+        }
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(folder.join(LOCK));
+        if let Ok(lock) = lock
+            && lock.try_lock().is_ok()
+        {
+            // What stays is tried again the next time.
+            Self { folder, _lock: lock }.remove().ok();
+        }
+    }
+
     /// Returns the file for the video of a finished segment.
     pub fn video(&self, segment: &Segment) -> PathBuf {
         self.folder.join(format!("{:05}.mp4", segment.number))
@@ -204,11 +223,14 @@ impl WorkDir {
     /// Removes the files of a run that have one of the `unwanted` names.
     fn clear(&self, unwanted: impl Fn(&str) -> bool) -> Result<(), Error> {
         let cleared = fs::read_dir(&self.folder).and_then(|entries| {
-            for entry in entries {
-                let entry = entry?;
-                let name = entry.file_name();
+            let mut names = entries
+                .map(|entry| entry.map(|entry| entry.file_name()))
+                .collect::<io::Result<Vec<_>>>()?;
+            // By these two the folder is known as one of ours, so they are the last.
+            names.sort_by_key(|name| (name == LOCK, name == JOB));
+            for name in names {
                 if name.to_str().is_some_and(|name| is_own_name(name) && unwanted(name)) {
-                    fs::remove_file(entry.path())?;
+                    fs::remove_file(self.folder.join(name))?;
                 }
             }
             Ok(())
