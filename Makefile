@@ -20,7 +20,7 @@ OR_SKIPPED := || [ $$? -eq 77 ]
 export GST_REGISTRY := $(CURDIR)/build/registry.bin
 export INPUT
 
-.PHONY: help packages demo demo-clip demo-own input lint test test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
+.PHONY: help packages demo demo-clip demo-own input lint test faults test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
 .DELETE_ON_ERROR:
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make uninstall          remove them'
 	@echo 'make lint               format, lints, documentation, licences, spelling and links'
 	@echo 'make test               that, and the tests of the plugin and the command'
+	@echo 'make faults             every call of blurdm restore that changes a file fails once; takes half an hour'
 	@echo 'make test-training      tests of the training package, of restoring on Ray, and of build-aux'
 	@echo 'make test-gpu           parity and speed on an NVIDIA GPU, with an ONNX Runtime for it'
 	@echo 'make pack-gpu           what that runs, to be run elsewhere, into build/gpu/pack/'
@@ -102,7 +103,7 @@ demo-own: $(BUILT) $(RUNTIME)
 
 # --- Lints and tests -----------------------------------------------------------------------------------------------------
 
-test test-training bench: export ORT_DYLIB_PATH ?= $(CURDIR)/$(RUNTIME)
+test faults test-training bench: export ORT_DYLIB_PATH ?= $(CURDIR)/$(RUNTIME)
 
 lint: | packages
 	@build-aux/lint.sh $(LINT)
@@ -112,6 +113,11 @@ test: export BLURDM_OLDEST_RUNTIME = $(CURDIR)/$(OLDEST_RUNTIME)
 test: lint | packages $(RUNTIME) $(OLDEST_RUNTIME)
 	cargo test --workspace --locked --lib --bins --tests
 	cargo test --workspace --locked --doc
+
+# `make test` tries some of these calls.
+faults: export BLURDM_FAULTS = all
+faults: | packages $(RUNTIME)
+	cargo test --locked --package blurdm-cli --test faults -- --nocapture
 
 bench: | packages $(RUNTIME)
 	cargo bench --locked

@@ -75,6 +75,9 @@ pub enum Error {
     Busy { path: PathBuf },
     #[error("{0}")]
     Failed(String),
+    /// The process that restored it has ended, or has given it up.
+    #[error("{0}")]
+    Worker(String),
     #[error("interrupted; run the same command again to continue")]
     Interrupted,
 }
@@ -101,10 +104,14 @@ impl From<gst::glib::BoolError> for Error {
     }
 }
 
+/// Why something fails where the system gives no memory.
+pub const NO_MEMORY: &str = "there is not enough memory";
+
 /// Returns the text of an I/O error, without a path: the caller adds that.
 pub fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::StorageFull => "the disk is full".into(),
+        io::ErrorKind::OutOfMemory => NO_MEMORY.into(),
         _ => error.to_string(),
     }
 }

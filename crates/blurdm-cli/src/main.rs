@@ -8,6 +8,7 @@ mod doctor;
 mod engine_args;
 mod error;
 mod media;
+mod memory;
 mod models;
 mod plugin;
 mod progress;

@@ -12,7 +12,12 @@ use gst::prelude::*;
 
 use crate::{
     error::Error,
-    media::pipeline::{End, Pipeline},
+    media::{
+        demuxer,
+        interrupt::POLL_INTERVAL,
+        pipeline::{End, Pipeline},
+        watchdog,
+    },
     sync::lock,
 };
 
@@ -107,6 +112,7 @@ impl Frames {
             .property("location", path)
             .build()?;
         let decode = gst::ElementFactory::make("decodebin").build()?;
+        demuxer::refuse_gif(&decode);
         let sink = sink();
         let mut after = vec![gst::ElementFactory::make("videoconvert").build()?, queue()?];
         after.extend_from_slice(chain);
@@ -131,6 +137,7 @@ impl Frames {
             entries: Entries::record(chain.first()),
         };
         frames.set_state(gst::State::Paused, path)?;
+        let wait = watchdog::wait();
         let sought = frames.pipeline.inner.seek(
             1.0,
             gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE,
@@ -139,6 +146,7 @@ impl Frames {
             gst::SeekType::Set,
             gst::ClockTime::from_nseconds(range.to),
         );
+        drop(wait);
         sought.map_err(|_| Error::unreadable(path, "it is not seekable"))?;
         frames.wait_state_change(path)?;
         frames.set_state(gst::State::Playing, path)?;
@@ -184,12 +192,17 @@ impl Frames {
     /// # Errors
     /// The error of an element.
     pub fn next(&self, path: &Path) -> Result<Option<gst::Sample>, Error> {
-        match self.sink.pull_sample() {
-            Ok(sample) => Ok(Some(sample)),
-            Err(_) => match self.pipeline.poll_end() {
-                Some(End::Eos) | None => Ok(None),
-                Some(end) => Err(error(end, path)),
-            },
+        let _wait = watchdog::wait();
+        loop {
+            if let Some(sample) = self.sink.try_pull_sample(POLL_INTERVAL) {
+                return Ok(Some(sample));
+            }
+            let is_eos = self.sink.is_eos();
+            match self.pipeline.poll_end() {
+                Some(End::Eos) | None if is_eos => return Ok(None),
+                Some(End::Eos) | None => {}
+                Some(end) => return Err(error(end, path)),
+            }
         }
     }
 

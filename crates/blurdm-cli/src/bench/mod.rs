@@ -20,6 +20,7 @@ use crate::{
     media::{
         element::{Compare, ElementSettings},
         encoder::{Codec, Encoder, QUALITIES},
+        watchdog::{self, StallLimit},
     },
     plugin, values,
 };
@@ -55,6 +56,8 @@ pub struct Arguments {
     /// Print the result as a JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    stall_limit: StallLimit,
 }
 
 /// All results.
@@ -85,6 +88,7 @@ pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), CommandErro
         return Err(Error::Failed(reason.into()).into());
     }
     plugin::load()?;
+    watchdog::start(arguments.stall_limit, watchdog::end_process)?;
     let measurement = measure(arguments)?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&measurement).map_err(io::Error::from)?;

@@ -79,6 +79,7 @@ pub fn pipeline(
     let parser = gst::ElementFactory::make("parsebin").build()?;
     pipeline.add_many([&file, &parser])?;
     file.link(&parser)?;
+    refuse_gif(&parser);
     if parsing == Parsing::Unframed {
         parser.connect("autoplug-continue", false, |arguments| {
             let caps = arguments.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
@@ -102,6 +103,25 @@ pub fn pipeline(
         }
     });
     Ok(pipeline)
+}
+
+/// Makes a `parsebin` or `decodebin` fail for a GIF. The demuxer for it, `avdemux_gif` of GStreamer 1.22, never ends.
+pub fn refuse_gif(bin: &gst::Element) {
+    bin.connect("autoplug-continue", false, |arguments| {
+        let [bin, _, caps] = arguments else { return Some(true.to_value()) };
+        let is_gif = caps.get::<gst::Caps>().is_ok_and(|caps| {
+            let first = caps.structure(0);
+            first.is_some_and(|first| first.name() == "image/gif")
+        });
+        if let (true, Ok(bin)) = (is_gif, bin.get::<gst::Element>()) {
+            gst::element_error!(
+                bin,
+                gst::StreamError::WrongType,
+                ("it is a GIF, and these are not restored; make a video of it first, as with 'ffmpeg -i IN.gif OUT.mp4'")
+            );
+        }
+        Some((!is_gif).to_value())
+    });
 }
 
 /// Whether a container stores frames with these caps one by one, with their parameter sets apart.

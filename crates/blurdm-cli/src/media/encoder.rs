@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     coded_format::{Abilities, CodedFormat},
     colour::{self, Colour},
-    encoder_options,
+    encoder_options, watchdog,
 };
 use crate::error::Error;
 
@@ -308,6 +308,7 @@ impl Candidate {
         let Ok(encoder) = self.create(quality) else {
             return false;
         };
+        let _wait = watchdog::wait();
         let opened = has_upload && encoder.set_state(gst::State::Ready).is_ok();
         encoder.set_state(gst::State::Null).ok();
         opened

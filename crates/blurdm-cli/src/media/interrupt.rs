@@ -26,6 +26,11 @@ pub fn handle_signals() -> Result<(), ctrlc::Error> {
     })
 }
 
+/// Requests an interruption, as a signal does.
+pub fn request() {
+    REQUESTED.store(true, Ordering::SeqCst);
+}
+
 /// Whether an interruption has been requested.
 pub fn is_requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)

@@ -4,6 +4,8 @@
 
 use gst::prelude::*;
 
+use crate::error::NO_MEMORY;
+
 /// A plug-in that a pipeline needs and this GStreamer lacks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} is missing; {hint}")]
@@ -31,13 +33,22 @@ pub fn missing_plugin(message: &gst::MessageRef) -> Option<MissingPlugin> {
 /// Returns the text of an error message, followed by the name of the element that posted it.
 pub fn error_text(message: &gst::message::Error) -> String {
     let error = message.error();
-    if error.matches(gst::ResourceError::NoSpaceLeft) {
-        return "the disk is full".into();
-    }
-    let text = error.to_string();
-    let text = text.trim_end_matches('.').to_owned();
+    let text = if error.matches(gst::ResourceError::NoSpaceLeft) {
+        if message.src().is_some_and(is_sink) {
+            return "the disk is full".into();
+        }
+        // Elements that write nothing say this where they get no buffer.
+        NO_MEMORY.to_owned()
+    } else {
+        error.to_string().trim_end_matches('.').to_owned()
+    };
     match message.src() {
         Some(source) => format!("{text} ({})", source.name()),
         None => text,
     }
+}
+
+fn is_sink(source: &gst::Object) -> bool {
+    let element = source.downcast_ref::<gst::Element>();
+    element.is_some_and(|element| element.element_flags().contains(gst::ElementFlags::SINK))
 }

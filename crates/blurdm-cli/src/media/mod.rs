@@ -11,6 +11,8 @@ mod encoder_options;
 pub mod interrupt;
 mod log;
 mod messages;
+pub mod muxer;
 pub mod pipeline;
+pub mod watchdog;
 
 pub use log::CAT;

@@ -9,6 +9,7 @@ use gst::prelude::*;
 use super::{
     interrupt::{self, POLL_INTERVAL},
     messages::{self, MissingPlugin},
+    watchdog::{self, KeptErrors},
 };
 use crate::error::Error;
 
@@ -51,6 +52,7 @@ pub struct Pipeline {
     missing: RefCell<Option<MissingPlugin>>,
     /// The last `blurdm-provider` message.
     provider: RefCell<Option<gst::Structure>>,
+    kept_errors: KeptErrors,
 }
 
 impl Pipeline {
@@ -59,6 +61,7 @@ impl Pipeline {
             inner,
             missing: RefCell::new(None),
             provider: RefCell::new(None),
+            kept_errors: KeptErrors::default(),
         }
     }
 
@@ -75,6 +78,7 @@ impl Pipeline {
     /// # Errors
     /// How the pipeline ended instead of changing its state.
     pub fn set_state(&self, state: gst::State) -> Result<(), End> {
+        let _wait = watchdog::wait();
         match self.inner.set_state(state) {
             Ok(_) => Ok(()),
             Err(failed) => Err(self.poll_end().unwrap_or_else(|| End::Failed(failed.to_string()))),
@@ -102,6 +106,7 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Interrupted`].
     pub fn wait_state_change(&self) -> Result<Option<End>, Error> {
+        let _wait = watchdog::wait();
         loop {
             interrupt::check()?;
             if let Some(end) = self.poll_end() {
@@ -124,13 +129,15 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Interrupted`].
     pub fn wait_end(&self) -> Result<End, Error> {
+        let _wait = watchdog::wait();
         loop {
             interrupt::check()?;
             let message = self
                 .inner
                 .bus()
                 .and_then(|bus| bus.timed_pop_filtered(POLL_INTERVAL, &MESSAGES));
-            if let Some(end) = message.and_then(|message| self.handle(&message)) {
+            let end = message.and_then(|message| self.handle(&message));
+            if let Some(end) = end.or_else(|| self.kept_error()) {
                 return Ok(end);
             }
         }
@@ -145,7 +152,12 @@ impl Pipeline {
                 return end;
             }
         }
-        None
+        self.kept_error()
+    }
+
+    /// Returns the end that a bin keeps for itself.
+    fn kept_error(&self) -> Option<End> {
+        self.kept_errors.find(&self.inner).map(End::Failed)
     }
 
     fn handle(&self, message: &gst::Message) -> Option<End> {
@@ -172,6 +184,7 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
+        let _wait = watchdog::wait();
         // There is no remedy for one that does not stop.
         self.inner.set_state(gst::State::Null).ok();
     }

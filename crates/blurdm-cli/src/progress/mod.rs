@@ -7,6 +7,8 @@ mod bars;
 mod json;
 mod lines;
 mod rate;
+mod remote;
+mod replay;
 mod snapshot;
 mod summary;
 mod text;
@@ -14,6 +16,8 @@ mod tracker;
 mod view;
 mod writer;
 
+pub use remote::Event;
+pub use replay::Replay;
 pub use snapshot::Outcome;
 pub use tracker::{FileProgress, Form, Progress};
 

@@ -17,6 +17,7 @@ use indicatif::ProgressDrawTarget;
 use super::{
     bars, json, lines,
     rate::{Rate, time_left},
+    remote::{self, Event},
     snapshot::{Files, Outcome, Snapshot},
     summary::{Counts, Row, Summary},
     view::View,
@@ -82,6 +83,11 @@ impl Progress {
             Form::Quiet => Box::new(lines::Errors::new(io::stderr())),
         };
         Self::with(view, files, total)
+    }
+
+    /// Progress of the work of this process that another one shows. `send` is called with every event.
+    pub fn remote(send: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self::with(Box::new(remote::Sender::new(send)), 1, None)
     }
 
     pub(super) fn with(view: Box<dyn View>, files: usize, total: Option<u64>) -> Self {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Restoring several files one after the other. A file that fails does not stop the others.
+//! Restoring several files one after the other, with a model that is loaded once.
 
 use std::path::Path;
 
 use super::{
-    job::{Completion, Job, Options, outcome_of_error},
-    plan::PlannedFile,
+    job::{Job, Options, outcome_of_error},
     preview,
     segments::ReusableElement,
 };
@@ -17,70 +16,43 @@ use crate::{
 
 pub struct Batch<'a> {
     options: &'a Options,
+    /// The time of the frame to save instead of restoring the file, in nanoseconds.
+    preview: Option<u64>,
     element: ReusableElement,
     progress: &'a Progress,
-    has_damaged: bool,
-    has_failed: bool,
 }
 
 impl<'a> Batch<'a> {
-    pub fn new(options: &'a Options, progress: &'a Progress) -> Self {
+    pub fn new(options: &'a Options, preview: Option<u64>, progress: &'a Progress) -> Self {
         Self {
             options,
+            preview,
             element: ReusableElement::new(&options.settings),
             progress,
-            has_damaged: false,
-            has_failed: false,
         }
     }
 
-    /// Whether a file has gaps.
-    pub fn has_damaged(&self) -> bool {
-        self.has_damaged
-    }
-
-    pub fn has_failed(&self) -> bool {
-        self.has_failed
-    }
-
-    pub fn restore(&mut self, file: PlannedFile) {
-        let input = file.input.as_path();
-        let prepared = match file.conflict {
-            Some(conflict) => Err(conflict),
-            None => Job::prepare(input, &file.output, self.options),
-        };
-        match prepared {
-            Ok(Some(job)) => match job.run(&self.element, self.progress, input, file.note) {
-                Ok(Completion::Damaged(_)) => self.has_damaged = true,
-                Ok(_) => {}
-                Err(_) => self.has_failed = true,
-            },
+    /// Restores a file, or saves the frame of its preview. Whatever becomes of it is shown as its progress, after the note `note`.
+    pub fn restore(&self, input: &Path, output: &Path, note: Option<String>) {
+        if let Some(time) = self.preview {
+            return self.preview(input, output, time);
+        }
+        match Job::prepare(input, output, self.options) {
+            // Its progress has the error.
+            Ok(Some(job)) => drop(job.run(&self.element, self.progress, input, note)),
             Ok(None) => self.progress.skip(input, "was restored before"),
             Err(error) => self.fail(input, &error),
         }
     }
 
-    fn fail(&mut self, input: &Path, error: &Error) {
-        self.has_failed = true;
+    fn fail(&self, input: &Path, error: &Error) {
         self.progress.start(input, None, 0).end(outcome_of_error(error));
     }
 
-    /// Saves the frame at `time`, in nanoseconds.
-    pub fn preview(&mut self, file: &PlannedFile, time: u64) {
-        let input = file.input.as_path();
-        if let Some(conflict) = &file.conflict {
-            return self.fail(input, conflict);
-        }
+    fn preview(&self, input: &Path, output: &Path, time: u64) {
         let progress = self.progress.start(input, Some(1), 0);
-        let saved = preview::save(
-            input,
-            &file.output,
-            self.options.video,
-            time,
-            self.options.overwrite,
-            &self.element,
-        );
-        self.has_failed |= saved.is_err();
+        let (video, overwrite) = (self.options.video, self.options.overwrite);
+        let saved = preview::save(input, output, video, time, overwrite, &self.element);
         progress.restored(u64::from(saved.is_ok()));
         progress.end(match saved {
             Ok(()) => Outcome::Restored,

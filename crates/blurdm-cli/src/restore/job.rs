@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     mux::Output,
-    plan::{self, Part, Scan, Segment, TimeRange, VideoChoice, output_name},
+    plan::{self, Part, Scan, Segment, TimeRange, VideoChoice, output_name, webm},
     report::{self, Identity, Model, Record, Witness},
     segments::{FinishedSegment, FrameRecord, Plan, ReusableElement, RunOptions, SegmentRun, WorkDir, decoded_info},
 };
@@ -21,6 +21,7 @@ use crate::{
         element::ElementSettings,
         encoder::{Codec, Encoder},
     },
+    memory,
     progress::{FileProgress, Outcome, Progress},
 };
 
@@ -61,6 +62,14 @@ pub struct Job<'a> {
     identity: Identity,
     /// The original as it was before the scan.
     witness: Witness,
+    /// Whether the record, and the other files beside the output, may be replaced.
+    replaces: Replaces,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Replaces {
+    record: bool,
+    others: bool,
 }
 
 impl<'a> Job<'a> {
@@ -77,25 +86,34 @@ impl<'a> Job<'a> {
             original: witness.original().clone(),
             model: options.model.clone(),
             settings: options.settings.visible(),
-            encoder: find_encoder(&scan, options)?,
+            encoder: find_encoder(&scan, output, options)?,
             range: options.range,
             video: Some(scan.video.clone()),
             report: options.report,
         };
         let record = Record::read(output);
-        if !options.overwrite && output.is_file() && record.as_ref().is_some_and(|record| record.identity == identity) {
+        let is_same = record.as_ref().is_some_and(|record| record.identity == identity);
+        if !options.overwrite && output.is_file() && is_same {
+            WorkDir::discard(WorkDir::path_for(output));
             return Ok(None);
         }
         plan::check_free(output, options.overwrite)?;
-        // A record whose output is gone is one of ours.
-        plan::check_free(&output_name::record(output), options.overwrite || record.is_some())?;
-        if let Err(error) = plan::check_free(&output_name::track(output), options.overwrite)
+        // A record whose output is gone is one of ours. If it is that of this job, an earlier run has made the others as well.
+        let replaces = Replaces {
+            record: options.overwrite || record.is_some(),
+            others: options.overwrite || is_same,
+        };
+        plan::check_free(&output_name::record(output), replaces.record)?;
+        if let Err(error) = plan::check_free(&output_name::track(output), replaces.others)
             && report::has_track(input)
         {
             return Err(error);
         }
         if options.report {
-            plan::check_free(&output_name::report(output), options.overwrite)?;
+            plan::check_free(&output_name::report(output), replaces.others)?;
+        }
+        if webm::is_webm(output) {
+            webm::check_sound(output, &scan)?;
         }
         let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder {
@@ -114,6 +132,7 @@ impl<'a> Job<'a> {
             stills,
             identity,
             witness,
+            replaces,
         }))
     }
 
@@ -189,6 +208,13 @@ impl<'a> Job<'a> {
                 "the file has {of} videos; video {number} ({description}) is restored, the others are kept where the container allows; --video chooses another"
             ));
         }
+        if webm::is_webm(&self.output) {
+            for lost in webm::lost(&self.scan) {
+                progress.note(&format!(
+                    "WebM cannot hold a stream of {lost}, which is not kept; .mkv can"
+                ));
+            }
+        }
         let expected = self.options.codec.or(Codec::from_media_type(self.scan.media_type()));
         let codec = self.identity.encoder.codec;
         if expected != Some(codec) {
@@ -258,8 +284,7 @@ impl<'a> Job<'a> {
             part: self.part(),
             tags: &[(report::TAG, &tag)],
         };
-        let replace = self.options.overwrite;
-        let lost = output.write(&self.output, &work, replace, || self.witness.check())?;
+        let (made, lost) = output.make(&self.output, &work, || self.witness.check())?;
         for lost in &lost {
             progress.note(&format!("not kept: {lost}"));
         }
@@ -279,18 +304,38 @@ impl<'a> Job<'a> {
             lost,
             finished: report::now(),
         };
-        let replaces_record = replace || Record::read(&self.output).is_some();
-        record.write(&self.output, &work, replaces_record)?;
-        report::write_track(&self.scan.path, &self.output, &work, replace, progress)?;
+        let record_file = record.make(&self.output, &work)?;
+        let mut others = Vec::new();
+        let track = report::make_track(&self.scan.path, &self.output, &work, progress)?;
+        others.extend(track.map(|track| (track, output_name::track(&self.output))));
         if self.options.report {
-            report::write_report(&self.output, &record, &frames, &self.stills, &work, replace)?;
+            let page = report::make_report(&self.output, &record, &frames, &self.stills, &work)?;
+            others.push((page, output_name::report(&self.output)));
         }
-        work.remove()?;
+        self.place(&made, &record_file, &others, &work)?;
+        if let Err(error) = work.remove() {
+            progress.note(&error.to_string());
+        }
         Ok(if gaps.is_empty() {
             Completion::Restored
         } else {
             Completion::Damaged(gaps)
         })
+    }
+
+    /// Gives the output and the files beside it their names. All of them are complete. A run that is ended in between is continued: as long as
+    /// there is no output, the record that is there is one of ours. Where an output is replaced, it is the first: the record that is there is its.
+    fn place(&self, output: &Path, record: &Path, others: &[(PathBuf, PathBuf)], work: &WorkDir) -> Result<(), Error> {
+        let place_output = || work.place(output, &self.output, self.options.overwrite);
+        let is_first = self.output.exists();
+        if is_first {
+            place_output()?;
+        }
+        work.place(record, &output_name::record(&self.output), self.replaces.record)?;
+        for (part, path) in others {
+            work.place(part, path, self.replaces.others)?;
+        }
+        if is_first { Ok(()) } else { place_output() }
     }
 
     fn part(&self) -> Option<Part> {
@@ -326,9 +371,16 @@ impl<'a> Job<'a> {
 }
 
 /// Returns the encoder for the requested codec, or for that of the original. H.264, which plays everywhere, replaces one that cannot be encoded.
-fn find_encoder(scan: &Scan, options: &Options) -> Result<Encoder, Error> {
+fn find_encoder(scan: &Scan, output: &Path, options: &Options) -> Result<Encoder, Error> {
     let odd = scan.has_odd_side();
     let find = |codec| Encoder::find(codec, options.quality, options.hardware_encoder, odd);
+    if webm::is_webm(output) {
+        return find(webm::codec(
+            output,
+            options.codec,
+            Codec::from_media_type(scan.media_type()),
+        )?);
+    }
     match (options.codec, Codec::from_media_type(scan.media_type())) {
         (Some(codec), _) => find(codec),
         (None, Some(codec)) => find(codec).or_else(|_| find(Codec::H264)),
@@ -347,6 +399,10 @@ fn outcome_of(result: &Result<Completion, Error>) -> Outcome {
 pub fn outcome_of_error(error: &Error) -> Outcome {
     match error {
         Error::Interrupted => Outcome::Stopped,
+        // What else fails may do so for want of memory, and rarely says it.
+        Error::Unreadable { .. } | Error::MissingPlugin { .. } | Error::NoEncoder { .. } | Error::Failed(_) => {
+            Outcome::Failed(memory::explained(&error.to_string()))
+        }
         error => Outcome::Failed(error.to_string()),
     }
 }

@@ -15,6 +15,7 @@ mod preview;
 mod proof;
 mod report;
 mod segments;
+mod worker;
 
 use std::{
     ffi::OsString,
@@ -33,16 +34,17 @@ use crate::{
         element::ElementSettings,
         encoder::{Codec, Encoder, QUALITIES},
         interrupt,
+        watchdog::{self, StallLimit},
     },
     plugin,
     progress::{Form, Progress},
     values,
 };
-use batch::Batch;
 use job::{Job, Options};
 use plan::{PlannedFile, TimeRange, VideoChoice, Written, inputs};
 use report::Model;
 use segments::WorkDir;
+use worker::Supervisor;
 
 /// Exit status where parts of some files could not be decoded, and everything else was restored.
 const EXIT_DAMAGED: u8 = 3;
@@ -96,6 +98,11 @@ pub struct Arguments {
     /// Restore only these segments of one file, as in 3 or 3-5, and leave them in OUT.blurdm
     #[arg(long, value_name = "RANGE", value_parser = values::range, help_heading = "Distributing one file over machines")]
     segments: Option<RangeInclusive<usize>>,
+    #[command(flatten)]
+    stall_limit: StallLimit,
+    /// Restore the files that come through standard input: how this command starts itself
+    #[arg(long, hide = true)]
+    worker: bool,
 }
 
 impl Arguments {
@@ -140,6 +147,11 @@ impl Arguments {
 /// What is wrong with the arguments, the plugin, the model or the output as a whole. The error of a single file is shown as its progress.
 pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, CommandError> {
     plugin::load()?;
+    if arguments.worker {
+        interrupt::handle_signals().map_err(|error| Error::Failed(error.to_string()))?;
+        return worker::run(&arguments.options()?, arguments.preview, arguments.stall_limit);
+    }
+    watchdog::start(arguments.stall_limit, watchdog::end_process)?;
     let found = inputs::find(&arguments.inputs, &arguments.output)?;
     let outputs = found.outputs(&arguments.output, None)?;
     let options = arguments.options()?;
@@ -169,19 +181,17 @@ pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, Comma
     for error in &found.unreadable {
         progress.skip(error.path().unwrap_or(Path::new("?")), error.to_string());
     }
-    let mut batch = Batch::new(&options, &progress);
+    let mut supervisor = Supervisor::new(&progress);
     for file in files {
         if interrupt::is_requested() {
             break;
         }
-        match arguments.preview {
-            Some(time) => batch.preview(&file, time),
-            None => batch.restore(file),
-        }
+        supervisor.restore(file);
     }
-    let has_failed = batch.has_failed() || !found.unreadable.is_empty();
-    let has_damaged = batch.has_damaged();
-    progress.finish()?;
+    supervisor.finish();
+    let counts = progress.finish()?;
+    let has_failed = counts.failed > 0 || !found.unreadable.is_empty();
+    let has_damaged = counts.damaged > 0;
     Ok(match () {
         () if interrupt::is_requested() => ExitCode::from(interrupt::EXIT_STATUS),
         () if has_failed => ExitCode::FAILURE,

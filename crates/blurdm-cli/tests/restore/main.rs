@@ -10,6 +10,8 @@ mod clips;
 mod colour;
 #[path = "../common/mod.rs"]
 mod common;
+mod containers;
+mod isolated;
 mod kept;
 mod proven;
 mod refused;

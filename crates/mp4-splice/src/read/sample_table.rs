@@ -118,16 +118,26 @@ pub struct Packing {
     pub bytes: u32,
 }
 
-/// Returns the chunks in the order of their table, from `stco` or `co64` and `stsc`.
+/// So many chunks without a sample are accepted.
+const MAX_EMPTY_CHUNKS: usize = 1 << 16;
+
+/// Returns the chunks in the order of their table, from `stco` or `co64` and `stsc`, up to the one with the last sample: a table may have
+/// millions of entries after it that mean nothing.
 pub fn chunks(stbl: &Mp4Box, sizes: &Sizes, packing: Option<Packing>) -> Result<Vec<Chunk>, String> {
-    let offsets = offsets(stbl)?;
+    let mut offsets = offsets(stbl)?.peekable();
     let runs = runs(stbl)?;
-    if !offsets.is_empty() && runs.first().is_none_or(|run| run.first_chunk != 1) {
+    if offsets.peek().is_some() && runs.first().is_none_or(|run| run.first_chunk != 1) {
         return Err("box 'stsc' does not begin with the first chunk".into());
     }
-    let mut chunks = Vec::with_capacity(offsets.len());
+    let mut chunks = Vec::new();
     let (mut first, mut at) = (0, 0);
-    for (number, offset) in offsets.into_iter().enumerate() {
+    for (number, offset) in offsets.enumerate() {
+        if first == sizes.count() {
+            break;
+        }
+        if number > sizes.count().saturating_add(MAX_EMPTY_CHUNKS) {
+            return Err("box 'stsc' has chunks without samples".into());
+        }
         while runs
             .get(at + 1)
             .is_some_and(|next| next.first_chunk as usize <= number + 1)
@@ -146,6 +156,7 @@ pub fn chunks(stbl: &Mp4Box, sizes: &Sizes, packing: Option<Packing>) -> Result<
         });
         first += samples;
     }
+    chunks.shrink_to_fit();
     Ok(chunks)
 }
 
@@ -158,12 +169,25 @@ fn bytes_of(sizes: &Sizes, first: usize, samples: usize, packing: Option<Packing
     }
 }
 
-fn offsets(stbl: &Mp4Box) -> Result<Vec<u64>, String> {
-    if let Some(stco) = stbl.child(b"stco") {
-        return list(stco, 4, |entry| entry.u32().map(u64::from));
-    }
-    let co64 = stbl.child(b"co64").ok_or("box 'stco' is missing")?;
-    list(co64, 8, |entry| entry.u64())
+fn offsets(stbl: &Mp4Box) -> Result<impl Iterator<Item = u64>, String> {
+    let (table, width) = match stbl.child(b"stco") {
+        Some(stco) => (stco, 4),
+        None => (stbl.child(b"co64").ok_or("box 'stco' is missing")?, 8),
+    };
+    let entries = table.data().and_then(|data| {
+        let mut reader = ByteReader::new(data);
+        reader.version_and_flags()?;
+        reader.entries(width)
+    });
+    let entries = complete(&table.kind, entries)?;
+    // An entry has the bytes of its number.
+    Ok(entries.filter_map(move |mut entry| {
+        if width == 4 {
+            entry.u32().map(u64::from)
+        } else {
+            entry.u64()
+        }
+    }))
 }
 
 struct Run {
@@ -300,6 +324,33 @@ mod tests {
             .map(|chunk| (chunk.offset, chunk.bytes, chunk.first, chunk.samples, chunk.entry))
             .collect();
         assert_eq!(found, [(100, 3, 0, 2, 1), (200, 7, 2, 2, 1), (300, 5, 4, 1, 2)]);
+    }
+
+    #[test]
+    fn entries_after_the_last_sample_mean_nothing_and_cost_nothing() {
+        let stbl = stbl(vec![
+            stsz(&[1, 2, 3]),
+            Mp4Box::table(b"stco", 0, (0..1_000_000).map(|number| [100 + number])),
+            Mp4Box::table(b"stsc", 0, [[1, 2, 1]].into_iter()),
+        ]);
+        let sizes = Sizes::read(&stbl).unwrap();
+        let chunks = chunks(&stbl, &sizes, None).unwrap();
+        assert_eq!(chunks.iter().map(|chunk| chunk.samples).collect::<Vec<_>>(), [2, 1]);
+        assert!(chunks.capacity() < 1000, "{}", chunks.capacity());
+    }
+
+    #[test]
+    fn chunks_without_samples_are_refused_where_there_are_too_many() {
+        let of = |empty: u32| {
+            let stbl = stbl(vec![
+                stsz(&[1]),
+                Mp4Box::table(b"stco", 0, (0..empty + 1).map(|_| [100])),
+                Mp4Box::table(b"stsc", 0, [[1, 0, 1], [empty + 1, 1, 1]].into_iter()),
+            ]);
+            chunks(&stbl, &Sizes::read(&stbl).unwrap(), None).map(|chunks| chunks.len())
+        };
+        assert_eq!(of(10), Ok(11));
+        assert!(of(1_000_000).is_err());
     }
 
     #[test]

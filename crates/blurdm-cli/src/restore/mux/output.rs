@@ -33,18 +33,17 @@ pub struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Writes the output in `work`, and moves it to `path` when it is complete. Its time of modification is that of the original. `replace`:
-    /// whether it may take the place of a file. `check` is called before that. Returns what of the original it lacks.
+    /// Writes in `work` what becomes the output at `path`, and compares it with the plan. Its time of modification is that of the original. `check` is called
+    /// when it is complete. Returns the file, and what of the original it lacks.
     ///
     /// # Errors
-    /// [`Error::Unwritable`], [`Error::Exists`], [`Error::Unreadable`], [`Error::Interrupted`].
-    pub fn write(
+    /// [`Error::Unwritable`], [`Error::Unreadable`], [`Error::Interrupted`], and those of `check`.
+    pub fn make(
         &self,
         path: &Path,
         work: &WorkDir,
-        replace: bool,
         check: impl FnOnce() -> Result<(), Error>,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<(PathBuf, Vec<String>), Error> {
         // Muxers are not chosen by this name, but by that of the output.
         let part = work.partial("output");
         let written = self.write_to(&part, path).and_then(|(mut lost, spliced)| {
@@ -59,8 +58,7 @@ impl Output<'_> {
         if let Err(error) = keep_time(&self.scan.path, &part) {
             lost.push(format!("its time of modification: {}", reason(&error)));
         }
-        work.place(&part, path, replace)?;
-        Ok(lost)
+        Ok((part, lost))
     }
 
     /// Compares the written file with the plan. Returns what it lacks.

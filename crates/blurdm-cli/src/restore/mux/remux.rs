@@ -18,10 +18,11 @@ use crate::{
     media::{
         CAT, colour,
         demuxer::{self, Parsing, Stream},
-        interrupt,
+        interrupt, muxer,
         pipeline::{End, Pipeline},
+        watchdog,
     },
-    restore::plan::{Part, Scan},
+    restore::plan::{Part, Scan, webm},
     sync::lock,
 };
 
@@ -36,12 +37,13 @@ const POLL_SLEEP: Duration = Duration::from_millis(2);
 
 const MATROSKA: &str = "matroskamux";
 
-/// Returns the muxer for a file of this name: Matroska's, unless the extension is that of MP4 or QuickTime.
+/// Returns the muxer for a file of this name: Matroska's, unless the extension is that of MP4, QuickTime or WebM.
 pub fn muxer_for(output: &Path) -> &'static str {
     let extension = output.extension().map(|extension| extension.to_ascii_lowercase());
     match extension.as_ref().and_then(|extension| extension.to_str()) {
         Some("mp4" | "m4v") => "mp4mux",
         Some("mov") => "qtmux",
+        Some("webm") => webm::MUXER,
         _ => MATROSKA,
     }
 }
@@ -76,7 +78,7 @@ impl Remux<'_> {
     /// # Errors
     /// [`Error::Unwritable`], [`Error::Unreadable`], [`Error::Interrupted`].
     pub fn write(&self, output: &Path, muxer: &str) -> Result<Vec<String>, Error> {
-        let mux = gst::ElementFactory::make(muxer).build()?;
+        let mux = muxer::create(muxer)?;
         let file = gst::ElementFactory::make("filesink")
             .property("location", output)
             .build()?;
@@ -84,7 +86,7 @@ impl Remux<'_> {
         let state = Arc::new(Mutex::new(State::default()));
         let frames = SegmentFrames::open(self.segments, self.times, self.time_offset(muxer))?;
         let colour = match muxer {
-            MATROSKA => colour::for_matroska(self.scan.colour),
+            MATROSKA | webm::MUXER => colour::for_matroska(self.scan.colour),
             _ => self.scan.colour,
         };
         let caps = colour::stated(frames.caps(), &colour);
@@ -133,7 +135,7 @@ impl Remux<'_> {
     fn time_offset(&self, muxer: &str) -> i64 {
         match self.part {
             Some(part) => i64::try_from(part.from).unwrap_or(i64::MAX),
-            None if muxer == MATROSKA => i64::try_from(self.scan.start).map_or(0, |start| -start),
+            None if [MATROSKA, webm::MUXER].contains(&muxer) => i64::try_from(self.scan.start).map_or(0, |start| -start),
             None => -self.scan.shift,
         }
     }
@@ -179,6 +181,7 @@ impl Remux<'_> {
 
 /// Blocks until a condition is met, the pipeline has ended, or an interruption is requested.
 fn wait_until(pipeline: &Pipeline, condition: impl Fn() -> bool) -> Result<(), End> {
+    let _wait = watchdog::wait();
     while !condition() && !interrupt::is_requested() {
         if let Some(end) = pipeline.poll_end() {
             return Err(end);

@@ -15,6 +15,7 @@ use crate::{
         CAT,
         interrupt::{self, POLL_INTERVAL},
         pipeline::{End, Pipeline},
+        watchdog,
     },
 };
 
@@ -134,6 +135,7 @@ impl SegmentReader {
     }
 
     fn next(&self) -> Result<Option<gst::Buffer>, Error> {
+        let _wait = watchdog::wait();
         loop {
             interrupt::check()?;
             if let Some(sample) = self.output.try_pull_sample(POLL_INTERVAL) {

@@ -9,6 +9,7 @@ pub mod output_name;
 mod scan;
 mod segmentation;
 mod videos;
+pub mod webm;
 
 pub use claims::{PlannedFile, Written, check_free, plan_files};
 pub use scan::Scan;

@@ -44,6 +44,8 @@ pub struct Scan {
     pub start: u64,
     /// Number of all streams.
     pub streams: usize,
+    /// The caps of all streams but the video that is restored.
+    pub others: Vec<gst::Caps>,
     /// The error that ended reading after the first frames, or what is missing at the end.
     pub damage: Option<String>,
 }
@@ -52,6 +54,8 @@ pub struct Scan {
 #[derive(Debug, Default)]
 struct Found {
     streams: usize,
+    /// The ids and caps of all streams.
+    all: Vec<(String, gst::Caps)>,
     /// By the id of the stream, which orders them as in the file.
     videos: BTreeMap<String, Arc<Mutex<FoundVideo>>>,
 }
@@ -76,6 +80,7 @@ impl Scan {
         let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &demuxer::Stream, caps: &gst::Caps| {
             let mut found = lock(&shared);
             found.streams += 1;
+            found.all.push((stream.id.clone(), caps.clone()));
             if stream.kind == Kind::Other {
                 return;
             }
@@ -114,6 +119,8 @@ impl Scan {
         let (video, first_frame) = (videos.swap_remove(index), first_frames.swap_remove(index));
         let first = video.frames.first().filter(|_| matroska::is_matroska(path));
         let start = first.map_or(0, |first| first.pts.saturating_sub(first.time));
+        let others = found.all.iter().filter(|(id, _)| *id != video.id);
+        let others = others.map(|(_, caps)| caps.clone()).collect();
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
         let colour = first_frame.and_then(|(frame, caps)| {
             let data = frame.map_readable().ok()?;
@@ -133,6 +140,7 @@ impl Scan {
             shift: video.shift.unwrap_or(0),
             start,
             streams: found.streams,
+            others,
             damage: damage.or_else(|| truncation(path)),
         })
     }

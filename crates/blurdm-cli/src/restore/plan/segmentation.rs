@@ -133,6 +133,7 @@ mod tests {
                 .collect(),
             shift: 0,
             start: 0,
+            others: Vec::new(),
             streams: 1,
             damage: None,
         }

@@ -13,7 +13,7 @@ mod statistics;
 
 pub use original::Witness;
 pub use record::{Identity, Model, Record, TAG, now, sha256};
-pub use sidecars::{has_track, still_times, write_report, write_track};
+pub use sidecars::{has_track, make_report, make_track, still_times};
 
 #[cfg(test)]
 mod tests;

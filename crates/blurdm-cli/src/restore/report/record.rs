@@ -5,7 +5,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
@@ -79,17 +79,17 @@ impl Record {
         serde_json::from_slice(&fs::read(output_name::record(output)).ok()?).ok()
     }
 
-    /// Writes the record in `work`, and moves it beside the output. `replace`: whether it may take the place of a file.
+    /// Writes the record in `work`. Returns the file.
     ///
     /// # Errors
-    /// [`Error::Unwritable`], [`Error::Exists`].
-    pub fn write(&self, output: &Path, work: &WorkDir, replace: bool) -> Result<(), Error> {
+    /// [`Error::Unwritable`].
+    pub fn make(&self, output: &Path, work: &WorkDir) -> Result<PathBuf, Error> {
         let (path, part) = (output_name::record(output), work.partial("record"));
         let written = serde_json::to_string_pretty(self)
             .map_err(io::Error::from)
             .and_then(|text| fs::write(&part, text + "\n"));
         written.map_err(|error| Error::unwritable(&path, reason(&error)))?;
-        work.place(&part, &path, replace)
+        Ok(part)
     }
 
     /// Returns names and values for people to read.

@@ -5,7 +5,7 @@
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use dashcam_gps::{gpx, novatek};
@@ -50,24 +50,23 @@ pub fn has_track(input: &Path) -> bool {
     matches!(novatek::track(input), Ok(Some(_)))
 }
 
-/// Writes the positions in the original as .gpx, if there are any that a Novatek camera has written. Muxers do not keep these. `replace`:
-/// whether a file may be replaced.
+/// Writes in `work` the positions in the original as GPX, if there are any that a Novatek camera has written. Muxers do not keep these. Returns
+/// the file.
 ///
 /// # Errors
-/// [`Error::Unwritable`], [`Error::Exists`].
-pub fn write_track(
+/// [`Error::Unwritable`].
+pub fn make_track(
     input: &Path,
     output: &Path,
     work: &WorkDir,
-    replace: bool,
     progress: &FileProgress,
-) -> Result<(), Error> {
+) -> Result<Option<PathBuf>, Error> {
     let track = match novatek::track(input) {
         Ok(Some(track)) => track,
-        Ok(None) => return Ok(()),
+        Ok(None) => return Ok(None),
         Err(error) => {
             progress.note(&format!("no .gpx: {error}"));
-            return Ok(());
+            return Ok(None);
         }
     };
     let name = input.file_name().unwrap_or_default().to_string_lossy();
@@ -77,21 +76,20 @@ pub fn write_track(
     gpx::write(&track, &name, "blurdm", &mut file)
         .and_then(|()| file.flush())
         .map_err(unwritable)?;
-    work.place(&part, &path, replace)
+    Ok(Some(part))
 }
 
-/// Writes the report as .html. `replace`: whether a file may be replaced.
+/// Writes the report in `work`. Returns the file.
 ///
 /// # Errors
-/// [`Error::Unwritable`], [`Error::Exists`].
-pub fn write_report(
+/// [`Error::Unwritable`].
+pub fn make_report(
     output: &Path,
     record: &Record,
     frames: &[FrameRecord],
     still_times: &[u64],
     work: &WorkDir,
-    replace: bool,
-) -> Result<(), Error> {
+) -> Result<PathBuf, Error> {
     let seconds = |time: u64| time as f64 / 1e9;
     let still = |(number, &time): (usize, &u64)| {
         let side = |side| fs::read(work.still(number, side)).ok();
@@ -120,5 +118,5 @@ pub fn write_report(
     page::write(&report, &mut file)
         .and_then(|()| file.flush())
         .map_err(unwritable)?;
-    work.place(&part, &path, replace)
+    Ok(part)
 }

@@ -21,6 +21,7 @@ use crate::{
         CAT,
         interrupt::{self, POLL_INTERVAL},
         pipeline::{End, Pipeline},
+        watchdog,
     },
     restore::plan::{Scan, Segment},
     sync::lock,
@@ -103,6 +104,7 @@ impl<'a> RestoredFrames<'a> {
             self.element.set_property("strength", strength);
             let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE;
             let time = gst::ClockTime::from_nseconds(time);
+            let _wait = watchdog::wait();
             if let Err(refused) = self.pipeline.inner.seek_simple(flags, time) {
                 // Everything from the start is decoded then, and dropped up to the segment.
                 gst::info!(CAT, obj = self.pipeline.inner, "no seek: {refused}");
@@ -133,6 +135,7 @@ impl<'a> RestoredFrames<'a> {
     /// # Errors
     /// [`Error::Interrupted`]; [`Error::Failed`] where the element fails.
     pub fn next(&mut self) -> Result<Option<RestoredFrame>, Error> {
+        let _wait = watchdog::wait();
         loop {
             interrupt::check()?;
             let complete = lock(&self.gate).is_complete();

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use gst::prelude::*;
 
-use crate::media::element::ElementSettings;
+use crate::media::{element::ElementSettings, watchdog};
 
 pub struct ReusableElement {
     settings: ElementSettings,
@@ -50,6 +50,7 @@ impl ReusableElement {
 
     /// Takes the element out of its pipeline. If that fails the next pipeline gets a new one.
     pub fn release(&self, lease: Lease, pipeline: &gst::Pipeline) {
+        let _wait = watchdog::wait();
         let stopped = pipeline.set_state(gst::State::Ready).is_ok();
         if stopped && pipeline.remove(&lease.element).is_ok() {
             self.idle.replace(Some(lease));
@@ -59,6 +60,7 @@ impl ReusableElement {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        let _wait = watchdog::wait();
         // There is no remedy for one that does not stop.
         self.element.set_state(gst::State::Null).ok();
     }

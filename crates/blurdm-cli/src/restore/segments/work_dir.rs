@@ -12,6 +12,8 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -52,6 +54,9 @@ pub struct FinishedSegment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
 }
+
+/// How long another process may hold the folder until it is said to be in use. One that was killed ends a moment later.
+const LOCK_LIMIT: Duration = Duration::from_secs(2);
 
 const LOCK: &str = "lock";
 const JOB: &str = "job.json";
@@ -101,7 +106,7 @@ impl WorkDir {
             .truncate(false)
             .open(folder.join(LOCK));
         let lock = lock.map_err(unwritable)?;
-        match lock.try_lock() {
+        match lock_within(&lock, LOCK_LIMIT) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: folder }),
             Err(TryLockError::Error(error)) => return Err(unwritable(error)),
@@ -112,6 +117,25 @@ impl WorkDir {
             work.write(JOB, plan)?;
         }
         Ok(work)
+    }
+
+    /// Removes a folder that the run that finished the output could not remove, unless another process uses it.
+    pub fn discard(folder: PathBuf) {
+        let is_folder = fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
+        if !is_folder || !is_own(&folder) {
+            return;
+        }
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(folder.join(LOCK));
+        if let Ok(lock) = lock
+            && lock.try_lock().is_ok()
+        {
+            // What stays is tried again the next time.
+            Self { folder, _lock: lock }.remove().ok();
+        }
     }
 
     /// Returns the file for the video of a finished segment.
@@ -199,16 +223,29 @@ impl WorkDir {
     /// Removes the files of a run that have one of the `unwanted` names.
     fn clear(&self, unwanted: impl Fn(&str) -> bool) -> Result<(), Error> {
         let cleared = fs::read_dir(&self.folder).and_then(|entries| {
-            for entry in entries {
-                let entry = entry?;
-                let name = entry.file_name();
+            let mut names = entries
+                .map(|entry| entry.map(|entry| entry.file_name()))
+                .collect::<io::Result<Vec<_>>>()?;
+            // By these two the folder is known as one of ours, so they are the last.
+            names.sort_by_key(|name| (name == LOCK, name == JOB));
+            for name in names {
                 if name.to_str().is_some_and(|name| is_own_name(name) && unwanted(name)) {
-                    fs::remove_file(entry.path())?;
+                    fs::remove_file(self.folder.join(name))?;
                 }
             }
             Ok(())
         });
         cleared.map_err(|error| Error::unwritable(&self.folder, reason(&error)))
+    }
+}
+
+fn lock_within(file: &File, limit: Duration) -> Result<(), TryLockError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < limit => thread::sleep(Duration::from_millis(20)),
+            locked => return locked,
+        }
     }
 }
 

@@ -16,8 +16,9 @@ use crate::{
     media::{
         colour::{Colour, is_rgb},
         encoder::Encoder,
-        interrupt,
+        interrupt, muxer,
         pipeline::{End, Pipeline},
+        watchdog,
     },
 };
 
@@ -60,7 +61,7 @@ impl SegmentWriter {
             false => colour,
             true => colour.made_from_rgb(coded.format != coded.told, info.width(), info.height()),
         };
-        let mux = gst::ElementFactory::make("mp4mux").build()?;
+        let mux = muxer::create("mp4mux")?;
         let file = gst::ElementFactory::make("filesink")
             .property("location", path)
             .property("async", false)
@@ -94,6 +95,7 @@ impl SegmentWriter {
             frame.set_pts(gst::ClockTime::from_nseconds(time));
             frame.set_dts(gst::ClockTime::NONE);
         }
+        let _wait = watchdog::wait();
         while self.input.current_level_buffers() >= QUEUE_CAPACITY {
             interrupt::check()?;
             if let Some(end) = self.pipeline.poll_end() {

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Containers and codecs that GStreamer does not take as they come.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use crate::clips::{clip, folder, frames, launch, packets, run, stderr, succeed, text};
+
+/// Returns a GIF of 32x32 with frames of one colour each. After every code comes one that clears the table, so that no code is longer than the first.
+fn gif(frames: u8, is_loop: bool) -> Vec<u8> {
+    let mut bytes = b"GIF89a\x20\0\x20\0\xf6\0\0".to_vec();
+    bytes.extend((0..128_u8).flat_map(|colour| [colour, 255 - colour, 128]));
+    if is_loop {
+        bytes.extend(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\0\0\0");
+    }
+    for frame in 0..frames {
+        bytes.extend(b"\x21\xf9\x04\x04\x04\0\0\0\x2c\0\0\0\0\x20\0\x20\0\0\x07");
+        // Codes have eight bits here: 128 clears the table, 129 is the end.
+        let codes = [128, frame].repeat(32 * 32).into_iter().chain([129]);
+        let codes: Vec<u8> = codes.collect();
+        for block in codes.chunks(255) {
+            bytes.push(block.len() as u8);
+            bytes.extend(block);
+        }
+        bytes.push(0);
+    }
+    bytes.push(b';');
+    bytes
+}
+
+#[test]
+fn a_gif_is_refused_at_once_whatever_its_name_and_the_next_file_is_restored() {
+    let (_folder, folder) = folder();
+    let next = folder.join("next.mp4");
+    clip(&next, 12, "mp4mux");
+    let names = ["moving.gif", "once.gif", "still.gif", "named.mp4", "cut.gif"];
+    let gifs = [
+        gif(10, true),
+        gif(10, false),
+        gif(1, false),
+        gif(10, true),
+        gif(10, true)[..900].to_vec(),
+    ];
+    for (name, bytes) in names.iter().zip(&gifs) {
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+    let mut inputs: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
+    inputs.push(next);
+    let out = folder.join("out");
+    let mut arguments: Vec<&str> = inputs.iter().map(|input| text(input)).collect();
+    arguments.extend(["-o", text(&out)]);
+    let began = Instant::now();
+    let result = run(&arguments);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let stderr = stderr(&result);
+    assert_eq!(result.status.code(), Some(1), "{stderr}");
+    assert_eq!(
+        stderr
+            .lines()
+            .filter(|line| line.contains("failed: ") && line.contains("GIF"))
+            .count(),
+        2 * 5,
+        "{stderr}"
+    );
+    assert!(out.join("next.mp4").exists(), "{stderr}");
+}
+
+#[test]
+fn vp9_without_a_chroma_site_is_written_and_copied() {
+    let (_folder, folder) = folder();
+    let source = "videotestsrc num-buffers=12 pattern=ball ! video/x-raw,format=Y444,width=96,height=64,framerate=25/1";
+    let vp9 = format!("{source} ! vp9enc deadline=1 ! vp9parse");
+    let full = folder.join("444.webm");
+    launch(&format!("{vp9} ! webmmux ! filesink location=\"{}\"", full.display()));
+    let h264 = folder.join("444.mp4");
+    let encoder = "x264enc ! video/x-h264,profile=high-4:4:4 ! h264parse ! mp4mux";
+    launch(&format!(
+        "{source} ! {encoder} ! filesink location=\"{}\"",
+        h264.display()
+    ));
+    let two = folder.join("two.mkv");
+    let first =
+        "videotestsrc num-buffers=12 ! video/x-raw,width=96,height=64,framerate=25/1 ! x264enc ! h264parse ! m.";
+    let muxer = format!("matroskamux name=m ! filesink location=\"{}\"", two.display());
+    launch(&format!("{first} {vp9} ! m. {muxer}"));
+    for (input, output, codec) in [
+        (&full, "a.mkv", None),
+        (&full, "b.mp4", None),
+        (&h264, "c.mp4", Some("vp9")),
+        (&h264, "d.mov", Some("vp9")),
+        (&two, "e.mp4", None),
+    ] {
+        let output = folder.join(output);
+        let mut arguments = vec![text(input), "-o", text(&output)];
+        arguments.extend(codec.iter().flat_map(|codec| ["--codec", codec]));
+        succeed(&arguments);
+        assert_eq!(frames(&output).len() % 12, 0, "{}", output.display());
+        assert!(frames(&output).len() >= 12, "{}", output.display());
+    }
+}
+
+/// Makes a clip of 30 frames with sound.
+fn webm_clip(path: &Path, video: &str, audio: &str, muxer: &str) {
+    launch(&format!(
+        "videotestsrc num-buffers=30 pattern=ball ! video/x-raw,format=I420,width=96,height=64,framerate=25/1 ! {video} ! m. \
+         audiotestsrc num-buffers=60 samplesperbuffer=960 ! audio/x-raw,rate=48000 ! {audio} ! m. \
+         {muxer} name=m ! filesink location=\"{}\"",
+        path.display()
+    ));
+}
+
+/// Whether a file says that it is WebM, and not Matroska of another kind.
+fn is_webm(path: &Path) -> bool {
+    let head = &fs::read(path).unwrap()[..64];
+    head.windows(4).any(|name| name == b"webm")
+}
+
+#[test]
+fn a_name_of_webm_gives_a_webm_file() {
+    let (_folder, folder) = folder();
+    for (name, video, audio) in [
+        ("vp9", "vp9enc deadline=1 ! vp9parse", "opusenc"),
+        ("av1", "av1enc cpu-used=8 ! av1parse", "vorbisenc"),
+        ("vp8", "vp8enc deadline=1", "vorbisenc"),
+    ] {
+        if gst::ElementFactory::find(video.split(' ').next().unwrap()).is_none() {
+            assert!(std::env::var_os("CI").is_none(), "{video} must be there in CI");
+            continue;
+        }
+        let muxer = if name == "av1" { "matroskamux" } else { "webmmux" };
+        let (input, output) = (
+            folder.join(format!("{name}.webm")),
+            folder.join(format!("out/{name}.webm")),
+        );
+        webm_clip(&input, video, audio, muxer);
+        let result = succeed(&[text(&input), "-o", text(&output)]);
+        assert!(is_webm(&output), "{name}");
+        assert!(!stderr(&result).contains("not kept"), "{}", stderr(&result));
+        assert_eq!(frames(&output).len(), 30, "{name}");
+        let sound = |path| packets(path).into_iter().find(|(media, _)| media.starts_with("audio/"));
+        assert!(
+            sound(&input).is_some() && sound(&input) == sound(&output),
+            "{name}: the sound has changed"
+        );
+    }
+}
+
+#[test]
+fn what_webm_cannot_hold_becomes_vp9_or_is_refused_before_the_work() {
+    let (_folder, folder) = folder();
+    let (silent, loud, out) = (
+        folder.join("silent.mp4"),
+        folder.join("loud.mp4"),
+        folder.join("out.webm"),
+    );
+    let source = "videotestsrc num-buffers=12 ! video/x-raw,width=96,height=64,framerate=25/1";
+    launch(&format!(
+        "{source} ! x264enc ! h264parse ! mp4mux ! filesink location=\"{}\"",
+        silent.display()
+    ));
+    clip(&loud, 12, "mp4mux");
+    let refused = run(&[text(&silent), "-o", text(&out), "--codec", "h264"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("WebM") && stderr(&refused).contains("H.264"),
+        "{}",
+        stderr(&refused)
+    );
+    let refused = run(&[text(&loud), "-o", text(&out)]);
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("WebM") && stderr(&refused).contains("audio/mpeg"),
+        "{}",
+        stderr(&refused)
+    );
+    assert!(!out.exists() && !folder.join("out.webm.blurdm").exists());
+    let restored = succeed(&[text(&silent), "-o", text(&out)]);
+    assert!(stderr(&restored).contains("becomes VP9"), "{}", stderr(&restored));
+    assert!(is_webm(&out) && frames(&out).len() == 12);
+}
