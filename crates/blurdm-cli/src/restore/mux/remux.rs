@@ -135,7 +135,9 @@ impl Remux<'_> {
     fn time_offset(&self, muxer: &str) -> i64 {
         match self.part {
             Some(part) => i64::try_from(part.from).unwrap_or(i64::MAX),
-            None if [MATROSKA, webm::MUXER].contains(&muxer) => i64::try_from(self.scan.start).map_or(0, |start| -start),
+            None if [MATROSKA, webm::MUXER].contains(&muxer) => {
+                i64::try_from(self.scan.start).map_or(0, |start| -start)
+            }
             None => -self.scan.shift,
         }
     }
