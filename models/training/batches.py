@@ -31,19 +31,23 @@ UNKNOWN = np.full((2 * ExposureOracle.RADIUS + 1,) * 2, np.nan, np.float32)
 
 class Batches:
     """Random crops of the patch store, flipped, transposed and with colours permuted, the same for blurred and sharp. reduction: see config.Config.
-    real: a store of training.real, of which stages take their `real_share`; of these no point spread is known, and it is NaN.
+    others: further stores, of each of which as many examples are made. real: a store of training.real, of which stages take their `real_share`; of these no
+    point spread is known, and it is NaN.
     scales: by how much the frames are reduced that point spreads are of (see networks/multi_scale.py); of several there is one each."""
 
-    def __init__(self, folder: Path, whole_patch: bool, seed: int = 0, reduction: int = 1, real: Path | None = None, scales: tuple[int, ...] = (1,)):
+    def __init__(self, folder: Path, whole_patch: bool, seed: int = 0, reduction: int = 1, real: Path | None = None, scales: tuple[int, ...] = (1,),
+                 others: tuple[Path, ...] = ()):
         self._blurred, self._sharp, self._length, self._motion, self._error = open_store(folder)
         self._real = None if real is None else Batches(real, whole_patch, seed, reduction, scales=scales)
+        self._stores = [self, *(Batches(other, whole_patch, seed, reduction, scales=scales) for other in others)]
         self._folder, self._whole_patch, self.reduction, self.scales = folder, whole_patch, reduction, scales
         self._drawn = 0
         self.side = self._blurred.shape[1]
         self._look()
         self.rng = np.random.default_rng(seed)
-        if self._real and self._real.side != self.side:
-            raise ConfigError(f"{real}: patches of {self._real.side} px beside those of {self.side} px in {folder}: make both of one size")
+        for path, store in zip((*others, real), (*self._stores[1:], self._real), strict=True):
+            if store and store.side != self.side:
+                raise ConfigError(f"{path}: patches of {store.side} px beside those of {self.side} px in {folder}: make both of one size")
 
     def _look(self) -> None:
         self._ready = np.flatnonzero(~np.isnan(self._length))
@@ -56,7 +60,8 @@ class Batches:
     def next(self, stage: Stage, device: torch.device) -> Example:
         self._drawn += 1
         if self._drawn % LOOK_AGAIN_EVERY == 0:
-            self._look()
+            for store in self._stores:
+                store._look()
         self._check(stage)
         examples = [self._drawn_from(stage)._example(stage) for _ in range(stage.batch)]
         pictures = [torch.from_numpy(np.stack(side)).to(device).permute(0, 3, 1, 2).float().div(255).contiguous(memory_format=torch.channels_last)
@@ -75,10 +80,13 @@ class Batches:
             raise ConfigError(f"stage {stage.number}: real_share = {stage.real_share} needs a store of training.real (--real)")
 
     def _drawn_from(self, stage: Stage) -> Batches:
+        drawn = self
         if stage.real_share and self.rng.random() < stage.real_share:
-            self._real.rng = self.rng
-            return self._real
-        return self
+            drawn = self._real
+        elif len(self._stores) > 1:
+            drawn = self._stores[self.rng.integers(len(self._stores))]
+        drawn.rng = self.rng
+        return drawn
 
     def _index(self, stage: Stage) -> int:
         pool = self._telling if self.rng.random() < stage.telling_share else self._ready

@@ -7,10 +7,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from .model import BlurDm
-from .networks import HalfBackbone, MultiScaleBackbone, NanoBackbone, SpectralEncoder
-from .networks.half_bytes import HalfBytes
-from .networks.multi_scale_bytes import MultiScaleBytes
+from .networks import MultiScaleBackbone, NanoBackbone, SeparableBackbone, SpectralEncoder
+from .networks.cells import BLOCK
+from .networks.luma_of_bytes import LumaOfBytes
+from .networks.multi_scale_nano_bytes import MultiScaleBytes
 from .networks.nano_bytes import NanoBytes
+from .networks.separable_bytes import SeparableBytes
 from .networks.transforms import LUMA
 
 SMALLEST_SIDE = 16
@@ -32,6 +34,14 @@ def _pad_pixels_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
         lines = F.pad(frame.flatten(2), (0, 0, 0, _missing(h, multiple)), mode="replicate").unflatten(2, (-1, 4))
         return F.pad(lines.permute(0, 3, 1, 2), (0, _missing(w, multiple), 0, 0), mode="replicate").permute(0, 2, 3, 1)
     return F.pad(frame[None], (0, 0, 0, _missing(w, multiple), 0, _missing(h, multiple)), mode="reflect")[0]
+
+
+def _repeat_bytes_to(frame: torch.Tensor, multiple: int) -> torch.Tensor:
+    """Repeats the last line and column of bytes [1, H, W, 4] up to multiples."""
+    for dim in (1, 2):
+        side = frame.shape[dim]
+        frame = frame.index_select(dim, torch.arange(side + _missing(side, multiple), device=frame.device).clamp_max(side - 1))
+    return frame
 
 
 def _missing(side: int, multiple: int) -> int:
@@ -68,8 +78,14 @@ class PriorEncoderGraph(nn.Module):
     def __init__(self, model: BlurDm):
         super().__init__()
         self.model = model
+        self.luma = LumaOfBytes(model.scales) if len(model.scales) > 1 else None
 
     def forward(self, frame: torch.Tensor) -> torch.Tensor:
+        if self.luma is not None:
+            h, w = frame.shape[1], frame.shape[2]
+            greys = self.luma(_repeat_bytes_to(frame, BLOCK).permute(0, 3, 1, 2).to(torch.float32))
+            greys = [grey[:, :, : h // scale, : w // scale] for grey, scale in zip(greys, self.model.scales, strict=True)]
+            return self.model.encoder.by_region_of_luma(*greys).flatten(1)
         if isinstance(self.model.encoder, SpectralEncoder):
             return self.model.encode_luma(_luma(frame)).flatten(1)
         return self.model.encode_regions(_pad_to(_picture(frame), self.model.encoder.MULTIPLE)).flatten(1)
@@ -92,14 +108,18 @@ class BackboneGraph(nn.Module):
     def __init__(self, model: BlurDm):
         super().__init__()
         self.model = model
-        byte_graphs = {NanoBackbone: NanoBytes, HalfBackbone: HalfBytes, MultiScaleBackbone: MultiScaleBytes}
-        self.bytes = byte_graphs[type(model.backbone)](model.backbone) if type(model.backbone) in byte_graphs else None
+        kind = type(model.backbone)
+        self.of_numbers = NanoBytes(model.backbone) if kind is NanoBackbone else None
+        of_bytes = {MultiScaleBackbone: MultiScaleBytes, SeparableBackbone: SeparableBytes}
+        self.of_bytes = of_bytes[kind](model.backbone) if kind in of_bytes else None
 
     def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         h, w = frame.shape[1], frame.shape[2]
-        if self.bytes is not None:
+        if self.of_bytes is not None:
+            return self.of_bytes(_repeat_bytes_to(frame, self.model.backbone.MULTIPLE), prior)[:, :h, :w]
+        if self.of_numbers is not None:
             numbers = _pad_pixels_to(frame.to(torch.float32), self.model.backbone.MULTIPLE)
-            return self.bytes(numbers, prior)[:, :h, :w].to(torch.uint8)
+            return self.of_numbers(numbers, prior)[:, :h, :w].to(torch.uint8)
         restored = self.model.restore(_pad_to(_picture(frame), self.model.backbone.MULTIPLE), prior)[:, :, :h, :w]
         # A cast to bytes truncates: round first.
         restored = (restored * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

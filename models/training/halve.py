@@ -10,6 +10,8 @@ import onnx
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
+from .convolutions import convolutions_of_bytes
+
 SUMS = ("LayerNormalization", "ReduceMean", "ReduceSum", "ReduceL2", "Softmax", "Pow", "Sqrt", "Reciprocal")
 
 
@@ -29,13 +31,15 @@ def halve(backbone: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def between_convolutions(graph: onnx.GraphProto) -> set[str]:
-    """Names of the nodes that depend on a convolution and that another one depends on, and of the convolutions."""
+    """Names of the nodes that depend on a convolution and that another one depends on, and of the convolutions. Those of the frame's own bytes do not count:
+    the deconvolution works on what they make."""
+    of_bytes = convolutions_of_bytes(graph)
     makers = {output: node for node in graph.node for output in node.output}
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
-    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    convolutions = [node for node in graph.node if node.op_type == "Conv" and node.name not in of_bytes]
     after = _reached(convolutions, lambda node: [reader for output in node.output for reader in readers.get(output, [])])
     before = _reached(convolutions, lambda node: [makers[name] for name in node.input if name in makers])
     return (after & before) | {node.name for node in convolutions}

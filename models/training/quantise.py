@@ -2,7 +2,8 @@
 
 Static quantisation, weights per channel. The convolutions that no other one follows make the change that is added to the frame: in 8 bits
 they would round it. Of those, one that works on what other convolutions made has its inputs in 8 bits and its output as it was, which OpenVINO
-computes in 8 bits; one that takes the deconvolution's output to the colours stays as it is.
+computes in 8 bits; one that takes the deconvolution's output to the colours stays as it is. So do convolutions of the frame's own bytes: luma must
+stay exact, and runtimes read bytes faster than they would round them again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from .convolutions import convolutions_of_bytes, last_convolutions
 from .diffusion import even_times
 from .model import BlurDm
 from .patches import open_store
@@ -48,14 +50,16 @@ def quantise(backbone: Path, calibration: CalibrationDataReader, out: Path) -> N
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(backbone, prepared, skip_symbolic_shape=True)
         graph = onnx.load(prepared).graph
+        made = {value.name for value in graph.initializer} - {value.name for value in onnx.load(backbone).graph.initializer}
         last = last_convolutions(graph)
         heads = [name for name in last if _follows_a_convolution(graph, name)]
         quantize_static(prepared, out, calibration, quant_format=QuantFormat.QDQ, per_channel=True, op_types_to_quantize=["Conv"],
                         activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.Percentile,
-                        nodes_to_exclude=[name for name in last if name not in heads])
+                        nodes_to_exclude=[name for name in last if name not in heads] + convolutions_of_bytes(graph))
     model = onnx.load(out)
     for name in heads:
         _leave_output(model.graph, name)
+    _rename(model.graph, {name: f"prepared_{name}" for name in made})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, out)
 
@@ -92,17 +96,10 @@ def _leave_output(graph: onnx.GraphProto, name: str) -> None:
         graph.initializer.remove(value)
 
 
-def last_convolutions(graph: onnx.GraphProto) -> list[str]:
-    """Names of the convolutions that no other one follows on the way to the output."""
-    maker = {output: node for node in graph.node for output in node.output}
-    found, seen, open_ends = [], set(), [output.name for output in graph.output]
-    while open_ends:
-        node = maker.get(open_ends.pop())
-        if node is None or node.name in seen:
-            continue
-        seen.add(node.name)
-        if node.op_type == "Conv":
-            found.append(node.name)
-        else:
-            open_ends += node.input
-    return found
+def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    """Gives constants other names. ONNX Runtime 1.24 does not load a graph that has those which its own fusions will give, as those of an optimised one are."""
+    for value in graph.initializer:
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        for index, tensor in enumerate(node.input):
+            node.input[index] = names.get(tensor, tensor)

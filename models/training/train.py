@@ -29,7 +29,7 @@ from .curve import draw_curve
 from .diffusion import even_times
 from .errors import EvaluationError
 from .model import BlurDm
-from .networks.levels import initialised_from_nano
+from .networks.multi_scale_nano import initialised_from_nano
 from .objectives import Objective
 from .remade import POOL, SpreadPool
 from .spectra import SpectraPool
@@ -70,8 +70,8 @@ class Trainer:
     """Trains `config` in `out`. start: weights of parts trained before, which the model begins with where it has tensors of
     their names (see `initial_value`); spectra: where kept spectra lie, for runs that share them (default: in `out`)."""
 
-    def __init__(self, config: Config, patches: Path, validation: Path | list[Path] | None, out: Path, device: torch.device, start: dict | None = None,
-                 spectra: Path | None = None, real: Path | None = None, data: Path | None = None):
+    def __init__(self, config: Config, patches: Path | list[Path], validation: Path | list[Path] | None, out: Path, device: torch.device,
+                 start: dict | None = None, spectra: Path | None = None, real: Path | None = None, data: Path | None = None):
         torch.manual_seed(config.seed)
         self.config, self.out, self.device = config, out, device
         self._spectra_folder = spectra or out / "spectra"
@@ -81,7 +81,8 @@ class Trainer:
             own = self.model.state_dict()
             self.model.load_state_dict({name: initial_value(value, start[name]) if name in start else value for name, value in own.items()})
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
-        self.batches = Batches(patches, config.whole_patch_prior, reduction=config.reduction, real=real, scales=self.model.scales)
+        first, *others = [patches] if isinstance(patches, Path) else patches
+        self.batches = Batches(first, config.whole_patch_prior, reduction=config.reduction, real=real, scales=self.model.scales, others=tuple(others))
         self.objective = Objective(config, self.model, device)
         folders = [validation] if isinstance(validation, Path) else validation or []
         self.validation = Validation(folders, data, device, self.model.scales) if folders or data else None
@@ -251,7 +252,7 @@ class Trainer:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--patches", type=Path, required=True)
+    parser.add_argument("--patches", type=Path, nargs="+", required=True, help="stores of training.patches, of each of which as many examples are made")
     parser.add_argument("--validation", type=Path, nargs="+", help="folders of training.validation to watch; the first is what `gain` is the mean over")
     parser.add_argument("--data", type=Path, help="the footage folder, whose real validation pairs to watch")
     parser.add_argument("--out", type=Path, required=True)

@@ -5,16 +5,16 @@ from .estimators import PlainMapping, ResidualEstimators
 from .exposure_oracle import ExposureOracle
 from .fftformer import FFTformer
 from .fusion import Modulation, begin_at_one
-from .half import HalfBackbone
 from .loformer import LoFormer
 from .mimo_unet import MimoUNet
-from .multi_scale import MultiScaleBackbone
+from .multi_scale_nano import MultiScaleBackbone
 from .nano import NanoBackbone
 from .published_latents import PublishedBlurEncoder, PublishedEstimators
+from .separable import SeparableBackbone
 from .spectral_encoder import SpectralEncoder
 from .stripformer import Stripformer
 
-BACKBONES = {"nano": NanoBackbone, "half": HalfBackbone, "multi-scale": MultiScaleBackbone, "mimo-unet": MimoUNet, "stripformer": Stripformer,
+BACKBONES = {"nano": NanoBackbone, "multi-scale": MultiScaleBackbone, "separable": SeparableBackbone, "mimo-unet": MimoUNet, "stripformer": Stripformer,
              "fftformer": FFTformer, "loformer": LoFormer}
 ENCODERS = {"strided": BlurEncoder, "spectral": SpectralEncoder, "published": PublishedBlurEncoder}
 ESTIMATORS = {"jumps": ResidualEstimators, "published": PublishedEstimators}
@@ -28,7 +28,6 @@ __all__ = [
              "BlurEncoder",
              "ExposureOracle",
              "FFTformer",
-             "HalfBackbone",
              "LoFormer",
              "MimoUNet",
              "Modulation",
@@ -38,6 +37,7 @@ __all__ = [
              "PublishedBlurEncoder",
              "PublishedEstimators",
              "ResidualEstimators",
+             "SeparableBackbone",
              "SpectralEncoder",
              "Stripformer",
              "begin_at_one",

@@ -23,17 +23,12 @@ import math
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from .regions import WHOLE, mixture, nearness
 from .transforms import constant, luma
+from .windows import FREQUENCIES, WINDOW, Windows, waves
 
-WINDOW = 64
-HOP = 32
 GREY = 1 / 255
-MARGIN = (WINDOW - HOP) // 2
-FREQUENCIES = WINDOW // 2
-"""0..31 in either direction. The highest, 32, holds nothing that could be restored."""
 
 BANDS = 6
 """Coefficients of ln k over the frequency's distance from 0: Gaussians of a width of their spacing."""
@@ -43,18 +38,6 @@ POWERS = 8
 
 POWER_FLOOR = 1e-4
 """Added to a band's power before the logarithm: about what rounding to 8 bits puts there."""
-
-
-def _waves(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines and sines of the window's frequencies at these positions, each [32, positions]."""
-    angle = 2 * np.pi / WINDOW * np.outer(np.arange(FREQUENCIES), positions)
-    return np.cos(angle), np.sin(angle)
-
-
-def _taper() -> np.ndarray:
-    """[64]: 1 in the middle, falling to 0 over the margins, so that what wraps around is dark."""
-    distance = np.minimum(np.arange(WINDOW), np.arange(WINDOW)[::-1]) + 0.5
-    return np.minimum(distance / MARGIN, 1)
 
 
 class PriorDeconvolution(nn.Module):
@@ -85,15 +68,8 @@ class PriorDeconvolution(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-        # Phases are counted from the window's middle: there the taper is symmetric, and a flat window has no sines.
-        from_middle = np.arange(WINDOW) - (WINDOW - 1) / 2
-        weight = np.where(np.arange(FREQUENCIES) == 0, 1, 2)[:, None] / WINDOW
-        for name, wave in zip(("cosines", "sines"), _waves(from_middle), strict=True):
-            self.register_buffer(name, constant(wave * _taper()), persistent=False)
-            self.register_buffer(f"inverse_{name}", constant((wave * weight)[:, MARGIN : MARGIN + HOP]), persistent=False)
-        flat = self.cosines.sum(1)
-        self.flat = nn.Buffer(torch.outer(flat, flat)[:, None], persistent=False)
-        self.transfer = nn.Buffer(constant(np.concatenate(_waves(offset))), persistent=False)
+        self.windows = Windows()
+        self.transfer = nn.Buffer(constant(np.concatenate(waves(offset))), persistent=False)
         frequency = np.hypot(*np.meshgrid(np.arange(FREQUENCIES), np.arange(FREQUENCIES))) / WINDOW
         bands, powers = _bands(frequency, np.linspace(0, 0.6, BANDS)), _bands(frequency, np.linspace(0, 0.5, POWERS))
         self.bands = nn.Buffer(constant(bands.reshape(-1, BANDS).T), persistent=False)
@@ -148,62 +124,41 @@ class PriorDeconvolution(nn.Module):
         with torch.autocast(frame.device.type, enabled=False):
             return self.of_luma(luma(frame.float()), prior.float())
 
-    def of_luma(self, grey: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
-        """As forward, given luma [B, 1, H, W]."""
+    def of_luma(self, grey: torch.Tensor, prior: torch.Tensor, windows: Windows | None = None) -> torch.Tensor:
+        """As forward, given luma [B, 1, H, W], in these windows instead of the network's own."""
         height, width = grey.shape[2:]
-        tiles = _tiles(grey)
-        waves = self._transform(tiles)
-        waves = (waves[0] - self._means(tiles)[:, :, None, :, None] * self.flat, *waves[1:])
+        windows = windows or self.windows
+        tiles = windows.tiles(grey)
+        waves = windows.transform(tiles)
         prior = prior.unflatten(1, (-1, self.width))
-        places = Places(WHOLE if prior.shape[1] == 1 else self.regions, waves[0].shape[1], waves[0].shape[3], prior.device)
+        places = Places(WHOLE if prior.shape[1] == 1 else self.regions, waves[0].shape[1], waves[0].shape[3], windows)
         upper, lower = (tuple(places.mixed(part) for part in half) for half in self.filters(prior))
         halves = _halves(waves, self.shares(waves, prior), upper[2], lower[2])
         none = torch.zeros_like(upper[0])
-        even, odd = (self._inverse(_filtered(halves, parts)) for parts in ((upper[0], none, lower[0], none), (none, upper[1], none, lower[1])))
-        lines = even + self.way(_middles(tiles).flatten(3) + even, odd, places) * odd
+        even, odd = (windows.inverse(_filtered(halves, parts)) for parts in ((upper[0], none, lower[0], none), (none, upper[1], none, lower[1])))
+        lines = even + self.way(windows.middles(tiles).flatten(3) + even, odd, places) * odd
         return lines.flatten(1, 2)[:, None, :height, :width]
 
     def way(self, even: torch.Tensor, odd: torch.Tensor, places: Places) -> torch.Tensor:
-        """[B, rows, 1, columns x 32], or 1 for rows and columns: 1 where the frame was exposed along the path in the prior, -1 along that path
-        turned by half a circle, between them where the frame does not tell. even + odd, even - odd [B, rows, 32, columns x 32]: the lines of
+        """[B, rows, 1, columns x hop], or 1 for rows and columns: 1 where the frame was exposed along the path in the prior, -1 along that path
+        turned by half a circle, between them where the frame does not tell. even + odd, even - odd [B, rows, hop, columns x hop]: the lines of
         windows restored for either."""
         along, against = _roughness(even + odd), _roughness(even - odd)
         # They differ by a thousandth. In half precision that is lost in a mean, and not in the mean of the differences.
 
         def over_windows(combine):
-            return sum(_over_windows(combine(a, b)) for a, b in zip(against, along, strict=True))
+            return sum(places.windows.over_each(combine(a, b)) for a, b in zip(against, along, strict=True))
 
         told = places.around(over_windows(torch.sub)) / places.around(over_windows(torch.add))
         return places.lines(torch.tanh(torch.exp(self.certainty) * told))
-
-    def _inverse(self, waves: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        """Waves of windows to their middles: [B, rows, 32, columns x 32], lines of windows, side by side as they lie in the frame."""
-        cc, cs, sc, ss = waves
-        upper = cc @ self.inverse_cosines + cs @ self.inverse_sines
-        lower = sc @ self.inverse_cosines + ss @ self.inverse_sines
-        return self.inverse_cosines.T @ upper.flatten(3) + self.inverse_sines.T @ lower.flatten(3)
-
-    def _transform(self, tiles: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Lines of tiles [B, (rows + 1) x 32, columns + 1, 32] to the waves of windows two tiles wide and high, first of the vertical then of
-        the horizontal ones cosines and sines: cc, cs, sc, ss, each [B, rows, 32, columns, 32]."""
-        batch, lines, columns = tiles.shape[0], tiles.shape[1], tiles.shape[2] - 1
-        across = torch.cat([tiles[:, :, :-1], tiles[:, :, 1:]], dim=3)
-        across = [(across @ wave.T).reshape(batch, lines // HOP, HOP, columns * FREQUENCIES) for wave in (self.cosines, self.sines)]
-        windows = [torch.cat([x[:, :-1], x[:, 1:]], dim=2) for x in across]
-        return tuple((wave @ x).unflatten(3, (columns, FREQUENCIES)) for wave in (self.cosines, self.sines) for x in windows)
-
-    def _means(self, tiles: torch.Tensor) -> torch.Tensor:
-        """The means of windows [B, rows, columns]."""
-        mean = tiles.mean(3).reshape(tiles.shape[0], -1, HOP, tiles.shape[2]).mean(2)
-        mean = mean[:, :-1] + mean[:, 1:]
-        return (mean[:, :, :-1] + mean[:, :, 1:]) / 4
 
 
 class Places:
     """Where windows lie among regions: `rows` and `columns` of windows, a grid of regions (rows, columns)."""
 
-    def __init__(self, grid: tuple[int, int], rows: int, columns: int, device: torch.device):
-        self.grid = grid
+    def __init__(self, grid: tuple[int, int], rows: int, columns: int, windows: Windows):
+        self.grid, self.windows = grid, windows
+        device = windows.cosines.device
         if grid != WHOLE:
             down, across = ((torch.arange(n, device=device) + 0.5) / n for n in (rows, columns))
             self.down, self.across = mixture(down, grid[0]), mixture(across, grid[1])
@@ -225,36 +180,15 @@ class Places:
         return self.near[0] @ windows @ self.near[1].T
 
     def lines(self, regions: torch.Tensor) -> torch.Tensor:
-        """[B, grid rows, grid columns] to the windows' mixtures, for their lines: [B, rows, 1, columns x 32]; one region's as it is."""
+        """[B, grid rows, grid columns] to the windows' mixtures, for their lines: [B, rows, 1, columns x hop]; one region's as it is."""
         if self.grid == WHOLE:
             return regions[:, :, None]
         windows = self.down @ regions @ self.across.T
-        return windows[..., None].expand(*windows.shape, HOP).flatten(2)[:, :, None]
-
-
-def _over_windows(lines: torch.Tensor) -> torch.Tensor:
-    """Means over the windows [B, rows, columns] of lines [B, rows, n, columns x 32], the last of which may be missing."""
-    mean = lines.mean(2)
-    return F.pad(mean, (0, -mean.shape[2] % HOP)).unflatten(2, (-1, HOP)).mean(3)
-
-
-def _tiles(grey: torch.Tensor) -> torch.Tensor:
-    """[B, 1, H, W], sides multiples of 16, to [B, (rows + 1) x 32, columns + 1, 32]: with margins of half a tile, and at the right and at
-    the bottom up to whole tiles."""
-    height, width = grey.shape[2:]
-    grey = F.pad(grey, (MARGIN - 1,) * 4, mode="reflect")
-    grey = F.pad(grey, (1, 1 + width % HOP, 1, 1 + height % HOP), mode="replicate")
-    return grey.reshape(grey.shape[0], grey.shape[2], grey.shape[3] // HOP, HOP)
-
-
-def _middles(tiles: torch.Tensor) -> torch.Tensor:
-    """Tiles [B, (rows + 1) x 32, columns + 1, 32] to the middles of windows two tiles wide and high [B, rows, 32, columns, 32]."""
-    across = torch.cat([tiles[:, :, :-1, MARGIN:], tiles[:, :, 1:, :MARGIN]], dim=3)
-    return across[:, MARGIN:-MARGIN].unflatten(1, (-1, HOP))
+        return windows[..., None].expand(*windows.shape, self.windows.hop).flatten(2)[:, :, None]
 
 
 def _roughness(lines: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Roots of the differences between neighbours, down and across, of lines of windows [B, rows, 32, width]. Roots, since a sharp picture
+    """Roots of the differences between neighbours, down and across, of lines of windows [B, rows, hop, width]. Roots, since a sharp picture
     has few differences and great ones."""
     down, across = lines[:, :, 1:] - lines[:, :, :-1], lines[..., 1:] - lines[..., :-1]
     return tuple((x * x + GREY**2).sqrt().sqrt() for x in (down, across))

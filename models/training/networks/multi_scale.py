@@ -1,35 +1,36 @@
-"""The backbone that deconvolves at several scales: the scale chooses itself, for each region.
+"""Deconvolution at several scales: the scale chooses itself, for each region.
 
-    frame ─┬─ luma ─┬─ deconvolution with the prior found at full scale ───── x share ────────── + ─┬───────────────────────────── + ─ restored
-           │        └─ mean of 2x2 ─┬─ deconvolution with that found there ─ x share ─ + ─ x2 ─ ┘   │                              │
-           │                        └─ mean of 2x2 ─ deconvolution … ─────── x share ─ x2 ┘         │                              │
-           └─────────────────────────────────────────────────────────────────────────────────────── + ─ stem, levels, head, shuffle 4
+    luma ─┬─ deconvolution with the prior found at full scale ───────────── x share ─────────── + ─ what is added to the frame
+          └─ mean of 2x2 ─┬─ deconvolution with that found there ─ x share ─ + ─ enlarged by 2 ─┘
+                          └─ mean of 2x2 ─ deconvolution … ─ x share ─ x2 ───┘
 
 Short blur does not show in a frame reduced by two, and what it took lies beyond such a frame's frequencies; blur beyond 24 px does not fit into the
 point spread's square at full scale, nor blur beyond 48 px into that at half of it. So the same encoder, estimators and deconvolution look at every scale,
-and shares that sum to 1 say for each region which of them is right. One U-Net, nano's, corrects the sum: in 8 bits its convolutions are a quarter of
-nano's time (REAL_BLUR.md).
+and shares that sum to 1 say for each region which of them is right.
 
-The prior is that of the regions at full scale, one after the other, then that of the regions at the next scale. Blocks have the mean over regions of the
-scales' priors, each as much as its share.
+The prior is that of the regions at full scale, one after the other, then that of the regions at the next scale. Blocks of the network behind have the mean over
+regions of the scales' priors, each as much as its share.
 """
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .levels import FlatLevels
-from .nano import SCALE
-from .regions import WHOLE, mixture
-from .transforms import luma
+from .cells import BLOCK, enlarging, over_blocks
+from .deconvolution import PriorDeconvolution
+from .regions import mixture
+from .windows import HOP, Windows
 
 BORDERS = {2: 16.0, 4: 133.0}
 """px squared. Straight paths of 14 and of 40 px have these second moments: blur shorter than that is at first taken back at a finer scale, longer blur at
 this one."""
+
+SCALES = ((1, 2), (1, 2, 4))
+
+FINE_HOP = 48
+"""Of windows at full scale, where only short paths are taken back, which fit into narrow margins."""
 
 SPREAD_MULTIPLE = 16
 """What the deconvolution's sides are multiples of."""
@@ -61,53 +62,50 @@ class ScaleShares(nn.Module):
         return (torch.stack(logits, dim=1) + learnt.transpose(1, 2)).softmax(1)
 
 
-class MultiScaleBackbone(FlatLevels):
-    """channels, encoder, middle, decoder: see levels.FlatLevels. scales: by how much the frame is reduced where it is deconvolved, 1 and 2 and perhaps 4.
-    prior: width of one region's prior at one scale. Frames are in 0..1, their sides multiples of 32.
+class MultiScaleDeconvolution(nn.Module):
+    """What the backbones that deconvolve at several scales have in common. prior: width of one region's prior at one scale. scales: by how much the
+    frame is reduced where it is deconvolved. regions: see PriorDeconvolution.
 
-    A run begins with a nano's weights (levels.initialised_from_nano); the shares begin with BORDERS."""
+    A run begins with a nano's weights (training.train --start), of which it has `deconvolution`; the shares begin with BORDERS."""
 
-    MULTIPLE = 32
     SHIFT = 0.0
 
-    def __init__(self, prior: int = 64, channels: tuple[int, int, int] = (32, 64, 128), encoder: tuple[int, int] = (0, 1), middle: int = 2,
-                 decoder: tuple[int, int] = (2, 2), scales: tuple[int, ...] = (1, 2, 4), spread_hidden: int = 256, regions: tuple[int, int] = WHOLE):
+    def __init__(self, prior: int | None, scales: tuple[int, ...], spread_hidden: int, regions: tuple[int, int]):
+        super().__init__()
         if prior is None:
-            raise ValueError("the multi-scale network has no form without a prior")
-        if tuple(scales) not in ((1, 2), (1, 2, 4)):
-            raise ValueError(f"scales are 1, 2 or 1, 2, 4, not {scales}")
-        super().__init__(prior, channels, encoder, middle, decoder, spread_hidden, regions)
+            raise ValueError("a network of several scales has no form without a prior")
+        if tuple(scales) not in SCALES:
+            raise ValueError(f"scales are one of {SCALES}, not {scales}")
         self.SCALES = tuple(scales)
+        self.deconvolution = PriorDeconvolution(prior, spread_hidden, regions=regions)
         self.share = ScaleShares(prior, self.SCALES)
+        for index, scale in enumerate(self.SCALES[1:], 1):
+            self.register_buffer(f"enlarging{index}", enlarging(BLOCK // scale), persistent=False)
+        self.windows = nn.ModuleList(Windows(FINE_HOP if scale == 1 else HOP) for scale in self.SCALES)
 
-    def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
-        """The restored frame [B, 3, H, W], given the priors of all scales [B, scales D] or of all regions at each [B, scales regions D]."""
-        with torch.autocast(frame.device.type, enabled=False):
-            # Half precision would lose what the filter brings back.
-            linear, blocks = self.linear(luma(frame.float()), prior.float())
-        features = self.features(self.stem(torch.cat([frame - 0.5, linear], dim=1)), blocks)
-        return frame + linear + F.pixel_shuffle(self.change(features), SCALE).float()
+    def reduced(self, grey: torch.Tensor) -> list[torch.Tensor]:
+        """Luma [B, 1, H, W] at each of the scales."""
+        return [F.avg_pool2d(grey, scale) if scale > 1 else grey for scale in self.SCALES]
 
-    def linear(self, grey: torch.Tensor, prior: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the deconvolutions add to the luma [B, 1, H, W], and the prior that blocks have [B, D]."""
+    def linear(self, greys: list[torch.Tensor], prior: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the deconvolutions add to the luma, as blocks of 4x4 pixels [B, 16, H / 4, W / 4], given luma at each of the scales [B, 1, h, w], and
+        the prior that blocks of the network have [B, D]."""
         priors = torch.stack([p.unflatten(1, (-1, self.deconvolution.width)) for p in prior.chunk(len(self.SCALES), dim=1)], dim=1)
         coarser = priors[:, 1:]
         spreads = self.deconvolution.spread(coarser.flatten(0, 2)).unflatten(0, coarser.shape[:3])
         shares = self.share(priors, spreads)
-        greys = [grey]
-        for finer, reduced in pairwise(self.SCALES):
-            greys.append(F.avg_pool2d(greys[-1], reduced // finer))
         added = None
         for index in reversed(range(len(greys))):
-            here = self._at_scale(greys[index], priors[:, index].flatten(1), shares[:, index])
-            added = here if added is None else here + F.interpolate(added, scale_factor=2.0, mode="bilinear", align_corners=False)
+            here = self._at_scale(index, greys[index], priors[:, index].flatten(1), shares[:, index])
+            here = F.pixel_unshuffle(here, BLOCK // self.SCALES[index])
+            added = here if added is None else here + over_blocks(added, getattr(self, f"enlarging{index + 1}"))
         return added, (shares[..., None] * priors).sum(1).mean(1)
 
-    def _at_scale(self, grey: torch.Tensor, prior: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    def _at_scale(self, index: int, grey: torch.Tensor, prior: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
         """What the deconvolution adds at the scale of the luma [B, 1, h, w], times the regions' shares there [B, regions]."""
         height, width = grey.shape[2:]
         whole = F.pad(grey, (0, -width % SPREAD_MULTIPLE, 0, -height % SPREAD_MULTIPLE), mode="replicate")
-        return self.deconvolution.of_luma(whole, prior)[:, :, :height, :width] * self._mixed(share, height, width)
+        return self.deconvolution.of_luma(whole, prior, self.windows[index])[:, :, :height, :width] * self._mixed(share, height, width)
 
     def _mixed(self, share: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """The regions' shares of one scale [B, regions], mixed between their middles: [B, 1, height, width], or 1 for both sides of one region."""
