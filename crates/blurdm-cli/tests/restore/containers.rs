@@ -121,6 +121,7 @@ fn is_webm(path: &Path) -> bool {
 
 #[test]
 fn a_name_of_webm_gives_a_webm_file() {
+    gst::init().unwrap();
     let (_folder, folder) = folder();
     for (name, video, audio) in [
         ("vp9", "vp9enc deadline=1 ! vp9parse", "opusenc"),
