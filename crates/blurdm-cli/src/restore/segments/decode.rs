@@ -30,9 +30,12 @@ pub fn pipeline(scan: &Scan, target: gst::Pad) -> Result<gst::Pipeline, Error> {
         .static_pad("sink")
         .ok_or_else(|| Error::Failed("decodebin has no pad".into()))?;
     let video = scan.video.stream.clone();
-    let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, _: &gst::Caps| {
-        if stream.id == video && !decoder.is_linked() && pad.link(&decoder).is_err() {
-            gst::error!(CAT, obj = pad, "decodebin does not take this stream");
+    let on_stream = move |pipeline: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, caps: &gst::Caps| {
+        if stream.id == video
+            && !decoder.is_linked()
+            && let Err(refused) = link(pipeline, pad, caps, &decoder)
+        {
+            gst::error!(CAT, obj = pad, "decodebin does not take this stream: {refused}");
         }
     };
     let pipeline = demuxer::pipeline(&scan.path, Parsing::All, on_stream)?;
@@ -44,6 +47,29 @@ pub fn pipeline(scan: &Scan, target: gst::Pad) -> Result<gst::Pipeline, Error> {
         }
     });
     Ok(pipeline)
+}
+
+/// Links a demuxed stream to a decoder, Motion JPEG through a parser: Matroska does not say that frames are whole, without which `decodebin` does not
+/// consider decoders that must know it.
+fn link(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    caps: &gst::Caps,
+    decoder: &gst::Pad,
+) -> Result<(), gst::glib::BoolError> {
+    let is_unparsed = |first: &gst::StructureRef| first.name() == "image/jpeg" && !first.has_field("parsed");
+    let refused = |refused| gst::glib::bool_error!("{refused}");
+    if !caps.structure(0).is_some_and(is_unparsed) {
+        return pad.link(decoder).map(drop).map_err(refused);
+    }
+    let parser = gst::ElementFactory::make("jpegparse").build()?;
+    pipeline.add(&parser)?;
+    parser.sync_state_with_parent()?;
+    let no_pad = || gst::glib::bool_error!("jpegparse has no pads");
+    let source = parser.static_pad("src").ok_or_else(no_pad)?;
+    source.link(decoder).map_err(refused)?;
+    let sink = parser.static_pad("sink").ok_or_else(no_pad)?;
+    pad.link(&sink).map(drop).map_err(refused)
 }
 
 fn prefer_decoders() {
