@@ -7,6 +7,7 @@
 // A test fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+// The tests of restore use the rest of it.
 #[path = "../restore/clips.rs"]
 #[allow(dead_code)]
 mod clips;

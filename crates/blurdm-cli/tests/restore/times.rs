@@ -145,3 +145,57 @@ fn matroska_begins_where_the_original_did_and_has_the_sound_before_the_first_fra
         assert!(before["video/x-h264"][0].0.unwrap() > 0, "{name} begins late");
     }
 }
+
+/// Demuxers count such a file from its first packet until they find the earlier sound.
+#[test]
+fn matroska_whose_sound_is_earlier_than_its_first_packet_keeps_all_times() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.mkv"), folder.join("out/clip.mkv"));
+    // The muxer writes first what is earlier, so the sound gets its time afterwards.
+    let pipeline = format!(
+        "matroskamux name=mux ! filesink location=\"{}\" \
+         videotestsrc num-buffers=30 pattern=ball ! video/x-raw,format=I420,width=96,height=64,framerate=25/1 ! \
+         x264enc key-int-max=100 bframes=0 ! h264parse name=video ! queue ! mux. \
+         audiotestsrc num-buffers=1 samplesperbuffer=960 ! audio/x-raw,rate=48000 ! avenc_ac3 ! ac3parse name=audio ! queue ! mux.",
+        input.display()
+    );
+    launch_with(&pipeline, |bin| {
+        for (name, ms) in [("video", 500), ("audio", 530)] {
+            let pad = bin.by_name(name).unwrap().static_pad("src").unwrap();
+            pad.set_offset(ms * 1_000_000);
+        }
+    });
+    earlier_sound(&input, 400);
+    let times_of = |path: &Path| -> Vec<(String, Vec<Option<u64>>)> {
+        let streams = crate::clips::packets(path);
+        streams
+            .iter()
+            .map(|(name, packets)| (name.clone(), times(packets)))
+            .collect()
+    };
+    let before = times_of(&input);
+    let start = |media: &str| before.iter().find(|(name, _)| name.starts_with(media)).unwrap().1[0].unwrap();
+    assert!(start("audio") < start("video"), "{before:?}");
+    succeed(&[text(&input), "-o", text(&output)]);
+    for ((name, before), (_, after)) in before.iter().zip(times_of(&output)) {
+        assert_eq!(before.len(), after.len(), "{name}");
+        let apart = before.iter().zip(&after).map(|(a, b)| a.unwrap().abs_diff(b.unwrap()));
+        assert!(apart.max().unwrap() <= 1_000_000, "{name}: {before:?} {after:?}");
+    }
+}
+
+/// Sets the time within the cluster of all blocks of the second track, in milliseconds.
+fn earlier_sound(path: &Path, ms: u16) {
+    let mut file = fs::read(path).unwrap();
+    let mut blocks = 0;
+    for at in 0..file.len() - 12 {
+        // A SimpleBlock with a size of one to four bytes, of track 2.
+        let size = 1 + file[at + 1].leading_zeros() as usize;
+        if file[at] == 0xa3 && size <= 4 && file[at + 1 + size] == 0x82 {
+            file[at + 2 + size..at + 4 + size].copy_from_slice(&(u16::MAX - ms + 1).to_be_bytes());
+            blocks += 1;
+        }
+    }
+    assert_eq!(blocks, 1);
+    fs::write(path, file).unwrap();
+}

@@ -66,15 +66,23 @@ impl Output<'_> {
         let expected = Expected {
             scan: self.scan,
             segments: self.segments,
-            times: &self.times(),
+            times: &self.times(path),
             part: self.part,
             same_container: spliced,
+            same_times: !spliced && self.keeps_container_times(path),
         };
         proof::prove(&expected, part, path)
     }
 
-    fn times(&self) -> Vec<u64> {
-        self.frames.iter().map(|frame| frame.time).collect()
+    /// Whether the output has the times that the original's container has, wherever they begin: where both are Matroska.
+    fn keeps_container_times(&self, path: &Path) -> bool {
+        self.part.is_none() && self.scan.is_matroska && remux::is_matroska(remux::muxer_for(path))
+    }
+
+    fn times(&self, path: &Path) -> Vec<u64> {
+        let container = self.keeps_container_times(path);
+        let time = |frame: &FrameRecord| if container { frame.pts } else { frame.time };
+        self.frames.iter().map(time).collect()
     }
 
     /// Writes the output as `part`. Returns what it lacks, and whether everything else is spliced from the original's bytes.
@@ -88,12 +96,13 @@ impl Output<'_> {
                 Err(SpliceError::Unsuitable(reason)) => lost.push(reason),
             }
         }
-        let times = self.times();
+        let times = self.times(path);
         let remux = Remux {
             scan: self.scan,
             segments: self.segments,
             times: &times,
             part: self.part,
+            keeps_container_times: self.keeps_container_times(path),
             tags: self.tags,
         };
         lost.extend(remux.write(part, remux::muxer_for(path))?);

@@ -48,15 +48,22 @@ pub fn muxer_for(output: &Path) -> &'static str {
     }
 }
 
+/// Whether a muxer writes Matroska, of which WebM is a part.
+pub fn is_matroska(muxer: &str) -> bool {
+    [MATROSKA, webm::MUXER].contains(&muxer)
+}
+
 /// What the new file consists of.
 pub struct Remux<'a> {
     pub scan: &'a Scan,
     /// Videos of the finished segments, in their order.
     pub segments: &'a [PathBuf],
-    /// Stream times of their frames in the original, in nanoseconds.
+    /// Stream times of their frames in the original, in nanoseconds, or those of its container.
     pub times: &'a [u64],
     /// The part of the other streams that is kept, with which the new file starts. `None` for all of it.
     pub part: Option<Part>,
+    /// Whether all times are those of the original's container.
+    pub keeps_container_times: bool,
     /// Names and texts of tags to add.
     pub tags: &'a [(&'a str, &'a str)],
 }
@@ -130,14 +137,12 @@ impl Remux<'_> {
         }
     }
 
-    /// Returns the stream time in the original that is 0 in the output, in nanoseconds. Matroska keeps the start of the original, which need
-    /// not be 0. An MP4 begins with the first frame or sound: recordings of broadcasts start at a time of day.
+    /// Returns the time in the original that is 0 in the output, in nanoseconds. An MP4 begins with the first frame or sound: recordings of
+    /// broadcasts start at a time of day.
     fn time_offset(&self, muxer: &str) -> i64 {
         match self.part {
             Some(part) => i64::try_from(part.from).unwrap_or(i64::MAX),
-            None if [MATROSKA, webm::MUXER].contains(&muxer) => {
-                i64::try_from(self.scan.start).map_or(0, |start| -start)
-            }
+            None if is_matroska(muxer) => 0,
             None => -self.scan.shift,
         }
     }
@@ -152,7 +157,7 @@ impl Remux<'_> {
         state: &Arc<Mutex<State>>,
     ) -> Result<gst::Pipeline, gst::glib::BoolError> {
         let (video, part) = (self.scan.video.stream.clone(), self.part);
-        let shift = offset + self.scan.shift;
+        let (shift, keeps_container_times) = (offset + self.scan.shift, self.keeps_container_times);
         let (mux, restored, state) = (mux.downgrade(), restored.map(gst::Element::downgrade), state.clone());
         let on_stream = move |pipeline: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, caps: &gst::Caps| {
             if stream.id == video {
@@ -164,7 +169,11 @@ impl Remux<'_> {
                     gst::error!(CAT, obj = pad, "the muxer does not take the restored video: {refused}");
                 }
             } else {
-                pad.set_offset(-shift);
+                if keeps_container_times {
+                    count_from_zero(pad);
+                } else {
+                    pad.set_offset(-shift);
+                }
                 if let Some(part) = part {
                     cut(pad, part);
                 }
@@ -311,6 +320,21 @@ fn create_parser(caps: &gst::Caps) -> Result<gst::Element, Error> {
         _ => "identity",
     };
     Ok(gst::ElementFactory::make(parser).build()?)
+}
+
+/// Makes the running times of a stream those of its container. `matroskademux` counts from the first packet, and begins anew where a later one is of
+/// an earlier time.
+fn count_from_zero(pad: &gst::Pad) {
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+        let is_segment = info
+            .event()
+            .is_some_and(|event| event.type_() == gst::EventType::Segment);
+        if is_segment {
+            let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+            info.data = Some(gst::PadProbeData::Event(gst::event::Segment::new(&segment)));
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// Drops what of a stream is not in `part`.

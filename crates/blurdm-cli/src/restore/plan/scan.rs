@@ -40,8 +40,7 @@ pub struct Scan {
     pub frames: Vec<CodedFrame>,
     /// Running time of the first frame minus its stream time, in nanoseconds. Recordings of broadcasts start at a time of day.
     pub shift: i64,
-    /// Time of the container at which the stream time is 0, in nanoseconds: that of the first packet of a Matroska file.
-    pub start: u64,
+    pub is_matroska: bool,
     /// Number of all streams.
     pub streams: usize,
     /// The caps of all streams but the video that is restored.
@@ -117,8 +116,6 @@ impl Scan {
         })?;
         let of = videos.len();
         let (video, first_frame) = (videos.swap_remove(index), first_frames.swap_remove(index));
-        let first = video.frames.first().filter(|_| matroska::is_matroska(path));
-        let start = first.map_or(0, |first| first.pts.saturating_sub(first.time));
         let others = found.all.iter().filter(|(id, _)| *id != video.id);
         let others = others.map(|(_, caps)| caps.clone()).collect();
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
@@ -138,7 +135,7 @@ impl Scan {
             caps: video.caps.unwrap_or_else(gst::Caps::new_empty),
             frames: video.frames,
             shift: video.shift.unwrap_or(0),
-            start,
+            is_matroska: matroska::is_matroska(path),
             streams: found.streams,
             others,
             damage: damage.or_else(|| truncation(path)),

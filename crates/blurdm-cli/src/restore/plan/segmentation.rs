@@ -132,7 +132,7 @@ mod tests {
                 })
                 .collect(),
             shift: 0,
-            start: 0,
+            is_matroska: false,
             others: Vec::new(),
             streams: 1,
             damage: None,

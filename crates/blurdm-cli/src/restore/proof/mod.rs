@@ -27,12 +27,14 @@ pub struct Expected<'a> {
     pub scan: &'a Scan,
     /// Videos of the finished segments, in their order.
     pub segments: &'a [PathBuf],
-    /// Stream times of the frames of the restored video in the original, in nanoseconds.
+    /// Stream times of the frames of the restored video in the original, in nanoseconds; with `same_times` those of its container.
     pub times: &'a [u64],
     /// The part of the original that is kept.
     pub part: Option<Part>,
     /// Whether its other streams are those of the original in the same container, and not muxed anew.
     pub same_container: bool,
+    /// Whether all times in the container are those of the original.
+    pub same_times: bool,
 }
 
 /// Compares a file with what it must have. Returns what it lacks of the other streams and is told.
@@ -61,12 +63,25 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
         check_same(&original, &written, restored).map_err(unproven)?;
         return Ok(Vec::new());
     }
+    let check = |video: &Packets| {
+        // Stream times begin where a demuxer has found the first packet.
+        let times = if expected.same_times {
+            &video.stored
+        } else {
+            &video.times
+        };
+        let video = Packets {
+            times: times.clone(),
+            ..video.clone()
+        };
+        check_video(&video, &planned)
+    };
     let mut videos = written.by_id.values().filter(|packets| packets.is_video);
-    let first_error = videos.next().map(|video| check_video(video, &planned));
+    let first_error = videos.next().map(check);
     let found = first_error.unwrap_or_else(|| Err("it has no video".into()));
     found
         .or_else(|error| {
-            let other = videos.any(|video| check_video(video, &planned).is_ok());
+            let other = videos.any(|video| check(video).is_ok());
             if other { Ok(()) } else { Err(error) }
         })
         .map_err(unproven)?;
@@ -77,7 +92,36 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
         return Ok(told);
     }
     told.extend(missing(&original, &written, restored).map_err(unproven)?);
+    if expected.same_times {
+        check_times(&original, &written).map_err(unproven)?;
+    }
     Ok(told)
+}
+
+/// Checks that streams that are copied have the times of the original.
+fn check_times(original: &Streams, written: &Streams) -> Result<(), String> {
+    for (id, before) in &original.by_id {
+        let mut copies = written
+            .by_id
+            .values()
+            .filter(|after| after.hash == before.hash)
+            .peekable();
+        let Some(first) = copies.peek().copied() else { continue };
+        let is_at_its_times = |after: &Packets| {
+            let mut pairs = after.stored.iter().zip(&before.stored);
+            pairs.all(|(after, before)| after.abs_diff(*before) <= ROUNDING)
+        };
+        if !copies.any(is_at_its_times) {
+            let start = |packets: &Packets| packets.stored.first().map_or(0.0, |&time| time as f64 / 1e9);
+            return Err(format!(
+                "stream {id} ({}) has other times than in the original: it begins at {:.3} s, and not at {:.3} s",
+                before.coding,
+                start(first),
+                start(before)
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the tracks of an MP4 that GStreamer does not read, such as time codes.
@@ -231,6 +275,20 @@ mod tests {
         assert!(check_same(&original, &streams([("001", 9, 5), ("002", 7, 2)]), "001").is_ok());
         assert!(check_same(&original, &streams([("001", 9, 5), ("002", 7, 3)]), "001").is_err());
         assert!(check_same(&original, &streams([("001", 9, 5)]), "001").is_err());
+    }
+
+    #[test]
+    fn a_copied_stream_at_other_times_is_found() {
+        let at = |times: [u64; 2]| {
+            let mut streams = streams([("001", 2, 1)]);
+            for packets in streams.by_id.values_mut() {
+                packets.stored = times.to_vec();
+            }
+            streams
+        };
+        let original = at([23_000_000, 46_000_000]);
+        assert!(check_times(&original, &at([23_400_000, 46_400_000])).is_ok());
+        assert!(check_times(&original, &at([46_000_000, 69_000_000])).is_err());
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct Packets {
     pub count: usize,
     /// Stream times of those that are presented, in nanoseconds and in ascending order.
     pub times: Vec<u64>,
+    /// Times in the container of all of them, in nanoseconds and in ascending order.
+    pub stored: Vec<u64>,
     /// The hash of all their bytes.
     pub hash: Vec<u8>,
     /// What the file says about it.
@@ -156,6 +158,7 @@ impl Collector {
         }
         self.packets.count += 1;
         self.packets.times.extend(presented.map(gst::ClockTime::nseconds));
+        self.packets.stored.extend(time.map(gst::ClockTime::nseconds));
         if let Ok(data) = buffer.map_readable() {
             self.digest.update(&data);
         }
@@ -164,6 +167,7 @@ impl Collector {
     fn take(&mut self) -> Packets {
         let mut packets = std::mem::take(&mut self.packets);
         packets.times.sort_unstable();
+        packets.stored.sort_unstable();
         packets.hash = std::mem::take(&mut self.digest).finalize().to_vec();
         packets
     }
