@@ -10,6 +10,8 @@ OLDEST_RUNTIME := build/oldest-runtime
 CLIP := build/clip/bikes.mp4
 LPIPS := build/lpips/alexnet.ckpt
 LINT := build/lint
+FUZZ := build/fuzz
+FUZZ_SECONDS ?= 60
 TRAINING_VENV := build/training-venv
 AARCH64 := build/aarch64
 AARCH64_BUILT := $(or $(CARGO_TARGET_DIR),target)/aarch64-unknown-linux-gnu/release
@@ -20,7 +22,7 @@ OR_SKIPPED := || [ $$? -eq 77 ]
 export GST_REGISTRY := $(CURDIR)/build/registry.bin
 export INPUT
 
-.PHONY: help packages demo demo-clip demo-own input lint test faults test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
+.PHONY: help packages demo demo-clip demo-own input lint test faults fuzz test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
 .DELETE_ON_ERROR:
 
 help:
@@ -30,7 +32,8 @@ help:
 	@echo 'make uninstall          remove them'
 	@echo 'make lint               format, lints, documentation, licences, spelling and links'
 	@echo 'make test               that, and the tests of the plugin and the command'
-	@echo 'make faults             every call of blurdm restore that changes a file fails once; takes half an hour'
+	@echo 'make faults             each call of blurdm restore that changes a file fails once, 200 kills, 5000 damaged files; takes hours'
+	@echo 'make fuzz               random inputs for what reads files; FUZZ_SECONDS=3600 for an hour each'
 	@echo 'make test-training      tests of the training package, of restoring on Ray, and of build-aux'
 	@echo 'make test-gpu           parity and speed on an NVIDIA GPU, with an ONNX Runtime for it'
 	@echo 'make pack-gpu           what that runs, to be run elsewhere, into build/gpu/pack/'
@@ -113,8 +116,13 @@ test: export BLURDM_OLDEST_RUNTIME = $(CURDIR)/$(OLDEST_RUNTIME)
 test: lint | packages $(RUNTIME) $(OLDEST_RUNTIME)
 	cargo test --workspace --locked --lib --bins --tests
 	cargo test --workspace --locked --doc
+	build-aux/fuzz.sh $(FUZZ) $(FUZZ_SECONDS)
 
-# `make test` tries some of these calls.
+# `make test` has it as well.
+fuzz: | packages
+	build-aux/fuzz.sh $(FUZZ) $(FUZZ_SECONDS)
+
+# `make test` tries some of it.
 faults: export BLURDM_FAULTS = all
 faults: | packages $(RUNTIME)
 	cargo test --locked --package blurdm-cli --test faults -- --nocapture

@@ -58,6 +58,7 @@ fetched cargo-deny "$here/cargo-deny.txt" || true
 PATH=$folder/lint:$folder/cargo-deny:$PATH
 
 check 'cargo fmt' cargo fmt --all --check
+check 'cargo fmt, fuzz' cargo fmt --manifest-path fuzz/Cargo.toml --check
 check 'cargo clippy' cargo clippy --workspace --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' check 'cargo doc' cargo doc --workspace --no-deps --document-private-items --locked
 check 'imports' "$here/imports.py" --quiet

@@ -76,6 +76,7 @@ fn escaped(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
             '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
             letter if letter.is_control() => escaped.push('\u{fffd}'),
             letter => escaped.push(letter),
@@ -156,6 +157,18 @@ mod tests {
                 "{seconds:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_name_of_a_program_cannot_break_the_file() {
+        let track = Track {
+            fixes: Vec::new(),
+            notes: Vec::new(),
+        };
+        let mut bytes = Vec::new();
+        write(&track, "x", r#"b" <1>"#, &mut bytes).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains(r#"creator="b&quot; &lt;1&gt;" xmlns"#), "{text}");
     }
 
     #[test]

@@ -46,6 +46,13 @@ use report::Model;
 use segments::WorkDir;
 use worker::Supervisor;
 
+#[cfg(fuzzing)]
+pub use {
+    report::{Identity, Record},
+    segments::{FinishedSegment, Plan},
+    worker::{Order, Report},
+};
+
 /// Exit status where parts of some files could not be decoded, and everything else was restored.
 const EXIT_DAMAGED: u8 = 3;
 

@@ -42,7 +42,7 @@ pub struct Layout {
 
 impl Layout {
     /// Lays out `boxes` of the original without the ranges `removed`, which are ascending and do not overlap. Returns `None` where the
-    /// anchor of a chunk is in none of the boxes.
+    /// anchor of a chunk is in none of the boxes, or where bytes without a header would change: they could be read as boxes then.
     pub fn new(boxes: &[TopLevelBox], removed: &[Range<u64>], inserts: &[Insert]) -> Option<Self> {
         let mut order: Vec<usize> = (0..inserts.len()).collect();
         order.sort_by_key(|&number| inserts[number].anchor);
@@ -51,10 +51,10 @@ impl Layout {
         for region in boxes {
             let before = pending.partition_point(|&number| inserts[number].anchor < region.start);
             let within = pending.partition_point(|&number| inserts[number].anchor < region.end);
-            if before > 0 {
+            let (here, later) = pending.split_at(within);
+            if before > 0 || region.header == 0 && !is_kept(region, removed, here) {
                 return None;
             }
-            let (here, later) = pending.split_at(within);
             pending = later;
             fill(&mut pieces, region, removed, inserts, here);
         }
@@ -93,21 +93,24 @@ impl Layout {
     }
 }
 
+/// Whether the body of a box stays what it was.
+fn is_kept(region: &TopLevelBox, removed: &[Range<u64>], here: &[usize]) -> bool {
+    let body = region.start..region.end;
+    body.is_empty() || here.is_empty() && subtract(&body, removed) == [body]
+}
+
 fn fill(pieces: &mut Vec<Piece>, region: &TopLevelBox, removed: &[Range<u64>], inserts: &[Insert], here: &[usize]) {
     let body = region.start..region.end;
-    let kept = subtract(&body, removed);
-    let whole = region.start - region.header..region.end;
-    if here.is_empty() && kept == [body.clone()] || body.is_empty() {
-        pieces.push(Piece::Keep(whole));
+    if is_kept(region, removed, here) {
+        pieces.push(Piece::Keep(region.start - region.header..region.end));
         return;
     }
+    let kept = subtract(&body, removed);
     let new: u64 = here.iter().map(|&number| inserts[number].bytes).sum();
     let old: u64 = kept.iter().map(|range| range.end - range.start).sum();
-    if region.header > 0 {
-        let wide = region.header > 8 || old + new + 8 > u64::from(u32::MAX);
-        let size = old + new + if wide { 16 } else { 8 };
-        pieces.push(Piece::Header(Header::to_bytes(region.kind, size, wide)));
-    }
+    let wide = region.header > 8 || old + new + 8 > u64::from(u32::MAX);
+    let size = old + new + if wide { 16 } else { 8 };
+    pieces.push(Piece::Header(Header::to_bytes(region.kind, size, wide)));
     let mut here = here.iter().copied().peekable();
     for range in kept {
         let mut from = range.start;

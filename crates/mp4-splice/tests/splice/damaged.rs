@@ -159,6 +159,17 @@ fn a_file_with_bytes_changed_at_random_has_an_answer() {
     }
 }
 
+/// They would be others after the frames in them are others, and could be read as boxes.
+#[test]
+fn frames_in_bytes_that_are_no_box_are_refused() {
+    let bench = Bench::new();
+    let mut file = bench.recording("mp4mux faststart=true");
+    let mdat = file.windows(4).position(|window| window == b"mdat").unwrap();
+    file[mdat - 4..mdat].copy_from_slice(&3_u32.to_be_bytes());
+    let error = bench.answer(&file).unwrap_err();
+    assert!(error.to_string().contains("not in media data"), "{error}");
+}
+
 #[test]
 fn a_damaged_segment_has_an_answer() {
     let bench = Bench::new();

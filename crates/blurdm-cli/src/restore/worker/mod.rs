@@ -16,4 +16,6 @@ mod process;
 mod supervisor;
 
 pub use child::run;
+#[cfg(fuzzing)]
+pub use messages::{Order, Report};
 pub use supervisor::Supervisor;
