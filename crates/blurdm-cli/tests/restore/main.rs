@@ -5,6 +5,7 @@
 // A test fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod all_videos;
 mod choices;
 mod clips;
 mod colour;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The frames of a file, their times and sync points, found by demuxing it once without decoding.
+//! The frames of a file's videos, their times and sync points, found by demuxing it once without decoding.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use mp4_splice::Movie;
 
 use super::{
     matroska,
-    videos::{CodedFrame, Video, VideoChoice, VideoNumber, choose},
+    videos::{CodedFrame, Video, VideoChoice, VideoNumber, choose, main},
 };
 use crate::{
     error::Error,
@@ -26,11 +26,13 @@ use crate::{
     sync::lock,
 };
 
+/// A video that is restored, in its file.
 #[derive(Debug)]
 pub struct Scan {
     pub path: PathBuf,
-    /// The video that is restored.
     pub video: VideoNumber,
+    /// Whether it is the one that is restored unasked.
+    pub is_main: bool,
     /// It in words, as in `96x64 video/x-h264, 60 frames`.
     pub description: String,
     /// The caps of the coded video.
@@ -43,7 +45,7 @@ pub struct Scan {
     pub is_matroska: bool,
     /// Number of all streams.
     pub streams: usize,
-    /// The caps of all streams but the video that is restored.
+    /// The caps of all streams that are not restored.
     pub others: Vec<gst::Caps>,
     /// The error that ended reading after the first frames, or what is missing at the end.
     pub damage: Option<String>,
@@ -68,12 +70,12 @@ struct FoundVideo {
 }
 
 impl Scan {
-    /// Demuxes `path` from start to end.
+    /// Demuxes `path` from start to end. Returns the chosen videos, at least one, in the order of the file.
     ///
     /// # Errors
     /// [`Error::Unreadable`], [`Error::NoVideo`] and [`Error::MissingPlugin`] where no frame is found; [`Error::NoSuchVideo`];
     /// [`Error::Interrupted`].
-    pub fn run(path: &Path, choice: VideoChoice) -> Result<Self, Error> {
+    pub fn run(path: &Path, choice: VideoChoice) -> Result<Vec<Self>, Error> {
         let found = Arc::new(Mutex::new(Found::default()));
         let shared = found.clone();
         let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &demuxer::Stream, caps: &gst::Caps| {
@@ -99,7 +101,7 @@ impl Scan {
         let found = std::mem::take(&mut *lock(&found));
         let found_videos = found.videos.values().map(|found| std::mem::take(&mut *lock(found)));
         let moving = found_videos.filter(|found| found.video.is_moving());
-        let (mut videos, mut first_frames): (Vec<_>, Vec<_>) = moving.map(|found| (found.video, found.first)).unzip();
+        let (mut videos, first_frames): (Vec<_>, Vec<_>) = moving.map(|found| (found.video, found.first)).unzip();
         for video in &mut videos {
             // Stable, since frames of equal times are presented as they come.
             video.frames.sort_by_key(|frame| frame.time);
@@ -110,36 +112,48 @@ impl Scan {
             missing.map_or(Ok(()), |missing| missing.into_read_result(path))?;
             return Err(Error::NoVideo { path: path.to_owned() });
         }
-        let index = choose(&videos, choice).ok_or_else(|| Error::NoSuchVideo {
-            path: path.to_owned(),
-            videos: videos.len(),
-        })?;
-        let of = videos.len();
-        let (video, first_frame) = (videos.swap_remove(index), first_frames.swap_remove(index));
-        let others = found.all.iter().filter(|(id, _)| *id != video.id);
-        let others = others.map(|(_, caps)| caps.clone()).collect();
+        let chosen = choose(&videos, choice);
+        if chosen.is_empty() {
+            return Err(Error::NoSuchVideo {
+                path: path.to_owned(),
+                videos: videos.len(),
+            });
+        }
+        let (of, main) = (videos.len(), main(&videos));
+        let is_restored = |id: &String| chosen.iter().any(|&index| videos[index].id == *id);
+        let others = found.all.iter().filter(|(id, _)| !is_restored(id));
+        let others: Vec<gst::Caps> = others.map(|(_, caps)| caps.clone()).collect();
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
-        let colour = first_frame.and_then(|(frame, caps)| {
-            let data = frame.map_readable().ok()?;
-            Some(Colour::read(path, &video.id, &caps, &data))
-        });
-        Ok(Self {
-            path: path.to_owned(),
-            colour: colour.unwrap_or_default(),
-            description: video.to_string(),
-            video: VideoNumber {
-                number: index + 1,
-                of,
-                stream: video.id,
-            },
-            caps: video.caps.unwrap_or_else(gst::Caps::new_empty),
-            frames: video.frames,
-            shift: video.shift.unwrap_or(0),
-            is_matroska: matroska::is_matroska(path),
-            streams: found.streams,
-            others,
-            damage: damage.or_else(|| truncation(path)),
-        })
+        let damage = damage.or_else(|| truncation(path));
+        let is_matroska = matroska::is_matroska(path);
+        let scanned = videos.into_iter().zip(first_frames).enumerate();
+        Ok(scanned
+            .filter(|(index, _)| chosen.contains(index))
+            .map(|(index, (video, first_frame))| {
+                let colour = first_frame.and_then(|(frame, caps)| {
+                    let data = frame.map_readable().ok()?;
+                    Some(Colour::read(path, &video.id, &caps, &data))
+                });
+                Self {
+                    path: path.to_owned(),
+                    is_main: Some(index) == main,
+                    colour: colour.unwrap_or_default(),
+                    description: video.to_string(),
+                    video: VideoNumber {
+                        number: index + 1,
+                        of,
+                        stream: video.id,
+                    },
+                    caps: video.caps.unwrap_or_else(gst::Caps::new_empty),
+                    frames: video.frames,
+                    shift: video.shift.unwrap_or(0),
+                    is_matroska,
+                    streams: found.streams,
+                    others: others.clone(),
+                    damage: damage.clone(),
+                }
+            })
+            .collect())
     }
 
     /// Returns the end of the last frame in nanoseconds.
