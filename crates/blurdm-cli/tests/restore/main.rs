@@ -14,6 +14,7 @@ mod common;
 mod containers;
 mod isolated;
 mod kept;
+mod labels;
 mod proven;
 mod refused;
 mod replaced;

@@ -9,6 +9,7 @@ mod remux;
 mod restored_video;
 mod segment_reader;
 mod subtitles;
+mod track_flags;
 
 pub use output::Output;
 pub use restored_video::RestoredVideo;

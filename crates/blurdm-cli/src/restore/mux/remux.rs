@@ -16,6 +16,7 @@ use super::{
     feed::{Entry, Feed},
     restored_video::RestoredVideo,
     subtitles,
+    track_flags::{self, KeptStream},
 };
 use crate::{
     error::Error,
@@ -74,12 +75,14 @@ pub struct Remux<'a> {
 struct State {
     /// Streams that the muxer does not accept.
     lost: Vec<String>,
+    /// The others, in the order in which the muxer writes them.
+    kept: Vec<KeptStream>,
     /// Number of streams that are linked or lost.
     streams: usize,
 }
 
 impl Remux<'_> {
-    /// Writes `output`. Returns the streams that the container cannot hold.
+    /// Writes `output`. Returns the streams that the container cannot hold, and what of the others is lost.
     ///
     /// # Errors
     /// [`Error::Unwritable`], [`Error::Unreadable`], [`Error::Interrupted`].
@@ -89,6 +92,10 @@ impl Remux<'_> {
             .property("location", output)
             .build()?;
         add_tags(&mux, self.tags);
+        if is_matroska(muxer) {
+            let recorded = self.videos.first().and_then(|video| video.scan.recorded.clone());
+            mux.set_property("creation-time", recorded);
+        }
         let state = Arc::new(Mutex::new(State::default()));
         let mut feeds = self.feeds(muxer)?;
         let entries = feeds.iter().map(Feed::entry).collect();
@@ -117,9 +124,13 @@ impl Remux<'_> {
             }
         }
         match pipeline.wait_end()? {
-            End::Eos => Ok(std::mem::take(&mut lock(&state).lost)),
-            end => Err(unwritable(end)),
+            End::Eos => {}
+            end => return Err(unwritable(end)),
         }
+        drop(pipeline);
+        let State { mut lost, kept, .. } = std::mem::take(&mut *lock(&state));
+        lost.extend(track_flags::keep(self.original, &kept, output, is_matroska(muxer)));
+        Ok(lost)
     }
 
     /// Returns the time in the original that is 0 in the output, in nanoseconds. An MP4 begins with the first frame or sound: recordings of
@@ -164,29 +175,33 @@ impl Remux<'_> {
         let (shift, keeps_container_times) = (offset + self.shift(), self.keeps_container_times);
         let (mux, state) = (mux.downgrade(), state.clone());
         let on_stream = move |pipeline: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, caps: &gst::Caps| {
-            if let Some(entry) = restored.iter().find(|entry| entry.stream == stream.id) {
-                if let Some(mux) = mux.upgrade()
-                    && let Err(refused) = entry.link(&mux, pad)
-                {
-                    gst::error!(CAT, obj = pad, "the muxer does not take the restored video: {refused}");
+            let Some(mux) = mux.upgrade() else { return };
+            let linked = match restored.iter().find(|entry| entry.stream == stream.id) {
+                Some(entry) => entry.link(&mux, pad),
+                None => {
+                    if keeps_container_times {
+                        count_from_zero(pad);
+                    } else {
+                        pad.set_offset(-shift);
+                    }
+                    if let Some(part) = part {
+                        cut(pad, part);
+                    }
+                    copy(pipeline, pad, caps, &mux)
                 }
-            } else {
-                if keeps_container_times {
-                    count_from_zero(pad);
-                } else {
-                    pad.set_offset(-shift);
-                }
-                if let Some(part) = part {
-                    cut(pad, part);
-                }
-                if let Some(mux) = mux.upgrade()
-                    && let Err(reason) = copy(pipeline, pad, caps, &mux)
-                {
+            };
+            let mut state = lock(&state);
+            match linked {
+                Ok(()) => state.kept.push(KeptStream {
+                    id: stream.id.clone(),
+                    enabled: stream.enabled,
+                }),
+                Err(reason) => {
                     gst::info!(CAT, obj = pad, "{reason}");
-                    lock(&state).lost.push(description(caps));
+                    state.lost.push(description(caps));
                 }
             }
-            lock(&state).streams += 1;
+            state.streams += 1;
         };
         demuxer::pipeline(self.original, Parsing::Unframed, on_stream)
     }

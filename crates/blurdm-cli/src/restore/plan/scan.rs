@@ -43,6 +43,8 @@ pub struct Scan {
     /// Running time of the first frame minus its stream time, in nanoseconds. Recordings of broadcasts start at a time of day.
     pub shift: i64,
     pub is_matroska: bool,
+    /// When the file was recorded, if it says that.
+    pub recorded: Option<gst::glib::DateTime>,
     /// Number of all streams.
     pub streams: usize,
     /// The caps of all streams that are not restored.
@@ -59,6 +61,7 @@ struct Found {
     all: Vec<(String, gst::Caps)>,
     /// By the id of the stream, which orders them as in the file.
     videos: BTreeMap<String, Arc<Mutex<FoundVideo>>>,
+    recorded: Option<gst::glib::DateTime>,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +82,7 @@ impl Scan {
         let found = Arc::new(Mutex::new(Found::default()));
         let shared = found.clone();
         let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &demuxer::Stream, caps: &gst::Caps| {
+            collect_time_of_recording(pad, shared.clone());
             let mut found = lock(&shared);
             found.streams += 1;
             found.all.push((stream.id.clone(), caps.clone()));
@@ -148,6 +152,7 @@ impl Scan {
                     frames: video.frames,
                     shift: video.shift.unwrap_or(0),
                     is_matroska,
+                    recorded: found.recorded.clone(),
                     streams: found.streams,
                     others: others.clone(),
                     damage: damage.clone(),
@@ -212,6 +217,28 @@ fn add_probe(pad: &gst::Pad, found: Arc<Mutex<FoundVideo>>) {
             lock(&found).segment = event.segment().clone().downcast().ok();
         } else if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) {
             lock(&found).video.caps.get_or_insert_with(|| event.caps_owned());
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Collects the first time of recording that the tags of a pad state.
+fn collect_time_of_recording(pad: &gst::Pad, found: Arc<Mutex<Found>>) {
+    let collect = move |event: &gst::EventRef| {
+        if let gst::EventView::Tag(event) = event.view()
+            && let Some(time) = event.tag().get::<gst::tags::DateTime>()
+            && let Ok(time) = time.get().to_g_date_time()
+        {
+            lock(&found).recorded.get_or_insert(time);
+        }
+    };
+    pad.sticky_events_foreach(|event| {
+        collect(event);
+        std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
+    });
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if let Some(event) = info.event() {
+            collect(event);
         }
         gst::PadProbeReturn::Ok
     });

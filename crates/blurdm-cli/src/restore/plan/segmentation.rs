@@ -135,6 +135,7 @@ mod tests {
                 .collect(),
             shift: 0,
             is_matroska: false,
+            recorded: None,
             others: Vec::new(),
             streams: 1,
             damage: None,
