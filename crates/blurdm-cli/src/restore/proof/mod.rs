@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The proof of an output before it gets its name: GStreamer's demuxers, which have not written it, find in it what was planned.
+//! The proof of an output before it gets its name: GStreamer's demuxers, which have not written it, find in it what was planned. What they do not read
+//! of an MP4 is read by Mozilla's parser.
 
+mod hidden;
 mod labels;
 mod packets;
 
@@ -10,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mp4_splice::Movie;
+use hidden::HiddenTrack;
 use packets::{Packets, Streams};
 
 use crate::{
@@ -74,7 +76,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
         .collect();
     let mut original = packets::read(expected.original, expected.part.map(|part| (part, &restored[..])))?;
     let labels = lost_labels(&original, &written);
-    let hidden = hidden_tracks(expected.original, &original);
+    let hidden = HiddenTrack::all(expected.original, &original);
     for expected_video in expected.videos {
         let (planned, id) = (expected_video.planned()?, &expected_video.video.stream);
         let of_several = |reason| match expected.videos.len() {
@@ -98,10 +100,11 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
     }
     if expected.same_container {
         check_same(&original, &written).map_err(unproven)?;
+        hidden::check_same(&hidden, expected.original, file).map_err(unproven)?;
         return Ok(Vec::new());
     }
     let mut told = labels;
-    told.extend(hidden);
+    told.extend(hidden.iter().map(HiddenTrack::to_string));
     if original.error.is_some() {
         // What could be read of a damaged file is told by its gaps.
         return Ok(told);
@@ -158,22 +161,6 @@ fn check_times(original: &Streams, written: &Streams) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Returns the tracks of an MP4 that GStreamer does not read, such as time codes.
-fn hidden_tracks(path: &Path, original: &Streams) -> Vec<String> {
-    let Ok(movie) = Movie::open(path) else {
-        return Vec::new();
-    };
-    let read: Vec<u32> = original.by_id.keys().filter_map(|id| id.parse().ok()).collect();
-    let tracks = movie.tracks().iter();
-    tracks
-        .filter(|track| track.samples > 0 && !read.contains(&track.id))
-        .map(|track| {
-            let kind: String = track.handler.iter().map(|&byte| char::from(byte)).collect();
-            format!("track {} ('{kind}'), which GStreamer does not read", track.id)
-        })
-        .collect()
 }
 
 /// Returns what the original says about itself and its streams, and the output does not.
