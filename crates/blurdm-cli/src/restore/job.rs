@@ -317,17 +317,18 @@ impl<'a> Job<'a> {
         if is_first { Ok(()) } else { place_output() }
     }
 
-    /// Returns the part of the original that is kept: all that is restored of any video.
+    /// Returns the part of the original that is kept: all that is restored of any video. It has an end if a video goes on after it.
     fn part(&self) -> Option<Part> {
         if self.options.range.is_whole_file() {
             return None;
         }
-        let segments = self.segments();
-        let ends = self.planned.videos.iter().filter_map(|video| video.segments.last());
-        let to = ends.map(|last| last.to).collect::<Option<Vec<u64>>>();
+        let videos = &self.planned.videos;
         Some(Part {
-            from: segments.iter().map(|segment| segment.from).min()?,
-            to: to.and_then(|ends| ends.into_iter().max()),
+            from: videos
+                .iter()
+                .filter_map(|video| Some(video.segments.first()?.from))
+                .min()?,
+            to: videos.iter().filter_map(|video| video.segments.last()?.to).max(),
         })
     }
 }

@@ -272,6 +272,26 @@ fn a_part_is_that_of_all_videos_and_one_that_has_ended_by_then_is_told() {
 }
 
 #[test]
+fn a_part_ends_where_it_is_to_end_though_a_video_has_ended_before() {
+    let (_folder, folder) = folder();
+    let input = folder.join("sound.mp4");
+    launch(&format!(
+        "mp4mux name=m ! filesink location=\"{}\" {} ! m. {} ! m. \
+         audiotestsrc num-buffers=75 samplesperbuffer=1920 ! audio/x-raw,rate=48000 ! avenc_aac ! aacparse ! queue ! m.",
+        input.display(),
+        h264("ball", 20, 96),
+        rear(45)
+    ));
+    // The front camera ends after 0.8 seconds, the rear one and the sound after 3.
+    let output = folder.join("part.mp4");
+    restore_all(&input, &output, &["--duration", "1"]);
+    let sound = &packets(&output)["audio/mpeg"];
+    assert!((44..=49).contains(&sound.len()), "{} packets", sound.len());
+    let counts: Vec<usize> = frames_of_tracks(&output).values().map(Vec::len).collect();
+    assert_eq!(counts, [20, 15]);
+}
+
+#[test]
 fn a_report_shows_all_videos_and_a_preview_the_main_one() {
     let (_folder, folder) = folder();
     let input = front_and_rear(&folder, "two.mp4", "mp4mux", 20);

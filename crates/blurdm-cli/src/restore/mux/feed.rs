@@ -46,7 +46,7 @@ impl<'a> Feed<'a> {
     /// As [`SegmentFrames::open`]; an element of GStreamer's own is missing.
     pub fn new(video: &'a RestoredVideo, times: &'a [u64], offset: i64, colour: &Colour) -> Result<Self, Error> {
         let frames = SegmentFrames::open(&video.segments, times, offset)?;
-        let caps = with_frame_rate(colour::stated(frames.caps(), colour));
+        let caps = colour::stated(frames.caps(), colour);
         let input = gst_app::AppSrc::builder().caps(&caps).format(gst::Format::Time).build();
         let parser = create_parser(&caps)?;
         Ok(Self {
@@ -170,14 +170,4 @@ fn create_parser(caps: &gst::Caps) -> Result<gst::Element, Error> {
         _ => "identity",
     };
     Ok(gst::ElementFactory::make(parser).build()?)
-}
-
-/// Returns caps with a frame rate: 0/1, which means that it varies, where they have none. The muxer for WebM wants one.
-fn with_frame_rate(mut caps: gst::Caps) -> gst::Caps {
-    for structure in caps.make_mut().iter_mut() {
-        if !structure.has_field("framerate") {
-            structure.set("framerate", gst::Fraction::new(0, 1));
-        }
-    }
-    caps
 }
