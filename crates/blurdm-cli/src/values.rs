@@ -21,11 +21,3 @@ pub fn range(text: &str) -> Result<RangeInclusive<usize>, String> {
         _ => Err("it is neither a number nor a range, as in 3-5".into()),
     }
 }
-
-/// Parses the number of a video.
-pub fn video(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err("it is not a number from 1 on".into()),
-    }
-}

@@ -144,18 +144,23 @@ fn is_decodable(caps: &gst::Caps) -> bool {
 
 /// Reads a stream and discards it, so that it does not block the others.
 fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<(), gst::glib::BoolError> {
+    // The end of a stream waits in a sink until the pipeline plays. In a thread of its own it does not block the streams that go on.
+    let queue = gst::ElementFactory::make("queue").build()?;
     let sink = gst::ElementFactory::make("fakesink")
         .property("sync", false)
         .property("async", false)
         .build()?;
     // Before the sink, which in PAUSED would keep the first buffer and block.
     pad.add_probe(gst::PadProbeType::BUFFER, |_, info| drop_data(info));
-    pipeline.add(&sink)?;
-    sink.sync_state_with_parent()?;
-    let sink_pad = sink
+    pipeline.add_many([&queue, &sink])?;
+    queue.link(&sink)?;
+    for element in [&sink, &queue] {
+        element.sync_state_with_parent()?;
+    }
+    let queue_pad = queue
         .static_pad("sink")
-        .ok_or_else(|| gst::glib::bool_error!("fakesink has no pad"))?;
-    pad.link(&sink_pad)
+        .ok_or_else(|| gst::glib::bool_error!("queue has no pad"))?;
+    pad.link(&queue_pad)
         .map_err(|refused| gst::glib::bool_error!("{refused}"))?;
     Ok(())
 }

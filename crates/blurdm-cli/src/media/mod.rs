@@ -10,6 +10,7 @@ pub mod encoder;
 mod encoder_options;
 pub mod interrupt;
 mod log;
+pub mod matroska;
 mod messages;
 pub mod muxer;
 pub mod pipeline;

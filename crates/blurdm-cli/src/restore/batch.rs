@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use super::{
-    job::{Job, Options, outcome_of_error},
+    job::{Job, outcome_of_error},
+    options::Options,
     preview,
     segments::ReusableElement,
 };

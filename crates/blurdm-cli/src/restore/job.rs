@@ -4,42 +4,22 @@
 
 use std::{
     fs,
-    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
 use super::{
     mux::Output,
-    plan::{self, Part, Scan, Segment, TimeRange, VideoChoice, output_name, webm},
-    report::{self, Identity, Model, Record, Witness},
-    segments::{FinishedSegment, FrameRecord, Plan, ReusableElement, RunOptions, SegmentRun, WorkDir, decoded_info},
+    options::Options,
+    plan::{self, Part, Segment, output_name, webm},
+    report::{self, Identity, Record, ReportedVideo, Witness, WorkIdentity},
+    segments::{Plan, ReusableElement, WorkDir},
+    video::{FinishedVideo, PlannedVideo, PlannedVideos},
 };
 use crate::{
     error::{Error, reason},
-    media::{
-        coded_format,
-        element::ElementSettings,
-        encoder::{Codec, Encoder},
-    },
     memory,
     progress::{FileProgress, Outcome, Progress},
 };
-
-/// What is the same for every file.
-#[derive(Debug, Clone)]
-pub struct Options {
-    pub settings: ElementSettings,
-    pub model: Model,
-    pub codec: Option<Codec>,
-    pub quality: u32,
-    pub hardware_encoder: bool,
-    pub range: TimeRange,
-    pub video: VideoChoice,
-    pub report: bool,
-    pub overwrite: bool,
-    /// Numbers of the segments to restore, without writing the output. `None` for all, with the output.
-    pub segments: Option<RangeInclusive<usize>>,
-}
 
 /// How a file ended that did not fail.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,11 +35,8 @@ pub enum Completion {
 pub struct Job<'a> {
     options: &'a Options,
     output: PathBuf,
-    scan: Scan,
-    segments: Vec<Segment>,
-    /// Stream times of the stills for the report.
-    stills: Vec<u64>,
-    identity: Identity,
+    planned: PlannedVideos,
+    identity: WorkIdentity,
     /// The original as it was before the scan.
     witness: Witness,
     /// Whether the record, and the other files beside the output, may be replaced.
@@ -79,20 +56,25 @@ impl<'a> Job<'a> {
     /// What prevents restoring the file, as far as it can be found without decoding.
     pub fn prepare(input: &Path, output: &Path, options: &'a Options) -> Result<Option<Self>, Error> {
         let witness = Witness::of(input)?;
-        let scan = Scan::run(input, options.video)?;
-        let segments = plan::segments(&scan, options.range)?;
-        let identity = Identity {
-            blurdm: env!("CARGO_PKG_VERSION").into(),
-            original: witness.original().clone(),
-            model: options.model.clone(),
-            settings: options.settings.visible(),
-            encoder: find_encoder(&scan, output, options)?,
-            range: options.range,
-            video: Some(scan.video.clone()),
-            report: options.report,
+        let planned = PlannedVideos::of(input, output, options)?;
+        let main = planned
+            .main()
+            .ok_or_else(|| Error::NoVideo { path: input.to_owned() })?;
+        let identity = WorkIdentity {
+            file: Identity {
+                blurdm: env!("CARGO_PKG_VERSION").into(),
+                original: witness.original().clone(),
+                model: options.model.clone(),
+                settings: options.settings.visible(),
+                encoder: main.encoder.clone(),
+                range: options.range,
+                video: Some(main.scan.video.clone()),
+                report: options.report,
+            },
+            videos: planned.videos.iter().map(PlannedVideo::identity).collect(),
         };
         let record = Record::read(output);
-        let is_same = record.as_ref().is_some_and(|record| record.identity == identity);
+        let is_same = record.as_ref().is_some_and(|record| record.is_of(&identity));
         if !options.overwrite && output.is_file() && is_same {
             WorkDir::discard(WorkDir::path_for(output));
             return Ok(None);
@@ -113,31 +95,25 @@ impl<'a> Job<'a> {
             plan::check_free(&output_name::report(output), replaces.others)?;
         }
         if webm::is_webm(output) {
-            webm::check_sound(output, &scan)?;
+            webm::check_sound(output, &main.scan)?;
         }
         let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder {
             fs::create_dir_all(folder).map_err(|error| Error::unwritable(folder, reason(&error)))?;
         }
-        let stills = if options.report {
-            report::still_times(&scan, &segments)
-        } else {
-            Vec::new()
-        };
         Ok(Some(Self {
             options,
             output: output.to_owned(),
-            scan,
-            segments,
-            stills,
+            planned,
             identity,
             witness,
             replaces,
         }))
     }
 
-    pub fn segments(&self) -> &[Segment] {
-        &self.segments
+    /// Returns the segments of all videos.
+    pub fn segments(&self) -> Vec<Segment> {
+        self.planned.segments()
     }
 
     /// Opens the folder of unfinished work, which may hold finished segments of an earlier run.
@@ -147,7 +123,7 @@ impl<'a> Job<'a> {
     pub fn open_work_dir(&self) -> Result<WorkDir, Error> {
         let plan = Plan {
             identity: self.identity.clone(),
-            segments: self.segments.clone(),
+            segments: self.segments(),
         };
         WorkDir::open(WorkDir::path_for(&self.output), &plan)
     }
@@ -170,7 +146,12 @@ impl<'a> Job<'a> {
                 return Err(error);
             }
         };
-        let segments = self.requested_segments();
+        let segments: Vec<Segment> = self
+            .planned
+            .videos
+            .iter()
+            .flat_map(|video| self.requested(video))
+            .collect();
         let finished = segments.iter().filter_map(|segment| work.finished(segment));
         let already: usize = finished.map(|finished| finished.frames.len()).sum();
         let frames: usize = segments.iter().map(|segment| segment.frames).sum();
@@ -179,108 +160,90 @@ impl<'a> Job<'a> {
             progress.note(&note);
         }
         self.note_changes(&progress);
-        let result = self
-            .restore_segments(&work, &segments, element, &progress)
-            .and_then(|()| {
-                if self.options.segments.is_some() {
-                    return Ok(Completion::Segments);
-                }
-                self.write_output(work, &progress)
-            });
+        let result = self.restore_videos(&work, element, &progress).and_then(|undecodable| {
+            if self.options.segments.is_some() {
+                return Ok(Completion::Segments);
+            }
+            self.write_output(work, &undecodable, &progress)
+        });
         progress.end(outcome_of(&result));
         result
     }
 
-    fn requested_segments(&self) -> Vec<Segment> {
+    fn requested(&self, video: &PlannedVideo) -> Vec<Segment> {
         let requested = |segment: &&Segment| {
             let numbers = self.options.segments.as_ref();
             numbers.is_none_or(|numbers| numbers.contains(&segment.number))
         };
-        self.segments.iter().filter(requested).copied().collect()
+        video.segments.iter().filter(requested).copied().collect()
     }
 
-    /// Notes what of the video will be different.
+    /// Notes what of the videos will be different.
     fn note_changes(&self, progress: &FileProgress) {
-        let video = &self.scan.video;
-        if video.of > 1 {
-            let (number, of, description) = (video.number, video.of, &self.scan.description);
+        let (choice, parts) = (self.planned.choice(), &self.planned.notes);
+        choice.iter().chain(parts).for_each(|note| progress.note(note));
+        let first = self.planned.videos.first().filter(|_| webm::is_webm(&self.output));
+        for lost in first.iter().flat_map(|video| webm::lost(&video.scan)) {
             progress.note(&format!(
-                "the file has {of} videos; video {number} ({description}) is restored, the others are kept where the container allows; --video chooses another"
+                "WebM cannot hold a stream of {lost}, which is not kept; .mkv can"
             ));
         }
-        if webm::is_webm(&self.output) {
-            for lost in webm::lost(&self.scan) {
-                progress.note(&format!(
-                    "WebM cannot hold a stream of {lost}, which is not kept; .mkv can"
-                ));
-            }
-        }
-        let expected = self.options.codec.or(Codec::from_media_type(self.scan.media_type()));
-        let codec = self.identity.encoder.codec;
-        if expected != Some(codec) {
-            progress.note(&format!("the video was {} and becomes {codec}", self.scan.media_type()));
-        }
-        if let Ok(Some(frames)) = decoded_info(&self.scan) {
-            let losses = coded_format::losses(&frames, self.identity.encoder.coded_format(&frames));
-            if !losses.is_empty() {
-                progress.note(&format!("lost in {codec}: {}", losses.join(", ")));
-            }
-        }
+        let changes = self
+            .planned
+            .videos
+            .iter()
+            .flat_map(|video| video.changes(self.options.codec));
+        changes.for_each(|change| progress.note(&change));
     }
 
-    /// Restores the unfinished ones among `segments`, in runs of contiguous ones.
-    fn restore_segments(
+    /// Restores one video after the other. Returns the numbers of those of which nothing can be decoded, and why. There are others then.
+    fn restore_videos(
         &self,
         work: &WorkDir,
-        segments: &[Segment],
         element: &ReusableElement,
         progress: &FileProgress,
-    ) -> Result<(), Error> {
-        let options = RunOptions {
-            scan: &self.scan,
-            encoder: &self.identity.encoder,
-            compare: self.options.settings.compare,
-            report: self.options.report,
-            stills: &self.stills,
-        };
-        let mut rest = segments;
-        while let Some(first) = rest.first() {
-            if work.finished(first).is_some() {
-                rest = &rest[1..];
+    ) -> Result<Vec<(usize, Error)>, Error> {
+        let (mut undecodable, mut restored) = (Vec::new(), 0);
+        for video in &self.planned.videos {
+            let segments = self.requested(video);
+            if segments.is_empty() {
                 continue;
             }
-            let pending = rest.iter().take_while(|segment| work.finished(segment).is_none());
-            let run = SegmentRun::new(options, work, &rest[..pending.count()], progress);
-            // Fewer than all where a part of the file cannot be decoded. What follows may be decodable again.
-            let reached = run.restore(element)?;
-            rest = &rest[reached..];
-            // What is finished of another file is of no use: its plan is another.
-            self.witness.check()?;
+            match video.restore(&segments, work, element, self.options, &self.witness, progress) {
+                Ok(()) => restored += 1,
+                Err(error @ (Error::Unreadable { .. } | Error::MissingPlugin { .. })) => {
+                    undecodable.push((video.scan.video.number, error));
+                }
+                Err(Error::Failed(reason)) => return Err(Error::Failed(video.sentence(reason))),
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
+        match undecodable.pop() {
+            Some((_, error)) if restored == 0 => Err(error),
+            last => Ok(undecodable.into_iter().chain(last).collect()),
+        }
     }
 
-    /// Writes the output and the files beside it, and removes the folder of unfinished work.
-    fn write_output(&self, work: WorkDir, progress: &FileProgress) -> Result<Completion, Error> {
-        let finished: Vec<FinishedSegment> = self
-            .segments
-            .iter()
-            .filter_map(|segment| work.finished(segment))
-            .collect();
-        let videos: Vec<PathBuf> = finished.iter().map(|finished| work.video(&finished.segment)).collect();
-        let frames: Vec<FrameRecord> = finished.iter().flat_map(|finished| &finished.frames).copied().collect();
-        if frames.is_empty() {
-            let reason = self.scan.damage.clone();
-            return Err(Error::unreadable(
-                &self.scan.path,
-                reason.unwrap_or_else(|| "none of its frames can be decoded".into()),
-            ));
+    /// Writes the output and the files beside it, and removes the folder of unfinished work. `undecodable`: videos that cannot be restored.
+    fn write_output(
+        &self,
+        work: WorkDir,
+        undecodable: &[(usize, Error)],
+        progress: &FileProgress,
+    ) -> Result<Completion, Error> {
+        let original = &self.witness.path();
+        let videos: Vec<FinishedVideo> = self.planned.videos.iter().map(|video| video.finished(&work)).collect();
+        let damage = self.planned.videos.iter().find_map(|video| video.scan.damage.clone());
+        let decoded: Vec<&FinishedVideo> = videos.iter().filter(|video| !video.frames.is_empty()).collect();
+        if decoded.is_empty() {
+            let reason = damage.unwrap_or_else(|| "none of its frames can be decoded".into());
+            return Err(Error::unreadable(original, reason));
         }
-        let tag = Record::tag(&self.identity);
+        let tag = Record::tag(&self.identity.file);
+        let restored: Vec<_> = decoded.iter().map(|video| video.restored(&work)).collect();
         let output = Output {
-            scan: &self.scan,
-            segments: &videos,
-            frames: &frames,
+            original,
+            videos: &restored,
             part: self.part(),
             tags: &[(report::TAG, &tag)],
         };
@@ -288,28 +251,44 @@ impl<'a> Job<'a> {
         for lost in &lost {
             progress.note(&format!("not kept: {lost}"));
         }
-        let gaps = self.gaps(&finished);
-        let providers = finished.iter().map(|finished| finished.provider.clone());
+        let reason = |number: usize| {
+            undecodable
+                .iter()
+                .find(|(video, _)| *video == number)
+                .map(|(_, error)| error)
+        };
+        let gaps = videos
+            .iter()
+            .flat_map(|video| video.gaps(reason(video.planned().scan.video.number)));
+        let gaps: Vec<String> = damage.into_iter().chain(gaps).collect();
+        let records: Vec<_> = videos.iter().map(FinishedVideo::record).collect();
         let record = Record {
             enhanced: true,
-            identity: self.identity.clone(),
-            original_sha256: report::sha256(&self.scan.path)?,
-            provider: providers
-                .into_iter()
-                .find(|provider| !provider.is_empty())
-                .unwrap_or_default(),
-            frames: frames.len(),
-            passed: frames.iter().filter(|frame| !frame.restored).count(),
+            identity: self.identity.file.clone(),
+            original_sha256: report::sha256(original)?,
+            provider: decoded
+                .iter()
+                .find_map(|video| video.provider())
+                .unwrap_or_default()
+                .into(),
+            frames: records.iter().map(|video| video.frames).sum(),
+            passed: records.iter().map(|video| video.passed).sum(),
+            videos: records,
             gaps: gaps.clone(),
             lost,
             finished: report::now(),
         };
         let record_file = record.make(&self.output, &work)?;
         let mut others = Vec::new();
-        let track = report::make_track(&self.scan.path, &self.output, &work, progress)?;
+        let track = report::make_track(original, &self.output, &work, progress)?;
         others.extend(track.map(|track| (track, output_name::track(&self.output))));
         if self.options.report {
-            let page = report::make_report(&self.output, &record, &frames, &self.stills, &work)?;
+            let reported = decoded.iter().map(|video| ReportedVideo {
+                scan: &video.planned().scan,
+                frames: &video.frames,
+                stills: &video.planned().stills,
+            });
+            let page = report::make_report(&self.output, &record, &reported.collect::<Vec<_>>(), &work)?;
             others.push((page, output_name::report(&self.output)));
         }
         self.place(&made, &record_file, &others, &work)?;
@@ -338,53 +317,19 @@ impl<'a> Job<'a> {
         if is_first { Ok(()) } else { place_output() }
     }
 
+    /// Returns the part of the original that is kept: all that is restored of any video. It has an end if a video goes on after it.
     fn part(&self) -> Option<Part> {
-        let (first, last) = (self.segments.first()?, self.segments.last()?);
-        (!self.options.range.is_whole_file()).then_some(Part {
-            from: first.from,
-            to: last.to,
-        })
-    }
-
-    /// Returns a sentence about each part that could not be decoded.
-    fn gaps(&self, finished: &[FinishedSegment]) -> Vec<String> {
-        let mut gaps: Vec<String> = self.scan.damage.iter().cloned().collect();
-        for segment in &self.segments {
-            let (from, total) = (segment.from as f64 / 1e9, segment.frames);
-            let finished = finished.iter().find(|finished| finished.segment == *segment);
-            let frames = finished.map_or(&[][..], |finished| &finished.frames);
-            let damaged = frames.iter().filter(|frame| frame.damaged).count();
-            if damaged > 0 {
-                gaps.push(format!("{damaged} of {total} frames from {from:.3} s on are damaged"));
-            }
-            if frames.len() < total {
-                let missing = total - frames.len();
-                let reason = finished.and_then(|finished| finished.damage.as_ref());
-                let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-                gaps.push(format!(
-                    "{missing} of {total} frames from {from:.3} s on cannot be decoded{reason}"
-                ));
-            }
+        if self.options.range.is_whole_file() {
+            return None;
         }
-        gaps
-    }
-}
-
-/// Returns the encoder for the requested codec, or for that of the original. H.264, which plays everywhere, replaces one that cannot be encoded.
-fn find_encoder(scan: &Scan, output: &Path, options: &Options) -> Result<Encoder, Error> {
-    let odd = scan.has_odd_side();
-    let find = |codec| Encoder::find(codec, options.quality, options.hardware_encoder, odd);
-    if webm::is_webm(output) {
-        return find(webm::codec(
-            output,
-            options.codec,
-            Codec::from_media_type(scan.media_type()),
-        )?);
-    }
-    match (options.codec, Codec::from_media_type(scan.media_type())) {
-        (Some(codec), _) => find(codec),
-        (None, Some(codec)) => find(codec).or_else(|_| find(Codec::H264)),
-        (None, None) => find(Codec::H264),
+        let videos = &self.planned.videos;
+        Some(Part {
+            from: videos
+                .iter()
+                .filter_map(|video| Some(video.segments.first()?.from))
+                .min()?,
+            to: videos.iter().filter_map(|video| video.segments.last()?.to).max(),
+        })
     }
 }
 

@@ -10,11 +10,13 @@
 mod batch;
 mod job;
 mod mux;
+mod options;
 mod plan;
 mod preview;
 mod proof;
 mod report;
 mod segments;
+mod video;
 mod worker;
 
 use std::{
@@ -40,7 +42,8 @@ use crate::{
     progress::{Form, Progress},
     values,
 };
-use job::{Job, Options};
+use job::Job;
+use options::Options;
 use plan::{PlannedFile, TimeRange, VideoChoice, Written, inputs};
 use report::Model;
 use segments::WorkDir;
@@ -84,9 +87,9 @@ pub struct Arguments {
     /// Save only the frame at this time, original and restored, as NAME-before.png and NAME-after.png
     #[arg(long, value_name = "SECONDS", value_parser = values::seconds, conflicts_with_all = ["start", "duration", "report", "segments", "plan"])]
     preview: Option<u64>,
-    /// The video to restore of files that have several, by its number in the file from 1 [default: the enabled, largest, longest one]
-    #[arg(long, value_name = "NUMBER", value_parser = values::video)]
-    video: Option<usize>,
+    /// The video to restore of files that have several, by its number in the file from 1, or all of them [default: the enabled, largest, longest one]
+    #[arg(long, value_name = "NUMBER|all")]
+    video: Option<VideoChoice>,
     /// Write an HTML report beside each output
     #[arg(long)]
     report: bool,
@@ -140,7 +143,7 @@ impl Arguments {
                 start: self.start.unwrap_or(0),
                 duration: self.duration,
             },
-            video: self.video.map_or(VideoChoice::Main, VideoChoice::Number),
+            video: self.video.unwrap_or_default(),
             report: self.report,
             overwrite: self.overwrite,
             segments: self.segments.clone(),
@@ -219,14 +222,15 @@ fn print_plan(file: PlannedFile, options: &Options, mut out: impl io::Write) -> 
         return Ok(ExitCode::SUCCESS);
     };
     let work = job.open_work_dir()?;
-    let finished = job.segments().iter().filter(|segment| work.finished(segment).is_some());
+    let segments = job.segments();
+    let finished = segments.iter().filter(|segment| work.finished(segment).is_some());
     let finished: Vec<usize> = finished.map(|segment| segment.number).collect();
     let plan = serde_json::json!({
         "done": false,
         "finished": finished,
         "output": output,
         "work": WorkDir::path_for(&output),
-        "segments": job.segments(),
+        "segments": segments,
     });
     writeln!(out, "{plan}")?;
     Ok(ExitCode::SUCCESS)

@@ -11,7 +11,7 @@ use super::{
 use crate::error::{Error, reason};
 
 /// Saves the frame of a video that is presented at `time`, in nanoseconds, as `NAME-before.png` and `NAME-after.png`, where `NAME` is that of `output`.
-/// `replace`: whether files of these names may be replaced.
+/// Where all videos are chosen, it is that of the main one: there are names for one frame only. `replace`: whether files of these names may be replaced.
 ///
 /// # Errors
 /// As for restoring the file.
@@ -27,7 +27,12 @@ pub fn save(
     for path in &paths {
         plan::check_free(path, replace)?;
     }
-    let scan = Scan::run(input, video)?;
+    let video = match video {
+        VideoChoice::All => VideoChoice::Main,
+        one => one,
+    };
+    let scan = Scan::run(input, video)?.into_iter().next();
+    let scan = scan.ok_or_else(|| Error::NoVideo { path: input.to_owned() })?;
     let start = scan.frames.iter().rev().map(|frame| frame.time);
     let start = start.into_iter().find(|&start| start <= time);
     let start = start.filter(|_| time < scan.length()).unwrap_or(time);
@@ -35,7 +40,7 @@ pub fn save(
         start,
         duration: Some(1),
     };
-    let segments = plan::segments(&scan, one_frame)?;
+    let segments = plan::segments(&scan, one_frame, 0)?;
     let capture = Capture {
         originals: true,
         ..Capture::default()

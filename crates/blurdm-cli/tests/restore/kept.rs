@@ -4,6 +4,8 @@
 
 use std::fs;
 
+use mp4_splice::Movie;
+
 use crate::clips::{SIDE, assert_kept, clip, clip_of, folder, frames, record, restore, stderr, succeed, text};
 
 #[test]
@@ -100,6 +102,45 @@ fn what_another_container_does_not_keep_is_told() {
             assert_eq!(lost.contains(what), name != "whole.mp4", "{name}: {lost}");
             assert_eq!(stderr(&done).contains(what), name != "whole.mp4", "{name}");
         }
+    }
+}
+
+/// Whether a track is compared is told to those who ask GStreamer for it.
+#[test]
+fn tracks_that_gstreamer_does_not_read_are_kept_and_compared_whatever_the_codec() {
+    let (_folder, folder) = folder();
+    for (name, muxer, kind, codec) in [
+        ("time.mov", "qtmux", b"tmcd", "h264"),
+        ("data.mp4", "mp4mux", b"camm", "h265"),
+        ("places.mp4", "mp4mux", b"gps ", "av1"),
+        ("more.mp4", "mp4mux", b"meta", "vp9"),
+    ] {
+        let (input, output) = (folder.join(name), folder.join("out").join(name));
+        clip(&input, 20, muxer);
+        let mut file = fs::read(&input).unwrap();
+        let handler = file.windows(4).position(|window| window == b"soun").unwrap();
+        file[handler..handler + 4].copy_from_slice(kind);
+        fs::write(&input, file).unwrap();
+        let done = restore(&[text(&input), "-o", text(&output), "--codec", codec])
+            .env("GST_DEBUG", "blurdm-restore:INFO")
+            .output()
+            .unwrap();
+        let told = stderr(&done);
+        assert!(
+            done.status.success() && !told.contains("not compared"),
+            "{name}: {told}"
+        );
+        let samples = |path| {
+            let movie = Movie::open(path).unwrap();
+            let track = movie.tracks().iter().find(|track| &track.handler == kind).unwrap();
+            let chunks = track.chunks.iter().flat_map(|chunk| {
+                let mut bytes = vec![0; (chunk.end() - chunk.offset) as usize];
+                movie.read_at(chunk.offset, &mut bytes).unwrap();
+                bytes
+            });
+            chunks.collect::<Vec<u8>>()
+        };
+        assert!(samples(&input) == samples(&output), "{name}");
     }
 }
 

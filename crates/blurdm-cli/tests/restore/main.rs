@@ -5,6 +5,7 @@
 // A test fails by a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod all_videos;
 mod choices;
 mod clips;
 mod colour;
@@ -13,6 +14,7 @@ mod common;
 mod containers;
 mod isolated;
 mod kept;
+mod labels;
 mod proven;
 mod refused;
 mod replaced;

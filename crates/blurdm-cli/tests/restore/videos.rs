@@ -10,7 +10,7 @@ use std::{
 use crate::clips::{Streams, folder, frames_of_tracks, launch, record, run, stderr, succeed, text, tracks};
 
 /// Makes a file with the videos of these sources, each after its encoder, and returns it.
-fn file_of(folder: &Path, name: &str, muxer: &str, videos: &[&str]) -> PathBuf {
+pub fn file_of(folder: &Path, name: &str, muxer: &str, videos: &[&str]) -> PathBuf {
     let path = folder.join(name);
     let videos: Vec<_> = videos.iter().map(|video| format!("{video} ! m. ")).collect();
     launch(&format!(
@@ -21,21 +21,21 @@ fn file_of(folder: &Path, name: &str, muxer: &str, videos: &[&str]) -> PathBuf {
     path
 }
 
-fn h264(pattern: &str, frames: usize, width: u32) -> String {
+pub fn h264(pattern: &str, frames: usize, width: u32) -> String {
     format!(
         "videotestsrc num-buffers={frames} pattern={pattern} ! video/x-raw,format=I420,width={width},height=64,framerate=25/1 ! \
          x264enc bframes=0 key-int-max=25 ! h264parse ! queue"
     )
 }
 
-fn jpeg(frames: usize) -> String {
+pub fn jpeg(frames: usize) -> String {
     format!(
         "videotestsrc num-buffers={frames} pattern=smpte ! video/x-raw,format=I420,width=320,height=240,framerate=1/1 ! jpegenc ! queue"
     )
 }
 
 /// Says in the header of a track that it is not enabled.
-fn disable(path: &Path, track: usize) {
+pub fn disable(path: &Path, track: usize) {
     let mut file = fs::read(path).unwrap();
     let header = (0..file.len())
         .filter(|&at| file[at..].starts_with(b"tkhd"))
@@ -45,8 +45,12 @@ fn disable(path: &Path, track: usize) {
     fs::write(path, file).unwrap();
 }
 
-/// Asserts that one track was restored, looks like itself, and that all others are as they were.
 fn assert_restored(input: &Path, output: &Path, track: &str) {
+    assert_all_restored(input, output, &[track]);
+}
+
+/// Asserts that these tracks were restored, look like themselves, and that all others are as they were.
+pub fn assert_all_restored(input: &Path, output: &Path, restored: &[&str]) {
     let (before, after) = (tracks(input), tracks(output));
     assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
     for (id, packets) in &before {
@@ -54,10 +58,16 @@ fn assert_restored(input: &Path, output: &Path, track: &str) {
             .iter()
             .zip(&after[id])
             .position(|(before, after)| before != after);
-        assert_eq!(differ.is_none(), id != track, "track {id}, packet {differ:?}");
+        let first = differ.map(|packet| (packet, packets[packet].0, after[id][packet].0));
+        assert_eq!(
+            differ.is_none(),
+            !restored.contains(&id.as_str()),
+            "track {id}, packet, and its times: {first:?}"
+        );
         assert_eq!(packets.len(), after[id].len(), "track {id}");
     }
-    assert_alike(&frames_of_tracks(input), &frames_of_tracks(output), track);
+    let (before, after) = (frames_of_tracks(input), frames_of_tracks(output));
+    restored.iter().for_each(|track| assert_alike(&before, &after, track));
 }
 
 fn assert_alike(before: &Streams, after: &Streams, track: &str) {

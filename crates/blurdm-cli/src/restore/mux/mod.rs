@@ -2,10 +2,14 @@
 
 //! Writing the output from finished segments and the original.
 
+mod feed;
 mod mp4;
 mod output;
 mod remux;
+mod restored_video;
 mod segment_reader;
 mod subtitles;
+mod track_flags;
 
 pub use output::Output;
+pub use restored_video::RestoredVideo;

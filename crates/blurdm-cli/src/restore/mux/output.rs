@@ -9,23 +9,22 @@ use std::{
 use super::{
     mp4::{self, SpliceError},
     remux::{self, Remux},
+    restored_video::RestoredVideo,
 };
 use crate::{
     error::{Error, reason},
     restore::{
-        plan::{Part, Scan, output_name},
-        proof::{self, Expected},
-        segments::{FrameRecord, WorkDir},
+        plan::{Part, output_name},
+        proof::{self, Expected, ExpectedVideo},
+        segments::WorkDir,
     },
 };
 
 /// What the output consists of.
 pub struct Output<'a> {
-    pub scan: &'a Scan,
-    /// Videos of the finished segments, in their order.
-    pub segments: &'a [PathBuf],
-    /// The frames of all segments.
-    pub frames: &'a [FrameRecord],
+    pub original: &'a Path,
+    /// At least one. All other streams are those of the original.
+    pub videos: &'a [RestoredVideo<'a>],
     /// The part of the original that is kept. `None` for all of it.
     pub part: Option<Part>,
     /// Names and texts of tags to add.
@@ -55,7 +54,7 @@ impl Output<'_> {
             fs::remove_file(&part).ok();
         }
         let mut lost = written?;
-        if let Err(error) = keep_time(&self.scan.path, &part) {
+        if let Err(error) = keep_time(self.original, &part) {
             lost.push(format!("its time of modification: {}", reason(&error)));
         }
         Ok((part, lost))
@@ -63,10 +62,16 @@ impl Output<'_> {
 
     /// Compares the written file with the plan. Returns what it lacks.
     fn prove(&self, part: &Path, path: &Path, spliced: bool) -> Result<Vec<String>, Error> {
+        let times = self.times(path);
+        let videos = self.videos.iter().zip(&times);
+        let videos = videos.map(|(video, times)| ExpectedVideo {
+            video: &video.scan.video,
+            segments: &video.segments,
+            times,
+        });
         let expected = Expected {
-            scan: self.scan,
-            segments: self.segments,
-            times: &self.times(path),
+            original: self.original,
+            videos: &videos.collect::<Vec<_>>(),
             part: self.part,
             same_container: spliced,
             same_times: !spliced && self.keeps_container_times(path),
@@ -76,31 +81,31 @@ impl Output<'_> {
 
     /// Whether the output has the times that the original's container has, wherever they begin: where both are Matroska.
     fn keeps_container_times(&self, path: &Path) -> bool {
-        self.part.is_none() && self.scan.is_matroska && remux::is_matroska(remux::muxer_for(path))
+        let is_matroska = self.videos.iter().any(|video| video.scan.is_matroska);
+        self.part.is_none() && is_matroska && remux::is_matroska(remux::muxer_for(path))
     }
 
-    fn times(&self, path: &Path) -> Vec<u64> {
-        let container = self.keeps_container_times(path);
-        let time = |frame: &FrameRecord| if container { frame.pts } else { frame.time };
-        self.frames.iter().map(time).collect()
+    /// Returns the times of the frames of each video.
+    fn times(&self, path: &Path) -> Vec<Vec<u64>> {
+        let of_container = self.keeps_container_times(path);
+        self.videos.iter().map(|video| video.times(of_container)).collect()
     }
 
     /// Writes the output as `part`. Returns what it lacks, and whether everything else is spliced from the original's bytes.
     fn write_to(&self, part: &Path, path: &Path) -> Result<(Vec<String>, bool), Error> {
         let mut lost = Vec::new();
         if self.part.is_none() && output_name::is_mp4(path) {
-            match mp4::splice(self.scan, self.segments, self.frames, self.tags, part, path) {
+            match mp4::splice(self.original, self.videos, self.tags, part, path) {
                 Ok(notes) => return Ok((notes, true)),
                 Err(SpliceError::Failed(error)) => return Err(error),
                 // Not an MP4 file, a damaged or a fragmented one. What can be kept is the streams that GStreamer demuxes.
                 Err(SpliceError::Unsuitable(reason)) => lost.push(reason),
             }
         }
-        let times = self.times(path);
         let remux = Remux {
-            scan: self.scan,
-            segments: self.segments,
-            times: &times,
+            original: self.original,
+            videos: self.videos,
+            times: &self.times(path),
             part: self.part,
             keeps_container_times: self.keeps_container_times(path),
             tags: self.tags,

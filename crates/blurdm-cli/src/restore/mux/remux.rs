@@ -4,7 +4,7 @@
 //! Streams are copied, not encoded again.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex},
     thread,
     time::Duration,
@@ -12,7 +12,12 @@ use std::{
 
 use gst::prelude::*;
 
-use super::{segment_reader::SegmentFrames, subtitles};
+use super::{
+    feed::{Entry, Feed},
+    restored_video::RestoredVideo,
+    subtitles,
+    track_flags::{self, KeptStream},
+};
 use crate::{
     error::Error,
     media::{
@@ -22,15 +27,12 @@ use crate::{
         pipeline::{End, Pipeline},
         watchdog,
     },
-    restore::plan::{Part, Scan, webm},
+    restore::plan::{Part, webm},
     sync::lock,
 };
 
 /// Capacity of the queue of each other stream, in bytes. Large enough that a sparse stream does not block the others.
 const QUEUE_BYTES: u32 = 64 << 20;
-
-/// Capacity of the queue of coded frames.
-const QUEUE_FRAMES: u64 = 32;
 
 /// How long to sleep between two checks of a condition.
 const POLL_SLEEP: Duration = Duration::from_millis(2);
@@ -55,11 +57,11 @@ pub fn is_matroska(muxer: &str) -> bool {
 
 /// What the new file consists of.
 pub struct Remux<'a> {
-    pub scan: &'a Scan,
-    /// Videos of the finished segments, in their order.
-    pub segments: &'a [PathBuf],
-    /// Stream times of their frames in the original, in nanoseconds, or those of its container.
-    pub times: &'a [u64],
+    pub original: &'a Path,
+    /// At least one.
+    pub videos: &'a [RestoredVideo<'a>],
+    /// Stream times of the frames of each in the original, in nanoseconds, or those of its container.
+    pub times: &'a [Vec<u64>],
     /// The part of the other streams that is kept, with which the new file starts. `None` for all of it.
     pub part: Option<Part>,
     /// Whether all times are those of the original's container.
@@ -73,14 +75,14 @@ pub struct Remux<'a> {
 struct State {
     /// Streams that the muxer does not accept.
     lost: Vec<String>,
-    /// Tags of the video.
-    tags: Option<gst::TagList>,
+    /// The others, in the order in which the muxer writes them.
+    kept: Vec<KeptStream>,
     /// Number of streams that are linked or lost.
     streams: usize,
 }
 
 impl Remux<'_> {
-    /// Writes `output`. Returns the streams that the container cannot hold.
+    /// Writes `output`. Returns the streams that the container cannot hold, and what of the others is lost.
     ///
     /// # Errors
     /// [`Error::Unwritable`], [`Error::Unreadable`], [`Error::Interrupted`].
@@ -90,23 +92,17 @@ impl Remux<'_> {
             .property("location", output)
             .build()?;
         add_tags(&mux, self.tags);
-        let state = Arc::new(Mutex::new(State::default()));
-        let frames = SegmentFrames::open(self.segments, self.times, self.time_offset(muxer))?;
-        let colour = match muxer {
-            MATROSKA | webm::MUXER => colour::for_matroska(self.scan.colour),
-            _ => self.scan.colour,
-        };
-        let caps = colour::stated(frames.caps(), &colour);
-        let input = gst_app::AppSrc::builder().caps(&caps).format(gst::Format::Time).build();
-        let parser = create_parser(&caps)?;
-        let pipeline = self.create_pipeline(&mux, [input.upcast_ref(), &parser], self.time_offset(muxer), &state)?;
-        pipeline.add_many([&mux, &file, input.upcast_ref(), &parser])?;
-        mux.link(&file)?;
-        input.link(&parser)?;
-        // They start when the parser is linked to the muxer.
-        for element in [input.upcast_ref(), &parser] {
-            element.set_locked_state(true);
+        if is_matroska(muxer) {
+            let recorded = self.videos.first().and_then(|video| video.scan.recorded.clone());
+            mux.set_property("creation-time", recorded);
         }
+        let state = Arc::new(Mutex::new(State::default()));
+        let mut feeds = self.feeds(muxer)?;
+        let entries = feeds.iter().map(Feed::entry).collect();
+        let pipeline = self.create_pipeline(&mux, entries, self.time_offset(muxer), &state)?;
+        pipeline.add_many([&mux, &file])?;
+        feeds.iter().try_for_each(|feed| feed.add_to(&pipeline))?;
+        mux.link(&file)?;
         let pipeline = Pipeline::new(pipeline);
         let unwritable = |end: End| match end {
             End::Eos => Error::unwritable(output, "the muxer ended early"),
@@ -115,26 +111,26 @@ impl Remux<'_> {
         };
         pipeline.set_state(gst::State::Playing).map_err(unwritable)?;
         // Muxers write their header with the first frame. It describes the streams that are linked then.
-        wait_until(&pipeline, || lock(&state).streams >= self.scan.streams).map_err(unwritable)?;
-        let tags = lock(&state).tags.take();
-        if let Some(tags) = tags {
-            input.send_event(gst::event::Tag::new(tags));
-        }
-        for frame in frames {
-            let frame = frame?;
-            wait_until(&pipeline, || input.current_level_buffers() < QUEUE_FRAMES).map_err(unwritable)?;
+        let streams = self.videos.first().map_or(0, |video| video.scan.streams);
+        wait_until(&pipeline, || lock(&state).streams >= streams).map_err(unwritable)?;
+        feeds.iter().for_each(Feed::send_tags);
+        while !feeds.iter().all(Feed::has_ended) {
+            // A muxer waits for the stream that is behind, so none waits here for another.
+            wait_until(&pipeline, || feeds.iter().any(Feed::has_room)).map_err(unwritable)?;
             interrupt::check()?;
-            input
-                .push_buffer(frame)
-                .map_err(|flow| unwritable(pipeline.poll_end().unwrap_or(End::Failed(flow.to_string()))))?;
+            for feed in feeds.iter_mut().filter(|feed| feed.has_room()) {
+                let pushed = feed.push()?;
+                pushed.map_err(|flow| unwritable(pipeline.poll_end().unwrap_or(End::Failed(flow.to_string()))))?;
+            }
         }
-        input
-            .end_of_stream()
-            .map_err(|flow| unwritable(End::Failed(flow.to_string())))?;
         match pipeline.wait_end()? {
-            End::Eos => Ok(std::mem::take(&mut lock(&state).lost)),
-            end => Err(unwritable(end)),
+            End::Eos => {}
+            end => return Err(unwritable(end)),
         }
+        drop(pipeline);
+        let State { mut lost, kept, .. } = std::mem::take(&mut *lock(&state));
+        lost.extend(track_flags::keep(self.original, &kept, output, is_matroska(muxer)));
+        Ok(lost)
     }
 
     /// Returns the time in the original that is 0 in the output, in nanoseconds. An MP4 begins with the first frame or sound: recordings of
@@ -143,50 +139,71 @@ impl Remux<'_> {
         match self.part {
             Some(part) => i64::try_from(part.from).unwrap_or(i64::MAX),
             None if is_matroska(muxer) => 0,
-            None => -self.scan.shift,
+            None => -self.shift(),
         }
     }
 
-    /// Creates a pipeline that copies the other streams of the original into the muxer. The restored one, source and parser, gets the place
-    /// of its original among them.
+    /// Returns the running time minus the stream time, which is that of the file.
+    fn shift(&self) -> i64 {
+        self.videos.first().map_or(0, |video| video.scan.shift)
+    }
+
+    fn feeds(&self, muxer: &str) -> Result<Vec<Feed<'_>>, Error> {
+        let offset = self.time_offset(muxer);
+        let videos = self.videos.iter().zip(self.times);
+        videos
+            .map(|(video, times)| {
+                let colour = match is_matroska(muxer) {
+                    true => colour::for_matroska(video.scan.colour),
+                    false => video.scan.colour,
+                };
+                Feed::new(video, times, offset, &colour)
+            })
+            .collect()
+    }
+
+    /// Creates a pipeline that copies the other streams of the original into the muxer. The restored ones get the places of their originals
+    /// among them.
     fn create_pipeline(
         &self,
         mux: &gst::Element,
-        restored: [&gst::Element; 2],
+        restored: Vec<Entry>,
         offset: i64,
         state: &Arc<Mutex<State>>,
     ) -> Result<gst::Pipeline, gst::glib::BoolError> {
-        let (video, part) = (self.scan.video.stream.clone(), self.part);
-        let (shift, keeps_container_times) = (offset + self.scan.shift, self.keeps_container_times);
-        let (mux, restored, state) = (mux.downgrade(), restored.map(gst::Element::downgrade), state.clone());
+        let part = self.part;
+        let (shift, keeps_container_times) = (offset + self.shift(), self.keeps_container_times);
+        let (mux, state) = (mux.downgrade(), state.clone());
         let on_stream = move |pipeline: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, caps: &gst::Caps| {
-            if stream.id == video {
-                collect_tags(pad, state.clone());
-                let [source, parser] = restored.each_ref().map(gst::glib::WeakRef::upgrade);
-                if let (Some(mux), Some(source), Some(parser)) = (mux.upgrade(), source, parser)
-                    && let Err(refused) = start_restored(&source, &parser, &mux)
-                {
-                    gst::error!(CAT, obj = pad, "the muxer does not take the restored video: {refused}");
+            let Some(mux) = mux.upgrade() else { return };
+            let linked = match restored.iter().find(|entry| entry.stream == stream.id) {
+                Some(entry) => entry.link(&mux, pad),
+                None => {
+                    if keeps_container_times {
+                        count_from_zero(pad);
+                    } else {
+                        pad.set_offset(-shift);
+                    }
+                    if let Some(part) = part {
+                        cut(pad, part);
+                    }
+                    copy(pipeline, pad, caps, &mux)
                 }
-            } else {
-                if keeps_container_times {
-                    count_from_zero(pad);
-                } else {
-                    pad.set_offset(-shift);
-                }
-                if let Some(part) = part {
-                    cut(pad, part);
-                }
-                if let Some(mux) = mux.upgrade()
-                    && let Err(reason) = copy(pipeline, pad, caps, &mux)
-                {
+            };
+            let mut state = lock(&state);
+            match linked {
+                Ok(()) => state.kept.push(KeptStream {
+                    id: stream.id.clone(),
+                    enabled: stream.enabled,
+                }),
+                Err(reason) => {
                     gst::info!(CAT, obj = pad, "{reason}");
-                    lock(&state).lost.push(description(caps));
+                    state.lost.push(description(caps));
                 }
             }
-            lock(&state).streams += 1;
+            state.streams += 1;
         };
-        demuxer::pipeline(&self.scan.path, Parsing::Unframed, on_stream)
+        demuxer::pipeline(self.original, Parsing::Unframed, on_stream)
     }
 }
 
@@ -268,58 +285,6 @@ fn request_pad(mux: &gst::Element, caps: &gst::Caps) -> Option<gst::Pad> {
         template.direction() == gst::PadDirection::Sink && template.caps().can_intersect(caps)
     };
     mux.request_pad(templates.iter().find(accepts)?, None, None)
-}
-
-/// Collects the tags of the original's video, such as its orientation.
-fn collect_tags(pad: &gst::Pad, state: Arc<Mutex<State>>) {
-    let collect = move |event: &gst::EventRef| {
-        if let gst::EventView::Tag(event) = event.view() {
-            let mut state = lock(&state);
-            let tags = state.tags.get_or_insert_default();
-            tags.make_mut().insert(event.tag(), gst::TagMergeMode::Replace);
-        }
-    };
-    pad.sticky_events_foreach(|event| {
-        collect(event);
-        std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
-    });
-    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        if let Some(event) = info.event() {
-            collect(event);
-        }
-        gst::PadProbeReturn::Ok
-    });
-}
-
-/// Links the restored video to the muxer, and starts its elements.
-fn start_restored(
-    source: &gst::Element,
-    parser: &gst::Element,
-    mux: &gst::Element,
-) -> Result<(), gst::glib::BoolError> {
-    parser.link(mux)?;
-    for element in [parser, source] {
-        element.set_locked_state(false);
-        element.sync_state_with_parent()?;
-    }
-    Ok(())
-}
-
-/// Creates a parser, which converts the stream to the format that the muxer accepts.
-fn create_parser(caps: &gst::Caps) -> Result<gst::Element, Error> {
-    if demuxer::is_framed(caps) {
-        // Parsers take away the times of frames that have the same.
-        let filter = gst::ElementFactory::make("capsfilter").property("caps", caps);
-        return Ok(filter.build()?);
-    }
-    let parser = match caps.structure(0).map(|first| first.name().as_str()) {
-        Some("video/x-h264") => "h264parse",
-        Some("video/x-h265") => "h265parse",
-        Some("video/x-av1") => "av1parse",
-        Some("video/x-vp9") => "vp9parse",
-        _ => "identity",
-    };
-    Ok(gst::ElementFactory::make(parser).build()?)
 }
 
 /// Makes the running times of a stream those of its container. `matroskademux` counts from the first packet, and begins anew where a later one is of

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The frames of a file, their times and sync points, found by demuxing it once without decoding.
+//! The frames of a file's videos, their times and sync points, found by demuxing it once without decoding.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use mp4_splice::Movie;
 
 use super::{
     matroska,
-    videos::{CodedFrame, Video, VideoChoice, VideoNumber, choose},
+    videos::{CodedFrame, Video, VideoChoice, VideoNumber, choose, main},
 };
 use crate::{
     error::Error,
@@ -26,11 +26,13 @@ use crate::{
     sync::lock,
 };
 
+/// A video that is restored, in its file.
 #[derive(Debug)]
 pub struct Scan {
     pub path: PathBuf,
-    /// The video that is restored.
     pub video: VideoNumber,
+    /// Whether it is the one that is restored unasked.
+    pub is_main: bool,
     /// It in words, as in `96x64 video/x-h264, 60 frames`.
     pub description: String,
     /// The caps of the coded video.
@@ -41,9 +43,11 @@ pub struct Scan {
     /// Running time of the first frame minus its stream time, in nanoseconds. Recordings of broadcasts start at a time of day.
     pub shift: i64,
     pub is_matroska: bool,
+    /// When the file was recorded, if it says that.
+    pub recorded: Option<gst::glib::DateTime>,
     /// Number of all streams.
     pub streams: usize,
-    /// The caps of all streams but the video that is restored.
+    /// The caps of all streams that are not restored.
     pub others: Vec<gst::Caps>,
     /// The error that ended reading after the first frames, or what is missing at the end.
     pub damage: Option<String>,
@@ -57,6 +61,7 @@ struct Found {
     all: Vec<(String, gst::Caps)>,
     /// By the id of the stream, which orders them as in the file.
     videos: BTreeMap<String, Arc<Mutex<FoundVideo>>>,
+    recorded: Option<gst::glib::DateTime>,
 }
 
 #[derive(Debug, Default)]
@@ -68,15 +73,16 @@ struct FoundVideo {
 }
 
 impl Scan {
-    /// Demuxes `path` from start to end.
+    /// Demuxes `path` from start to end. Returns the chosen videos, at least one, in the order of the file.
     ///
     /// # Errors
     /// [`Error::Unreadable`], [`Error::NoVideo`] and [`Error::MissingPlugin`] where no frame is found; [`Error::NoSuchVideo`];
     /// [`Error::Interrupted`].
-    pub fn run(path: &Path, choice: VideoChoice) -> Result<Self, Error> {
+    pub fn run(path: &Path, choice: VideoChoice) -> Result<Vec<Self>, Error> {
         let found = Arc::new(Mutex::new(Found::default()));
         let shared = found.clone();
         let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &demuxer::Stream, caps: &gst::Caps| {
+            collect_time_of_recording(pad, shared.clone());
             let mut found = lock(&shared);
             found.streams += 1;
             found.all.push((stream.id.clone(), caps.clone()));
@@ -99,7 +105,7 @@ impl Scan {
         let found = std::mem::take(&mut *lock(&found));
         let found_videos = found.videos.values().map(|found| std::mem::take(&mut *lock(found)));
         let moving = found_videos.filter(|found| found.video.is_moving());
-        let (mut videos, mut first_frames): (Vec<_>, Vec<_>) = moving.map(|found| (found.video, found.first)).unzip();
+        let (mut videos, first_frames): (Vec<_>, Vec<_>) = moving.map(|found| (found.video, found.first)).unzip();
         for video in &mut videos {
             // Stable, since frames of equal times are presented as they come.
             video.frames.sort_by_key(|frame| frame.time);
@@ -110,36 +116,49 @@ impl Scan {
             missing.map_or(Ok(()), |missing| missing.into_read_result(path))?;
             return Err(Error::NoVideo { path: path.to_owned() });
         }
-        let index = choose(&videos, choice).ok_or_else(|| Error::NoSuchVideo {
-            path: path.to_owned(),
-            videos: videos.len(),
-        })?;
-        let of = videos.len();
-        let (video, first_frame) = (videos.swap_remove(index), first_frames.swap_remove(index));
-        let others = found.all.iter().filter(|(id, _)| *id != video.id);
-        let others = others.map(|(_, caps)| caps.clone()).collect();
+        let chosen = choose(&videos, choice);
+        if chosen.is_empty() {
+            return Err(Error::NoSuchVideo {
+                path: path.to_owned(),
+                videos: videos.len(),
+            });
+        }
+        let (of, main) = (videos.len(), main(&videos));
+        let is_restored = |id: &String| chosen.iter().any(|&index| videos[index].id == *id);
+        let others = found.all.iter().filter(|(id, _)| !is_restored(id));
+        let others: Vec<gst::Caps> = others.map(|(_, caps)| caps.clone()).collect();
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
-        let colour = first_frame.and_then(|(frame, caps)| {
-            let data = frame.map_readable().ok()?;
-            Some(Colour::read(path, &video.id, &caps, &data))
-        });
-        Ok(Self {
-            path: path.to_owned(),
-            colour: colour.unwrap_or_default(),
-            description: video.to_string(),
-            video: VideoNumber {
-                number: index + 1,
-                of,
-                stream: video.id,
-            },
-            caps: video.caps.unwrap_or_else(gst::Caps::new_empty),
-            frames: video.frames,
-            shift: video.shift.unwrap_or(0),
-            is_matroska: matroska::is_matroska(path),
-            streams: found.streams,
-            others,
-            damage: damage.or_else(|| truncation(path)),
-        })
+        let damage = damage.or_else(|| truncation(path));
+        let is_matroska = matroska::is_matroska(path);
+        let scanned = videos.into_iter().zip(first_frames).enumerate();
+        Ok(scanned
+            .filter(|(index, _)| chosen.contains(index))
+            .map(|(index, (video, first_frame))| {
+                let colour = first_frame.and_then(|(frame, caps)| {
+                    let data = frame.map_readable().ok()?;
+                    Some(Colour::read(path, &video.id, &caps, &data))
+                });
+                Self {
+                    path: path.to_owned(),
+                    is_main: Some(index) == main,
+                    colour: colour.unwrap_or_default(),
+                    description: video.to_string(),
+                    video: VideoNumber {
+                        number: index + 1,
+                        of,
+                        stream: video.id,
+                    },
+                    caps: video.caps.unwrap_or_else(gst::Caps::new_empty),
+                    frames: video.frames,
+                    shift: video.shift.unwrap_or(0),
+                    is_matroska,
+                    recorded: found.recorded.clone(),
+                    streams: found.streams,
+                    others: others.clone(),
+                    damage: damage.clone(),
+                }
+            })
+            .collect())
     }
 
     /// Returns the end of the last frame in nanoseconds.
@@ -198,6 +217,28 @@ fn add_probe(pad: &gst::Pad, found: Arc<Mutex<FoundVideo>>) {
             lock(&found).segment = event.segment().clone().downcast().ok();
         } else if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) {
             lock(&found).video.caps.get_or_insert_with(|| event.caps_owned());
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Collects the first time of recording that the tags of a pad state.
+fn collect_time_of_recording(pad: &gst::Pad, found: Arc<Mutex<Found>>) {
+    let collect = move |event: &gst::EventRef| {
+        if let gst::EventView::Tag(event) = event.view()
+            && let Some(time) = event.tag().get::<gst::tags::DateTime>()
+            && let Ok(time) = time.get().to_g_date_time()
+        {
+            lock(&found).recorded.get_or_insert(time);
+        }
+    };
+    pad.sticky_events_foreach(|event| {
+        collect(event);
+        std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
+    });
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if let Some(event) = info.event() {
+            collect(event);
         }
         gst::PadProbeReturn::Ok
     });

@@ -19,6 +19,7 @@ const SINGLE_TIMES: usize = 4;
 /// A segment of a file. Its serialised form is the output of `--plan`, and is stored in folders of unfinished work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
+    /// From 0, through all videos that are restored of the file.
     pub number: usize,
     /// Stream time of the first frame in nanoseconds.
     pub from: u64,
@@ -63,11 +64,11 @@ impl Part {
     }
 }
 
-/// Divides a part of a file into segments, at sync points where there are any.
+/// Divides a part of a video into segments, at sync points where there are any. Their numbers begin with `first_number`.
 ///
 /// # Errors
 /// [`Error::EmptyRange`].
-pub fn segments(scan: &Scan, range: TimeRange) -> Result<Vec<Segment>, Error> {
+pub fn segments(scan: &Scan, range: TimeRange, first_number: usize) -> Result<Vec<Segment>, Error> {
     let frames = &scan.frames;
     let first = frames.partition_point(|frame| frame.time < range.start);
     let end = frames.partition_point(|frame| frame.time < range.end());
@@ -91,7 +92,7 @@ pub fn segments(scan: &Scan, range: TimeRange) -> Result<Vec<Segment>, Error> {
         }
     }
     let ends = starts.iter().skip(1).copied().chain([end]);
-    let segments = starts.iter().zip(ends).enumerate();
+    let segments = (first_number..).zip(starts.iter().zip(ends));
     Ok(segments
         .map(|(number, (&start, end))| Segment {
             number,
@@ -121,6 +122,7 @@ mod tests {
             colour: Default::default(),
             path: "clip.mp4".into(),
             video: VideoNumber::default(),
+            is_main: true,
             description: String::new(),
             caps: gst::Caps::new_empty(),
             frames: (0..frames)
@@ -133,6 +135,7 @@ mod tests {
                 .collect(),
             shift: 0,
             is_matroska: false,
+            recorded: None,
             others: Vec::new(),
             streams: 1,
             damage: None,
@@ -142,7 +145,7 @@ mod tests {
     #[test]
     fn segments_start_at_sync_points_and_have_every_frame_once() {
         gst::init().unwrap();
-        let found = segments(&scan(1000, 50), TimeRange::default()).unwrap();
+        let found = segments(&scan(1000, 50), TimeRange::default(), 0).unwrap();
         assert_eq!(found.iter().map(|segment| segment.frames).sum::<usize>(), 1000);
         assert_eq!(found.len(), 7);
         for (segment, next) in found.iter().zip(&found[1..]) {
@@ -156,7 +159,7 @@ mod tests {
     #[test]
     fn without_sync_points_segments_end_as_well() {
         gst::init().unwrap();
-        let found = segments(&scan(1000, 5000), TimeRange::default()).unwrap();
+        let found = segments(&scan(1000, 5000), TimeRange::default(), 0).unwrap();
         assert_eq!(
             found.iter().map(|segment| segment.frames).collect::<Vec<_>>(),
             [480, 480, 40]
@@ -168,7 +171,7 @@ mod tests {
         gst::init().unwrap();
         let mut scan = scan(400, 130);
         scan.frames[130].time = scan.frames[129].time;
-        let found = segments(&scan, TimeRange::default()).unwrap();
+        let found = segments(&scan, TimeRange::default(), 0).unwrap();
         assert_eq!(found.iter().map(|segment| segment.frames).sum::<usize>(), 400);
         assert_eq!(found[1].from, 260 * FRAME);
     }
@@ -180,14 +183,14 @@ mod tests {
             start: start * FRAME,
             duration: Some(duration * FRAME),
         };
-        let found = segments(&scan(100, 10), range(13, 5)).unwrap();
+        let found = segments(&scan(100, 10), range(13, 5), 7).unwrap();
         assert_eq!(
-            (found[0].from, found[0].to, found[0].frames),
-            (13 * FRAME, Some(18 * FRAME), 5)
+            (found[0].number, found[0].from, found[0].to, found[0].frames),
+            (7, 13 * FRAME, Some(18 * FRAME), 5)
         );
         for nothing in [range(13, 0), range(200, 5)] {
             assert!(matches!(
-                segments(&scan(100, 10), nothing),
+                segments(&scan(100, 10), nothing, 0),
                 Err(Error::EmptyRange { .. })
             ));
         }

@@ -2,7 +2,7 @@
 
 //! Which of a file's videos is restored. Recorders put front and rear into one file, phones and cameras thumbnails and previews.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,20 @@ pub enum VideoChoice {
     Main,
     /// By its number in the order of the file, from 1.
     Number(usize),
+    /// All of them but thumbnails.
+    All,
+}
+
+impl FromStr for VideoChoice {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(number) if number > 0 => Ok(Self::Number(number)),
+            _ if text == "all" => Ok(Self::All),
+            _ => Err("it is neither a number from 1 on nor 'all'"),
+        }
+    }
 }
 
 /// A video of a file. Records of restored files hold it, so the names of the fields must not change.
@@ -92,20 +106,35 @@ impl fmt::Display for Video {
     }
 }
 
-/// Returns the index of a video among `videos`, which are in the order of the file. `None` where there is no such video.
-pub fn choose(videos: &[Video], choice: VideoChoice) -> Option<usize> {
+/// Returns the indices of the videos to restore among `videos`, which are in the order of the file. None where there is no such video.
+pub fn choose(videos: &[Video], choice: VideoChoice) -> Vec<usize> {
     match choice {
-        VideoChoice::Number(number) => number.checked_sub(1).filter(|&index| index < videos.len()),
-        VideoChoice::Main => {
-            let most = videos.iter().map(|video| video.frames.len()).max()?;
-            let rank = |video: &Video| {
-                let few = video.frames.len() < most / FEW;
-                (video.enabled, !few, video.pixels(), video.length())
-            };
-            // The first of equal ones.
-            (0..videos.len()).rev().max_by_key(|&index| rank(&videos[index]))
-        }
+        VideoChoice::Number(number) => number
+            .checked_sub(1)
+            .filter(|&index| index < videos.len())
+            .into_iter()
+            .collect(),
+        VideoChoice::Main => main(videos).into_iter().collect(),
+        VideoChoice::All => (0..videos.len())
+            .filter(|&index| !has_few_frames(&videos[index], videos))
+            .collect(),
     }
+}
+
+/// Returns the index of the video that is restored unasked. `None` where there is none.
+pub fn main(videos: &[Video]) -> Option<usize> {
+    let rank = |video: &Video| {
+        let few = has_few_frames(video, videos);
+        (video.enabled, !few, video.pixels(), video.length())
+    };
+    // The first of equal ones.
+    (0..videos.len()).rev().max_by_key(|&index| rank(&videos[index]))
+}
+
+/// Whether a video is taken for thumbnails beside the others.
+fn has_few_frames(video: &Video, videos: &[Video]) -> bool {
+    let most = videos.iter().map(|video| video.frames.len()).max();
+    video.frames.len() < most.unwrap_or(0) / FEW
 }
 
 #[cfg(test)]
@@ -136,7 +165,7 @@ mod tests {
     }
 
     fn main_of<const N: usize>(videos: [Video; N]) -> usize {
-        choose(&videos, VideoChoice::Main).unwrap()
+        main(&videos).unwrap()
     }
 
     #[test]
@@ -156,12 +185,19 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_no_video_has_is_none() {
+    fn a_number_that_no_video_has_chooses_none() {
         let videos = [video(true, 100, 60), video(true, 200, 60)];
         let number = |number| choose(&videos, VideoChoice::Number(number));
         assert_eq!(
             [number(0), number(1), number(2), number(3)],
-            [None, Some(0), Some(1), None]
+            [vec![], vec![0], vec![1], vec![]]
         );
+    }
+
+    #[test]
+    fn all_are_those_that_are_no_thumbnails_enabled_or_not() {
+        let videos = [video(true, 100, 60), video(true, 4000, 5), video(false, 200, 30)];
+        assert_eq!(choose(&videos, VideoChoice::All), [0, 2]);
+        assert_eq!(choose(&videos[..1], VideoChoice::All), [0]);
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The proof of an output before it gets its name: GStreamer's demuxers, which have not written it, find in it what was planned.
+//! The proof of an output before it gets its name: GStreamer's demuxers, which have not written it, find in it what was planned. What they do not read
+//! of an MP4 is read by Mozilla's parser.
 
+mod hidden;
 mod labels;
 mod packets;
 
@@ -10,12 +12,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mp4_splice::Movie;
+use hidden::HiddenTrack;
 use packets::{Packets, Streams};
 
 use crate::{
     error::Error,
-    restore::plan::{Part, Scan},
+    restore::plan::{Part, VideoNumber},
 };
 
 /// By how much times may differ where the container counts in other units than the original. Matroska counts milliseconds.
@@ -24,17 +26,34 @@ const ROUNDING: u64 = 1_000_000;
 /// What an output must have.
 #[derive(Debug)]
 pub struct Expected<'a> {
-    pub scan: &'a Scan,
-    /// Videos of the finished segments, in their order.
-    pub segments: &'a [PathBuf],
-    /// Stream times of the frames of the restored video in the original, in nanoseconds; with `same_times` those of its container.
-    pub times: &'a [u64],
+    pub original: &'a Path,
+    /// The restored videos.
+    pub videos: &'a [ExpectedVideo<'a>],
     /// The part of the original that is kept.
     pub part: Option<Part>,
     /// Whether its other streams are those of the original in the same container, and not muxed anew.
     pub same_container: bool,
     /// Whether all times in the container are those of the original.
     pub same_times: bool,
+}
+
+/// A restored video.
+#[derive(Debug)]
+pub struct ExpectedVideo<'a> {
+    pub video: &'a VideoNumber,
+    /// Videos of the finished segments, in their order.
+    pub segments: &'a [PathBuf],
+    /// Stream times of the frames in the original, in nanoseconds; with `same_times` those of its container.
+    pub times: &'a [u64],
+}
+
+impl ExpectedVideo<'_> {
+    fn planned(&self) -> Result<Packets, Error> {
+        Ok(Packets {
+            times: self.times.to_vec(),
+            ..packets::joined(self.segments)?
+        })
+    }
 }
 
 /// Compares a file with what it must have. Returns what it lacks of the other streams and is told.
@@ -46,56 +65,76 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
         path: output.to_owned(),
         reason,
     };
-    let written = packets::read(file, None)?;
+    let mut written = packets::read(file, None)?;
     if let Some(reason) = &written.error {
         return Err(unproven(format!("it cannot be read: {reason}")));
     }
-    let planned = Packets {
-        times: expected.times.to_vec(),
-        ..packets::joined(expected.segments)?
-    };
-    let restored = &expected.scan.video.stream;
-    let original = packets::read(&expected.scan.path, expected.part.map(|part| (part, restored.as_str())))?;
+    let restored: Vec<&str> = expected
+        .videos
+        .iter()
+        .map(|video| video.video.stream.as_str())
+        .collect();
+    let mut original = packets::read(expected.original, expected.part.map(|part| (part, &restored[..])))?;
+    let labels = lost_labels(&original, &written);
+    let hidden = HiddenTrack::all(expected.original, &original);
+    for expected_video in expected.videos {
+        let (planned, id) = (expected_video.planned()?, &expected_video.video.stream);
+        let of_several = |reason| match expected.videos.len() {
+            1 => unproven(reason),
+            _ => unproven(format!("of video {}, {reason}", expected_video.video.number)),
+        };
+        let found = match expected.same_container {
+            true => written
+                .by_id
+                .get(id)
+                .ok_or_else(|| format!("it lacks the restored video {id}"))
+                .and_then(|video| {
+                    check_video(video, &planned)?;
+                    Ok(id.clone())
+                }),
+            false => find(&planned, &written, expected.same_times),
+        };
+        // What is left of both are the other streams.
+        written.by_id.remove(&found.map_err(of_several)?);
+        original.by_id.remove(id);
+    }
     if expected.same_container {
-        let video = written.by_id.get(restored);
-        let video = video.ok_or_else(|| unproven(format!("it lacks the restored video {restored}")))?;
-        check_video(video, &planned).map_err(unproven)?;
-        check_same(&original, &written, restored).map_err(unproven)?;
+        check_same(&original, &written).map_err(unproven)?;
+        hidden::check_same(&hidden, expected.original, file).map_err(unproven)?;
         return Ok(Vec::new());
     }
-    let check = |video: &Packets| {
-        // Stream times begin where a demuxer has found the first packet.
-        let times = if expected.same_times {
-            &video.stored
-        } else {
-            &video.times
-        };
-        let video = Packets {
-            times: times.clone(),
-            ..video.clone()
-        };
-        check_video(&video, &planned)
-    };
-    let mut videos = written.by_id.values().filter(|packets| packets.is_video);
-    let first_error = videos.next().map(check);
-    let found = first_error.unwrap_or_else(|| Err("it has no video".into()));
-    found
-        .or_else(|error| {
-            let other = videos.any(|video| check(video).is_ok());
-            if other { Ok(()) } else { Err(error) }
-        })
-        .map_err(unproven)?;
-    let mut told = lost_labels(&original, &written);
-    told.extend(hidden_tracks(&expected.scan.path, &original));
+    let mut told = labels;
+    told.extend(hidden.iter().map(HiddenTrack::to_string));
     if original.error.is_some() {
         // What could be read of a damaged file is told by its gaps.
         return Ok(told);
     }
-    told.extend(missing(&original, &written, restored).map_err(unproven)?);
+    told.extend(missing(&original, &written).map_err(unproven)?);
     if expected.same_times {
         check_times(&original, &written).map_err(unproven)?;
     }
     Ok(told)
+}
+
+/// Finds the video that has the planned frames. Returns its id.
+fn find(planned: &Packets, written: &Streams, same_times: bool) -> Result<String, String> {
+    let check = |video: &Packets| {
+        // Stream times begin where a demuxer has found the first packet.
+        let times = if same_times { &video.stored } else { &video.times };
+        let video = Packets {
+            times: times.clone(),
+            ..video.clone()
+        };
+        check_video(&video, planned)
+    };
+    let mut first_error = None;
+    for (id, video) in written.by_id.iter().filter(|(_, packets)| packets.is_video) {
+        match check(video) {
+            Ok(()) => return Ok(id.clone()),
+            Err(error) => first_error.get_or_insert(error),
+        };
+    }
+    Err(first_error.unwrap_or_else(|| "it has no video".into()))
 }
 
 /// Checks that streams that are copied have the times of the original.
@@ -122,22 +161,6 @@ fn check_times(original: &Streams, written: &Streams) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Returns the tracks of an MP4 that GStreamer does not read, such as time codes.
-fn hidden_tracks(path: &Path, original: &Streams) -> Vec<String> {
-    let Ok(movie) = Movie::open(path) else {
-        return Vec::new();
-    };
-    let read: Vec<u32> = original.by_id.keys().filter_map(|id| id.parse().ok()).collect();
-    let tracks = movie.tracks().iter();
-    tracks
-        .filter(|track| track.samples > 0 && !read.contains(&track.id))
-        .map(|track| {
-            let kind: String = track.handler.iter().map(|&byte| char::from(byte)).collect();
-            format!("track {} ('{kind}'), which GStreamer does not read", track.id)
-        })
-        .collect()
 }
 
 /// Returns what the original says about itself and its streams, and the output does not.
@@ -179,8 +202,8 @@ fn check_video(video: &Packets, planned: &Packets) -> Result<(), String> {
 }
 
 /// Checks that all other streams have the same packets at the same times.
-fn check_same(original: &Streams, written: &Streams, restored: &str) -> Result<(), String> {
-    for (id, before) in original.by_id.iter().filter(|(id, _)| *id != restored) {
+fn check_same(original: &Streams, written: &Streams) -> Result<(), String> {
+    for (id, before) in &original.by_id {
         let Some(after) = written.by_id.get(id) else {
             return Err(format!("it lacks stream {id} ({})", before.coding));
         };
@@ -199,10 +222,10 @@ fn check_same(original: &Streams, written: &Streams, restored: &str) -> Result<(
 
 /// Finds for each other stream one that has its packets, in the order of both files. Returns sentences about packets that are missing.
 /// A stream that the container cannot hold at all is told by the muxer.
-fn missing(original: &Streams, written: &Streams, restored: &str) -> Result<Vec<String>, String> {
+fn missing(original: &Streams, written: &Streams) -> Result<Vec<String>, String> {
     let mut left: Vec<&Packets> = written.by_id.values().collect();
     let mut told = Vec::new();
-    for (id, before) in original.by_id.iter().filter(|(id, _)| *id != restored) {
+    for (id, before) in &original.by_id {
         if let Some(same) = left.iter().position(|after| after.hash == before.hash) {
             left.remove(same);
             continue;
@@ -271,10 +294,10 @@ mod tests {
 
     #[test]
     fn another_stream_that_is_changed_or_gone_is_found() {
-        let original = streams([("001", 9, 1), ("002", 7, 2)]);
-        assert!(check_same(&original, &streams([("001", 9, 5), ("002", 7, 2)]), "001").is_ok());
-        assert!(check_same(&original, &streams([("001", 9, 5), ("002", 7, 3)]), "001").is_err());
-        assert!(check_same(&original, &streams([("001", 9, 5)]), "001").is_err());
+        let original = streams([("002", 7, 2)]);
+        assert!(check_same(&original, &streams([("001", 9, 5), ("002", 7, 2)])).is_ok());
+        assert!(check_same(&original, &streams([("001", 9, 5), ("002", 7, 3)])).is_err());
+        assert!(check_same(&original, &streams([("001", 9, 5)])).is_err());
     }
 
     #[test]
@@ -293,10 +316,10 @@ mod tests {
 
     #[test]
     fn packets_that_a_muxer_drops_are_told_and_changed_ones_are_an_error() {
-        let original = streams([("001", 9, 1), ("002", 7, 2)]);
-        let told = missing(&original, &streams([("001", 5, 4)]), "001").unwrap_or_default();
+        let original = streams([("002", 7, 2)]);
+        let told = missing(&original, &streams([("001", 5, 4)])).unwrap_or_default();
         assert_eq!(told, ["2 of 7 packets of stream 002 (audio/mpeg raw)"]);
-        assert_eq!(missing(&original, &streams([("009", 7, 2)]), "001"), Ok(Vec::new()));
-        assert!(missing(&original, &streams([("009", 7, 3)]), "001").is_err());
+        assert_eq!(missing(&original, &streams([("009", 7, 2)])), Ok(Vec::new()));
+        assert!(missing(&original, &streams([("009", 7, 3)])).is_err());
     }
 }

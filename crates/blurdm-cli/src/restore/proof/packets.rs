@@ -59,10 +59,10 @@ pub struct Streams {
 ///
 /// # Errors
 /// [`Error::Interrupted`].
-pub fn read(path: &Path, part: Option<(Part, &str)>) -> Result<Streams, Error> {
+pub fn read(path: &Path, part: Option<(Part, &[&str])>) -> Result<Streams, Error> {
     let found: Arc<Mutex<BTreeMap<String, Arc<Mutex<Collector>>>>> = Arc::default();
     let shared = found.clone();
-    let part = part.map(|(part, whole)| (part, whole.to_owned()));
+    let part = part.map(|(part, whole)| (part, whole.iter().map(|&id| id.to_owned()).collect::<Vec<_>>()));
     let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, caps: &gst::Caps| {
         let collector = lock(&shared).entry(stream.id.clone()).or_default().clone();
         {
@@ -70,7 +70,7 @@ pub fn read(path: &Path, part: Option<(Part, &str)>) -> Result<Streams, Error> {
             packets.is_video = stream.kind != Kind::Other;
             packets.coding = coding(caps);
         }
-        let part = part.as_ref().filter(|(_, whole)| stream.id != *whole);
+        let part = part.as_ref().filter(|(_, whole)| !whole.contains(&stream.id));
         add_probe(pad, collector, part.map(|(part, _)| *part));
     };
     let pipeline = demuxer::pipeline(path, Parsing::Unframed, on_stream)?;

@@ -12,8 +12,8 @@ mod sidecars;
 mod statistics;
 
 pub use original::Witness;
-pub use record::{Identity, Model, Record, TAG, now, sha256};
-pub use sidecars::{has_track, make_report, make_track, still_times};
+pub use record::{Identity, Model, Record, TAG, VideoIdentity, VideoRecord, WorkIdentity, now, sha256};
+pub use sidecars::{ReportedVideo, has_track, make_report, make_track, still_times};
 
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,10 @@ impl Witness {
         })
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn original(&self) -> &Original {
         &self.original
     }

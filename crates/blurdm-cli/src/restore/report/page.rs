@@ -22,11 +22,18 @@ pub struct Report {
     pub title: String,
     /// Names and values of the record.
     pub record: Vec<(String, String)>,
+    pub videos: Vec<Video>,
+    /// What could not be decoded, and what could not be kept.
+    pub gaps: Vec<String>,
+}
+
+/// A restored video.
+pub struct Video {
+    /// `None` for the only one.
+    pub title: Option<String>,
     /// All frames in presentation order.
     pub frames: Vec<Figures>,
     pub stills: Vec<Still>,
-    /// What could not be decoded, and what could not be kept.
-    pub gaps: Vec<String>,
 }
 
 /// The figures of a frame.
@@ -55,7 +62,15 @@ pub struct Still {
 /// Errors in writing.
 pub fn write(report: &Report, mut to: impl Write) -> io::Result<()> {
     head(&report.title, &mut to)?;
-    writeln!(to, "<p class=\"summary\">{}</p>", summary(&report.frames))?;
+    for video in &report.videos {
+        let title = video
+            .title
+            .as_ref()
+            .map(|title| format!("{title}: "))
+            .unwrap_or_default();
+        let summary = summary(&video.frames);
+        writeln!(to, "<p class=\"summary\">{}{summary}</p>", Escaped(&title))?;
+    }
     if !report.gaps.is_empty() {
         writeln!(to, "<section class=\"gaps\"><h2>Not restored or not kept</h2><ul>")?;
         for gap in &report.gaps {
@@ -63,14 +78,20 @@ pub fn write(report: &Report, mut to: impl Write) -> io::Result<()> {
         }
         writeln!(to, "</ul></section>")?;
     }
-    stills(&report.stills, &mut to)?;
-    plots(&report.frames, &mut to)?;
+    let first_with_stills = report.videos.iter().position(|video| !video.stills.is_empty());
+    for (number, video) in report.videos.iter().enumerate() {
+        if let Some(title) = &video.title {
+            writeln!(to, "<h2>{}</h2>", Escaped(title))?;
+        }
+        stills(&video.stills, first_with_stills == Some(number), &mut to)?;
+        plots(&video.frames, &mut to)?;
+    }
     writeln!(to, "<section><h2>How it was made</h2><table>")?;
     for (name, value) in &report.record {
         writeln!(to, "<tr><th>{}</th><td>{}</td></tr>", Escaped(name), Escaped(value))?;
     }
     writeln!(to, "</table></section>\n</main>")?;
-    if !report.stills.is_empty() {
+    if first_with_stills.is_some() {
         writeln!(to, "<script>\n{}</script>", include_str!("slider.js"))?;
     }
     writeln!(to, "</body>\n</html>")?;
@@ -126,13 +147,19 @@ fn summary(frames: &[Figures]) -> String {
     text + "."
 }
 
-fn stills(stills: &[Still], to: &mut impl Write) -> io::Result<()> {
+/// `with_switch`: whether the switch for the stills of all videos is above these.
+fn stills(stills: &[Still], with_switch: bool, to: &mut impl Write) -> io::Result<()> {
     if stills.is_empty() {
         return Ok(());
     }
+    let switch = if with_switch {
+        "<label><input type=\"checkbox\" id=\"actual\"> actual size</label>"
+    } else {
+        ""
+    };
     writeln!(
         to,
-        "<section><div class=\"bar\"><h2>Before and after</h2><label><input type=\"checkbox\" id=\"actual\"> actual size</label></div>\n\
+        "<section><div class=\"bar\"><h2>Before and after</h2>{switch}</div>\n\
          <p class=\"hint\">Move the line with the pointer, or with the arrow keys. Left of it the frame is as recorded, right of it as restored.</p>"
     )?;
     for still in stills {

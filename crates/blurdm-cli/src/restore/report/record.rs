@@ -42,14 +42,42 @@ pub struct Identity {
     pub model: Model,
     #[serde(rename = "treatment")]
     pub settings: ElementSettings,
+    /// Of the main one of the restored videos.
     pub encoder: Encoder,
     #[serde(rename = "wanted")]
     pub range: TimeRange,
-    /// The video that is restored. `None` in records from before it could be chosen.
+    /// The main one of the restored videos. `None` in records from before it could be chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<VideoNumber>,
     /// Whether figures and stills for a report are recorded.
     pub report: bool,
+}
+
+/// A video that is restored. What is recorded of it determines its frames, as [`Identity`] does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoIdentity {
+    #[serde(flatten)]
+    pub video: VideoNumber,
+    pub encoder: Encoder,
+}
+
+/// What identifies unfinished work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkIdentity {
+    #[serde(flatten)]
+    pub file: Identity,
+    pub videos: Vec<VideoIdentity>,
+}
+
+/// A video that was restored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoRecord {
+    #[serde(flatten)]
+    pub identity: VideoIdentity,
+    /// 0 where none could be decoded: it was kept as it is then.
+    pub frames: usize,
+    /// Number of frames that passed unchanged because they are sharp.
+    pub passed: usize,
 }
 
 /// The record beside an output. Its format must not change.
@@ -62,6 +90,10 @@ pub struct Record {
     pub original_sha256: String,
     /// Provider and precision of the element.
     pub provider: String,
+    /// The restored videos, in the order of the file. Empty in records from before there could be several.
+    #[serde(default)]
+    pub videos: Vec<VideoRecord>,
+    /// Frames of all of them.
     pub frames: usize,
     /// Number of frames that passed unchanged because they are sharp.
     pub passed: usize,
@@ -77,6 +109,12 @@ impl Record {
     /// Reads the record of an output, if there is one.
     pub fn read(output: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(output_name::record(output)).ok()?).ok()
+    }
+
+    /// Whether it is the record of this work.
+    pub fn is_of(&self, work: &WorkIdentity) -> bool {
+        let videos = self.videos.iter().map(|video| &video.identity);
+        self.identity == work.file && (videos.eq(&work.videos) || (self.videos.is_empty() && work.videos.len() == 1))
     }
 
     /// Writes the record in `work`. Returns the file.
@@ -115,19 +153,24 @@ impl Record {
                     settings.steps.to_string()
                 },
             ),
-            (
-                "Frames",
-                format!("{}, of which {} were let pass", self.frames, self.passed),
-            ),
-            (
-                "Encoded in",
-                format!(
-                    "{} by {}, quality {}",
-                    identity.encoder.codec, identity.encoder.factory, identity.encoder.quality
-                ),
-            ),
         ];
-        rows.map(|(name, value)| (name.to_owned(), value)).into()
+        let mut rows: Vec<_> = rows.map(|(name, value)| (name.to_owned(), value)).into();
+        for video in &self.videos {
+            let of = match self.videos.len() {
+                1 => String::new(),
+                _ => format!(" of video {}", video.identity.video.number),
+            };
+            let encoder = &video.identity.encoder;
+            rows.push((
+                format!("Frames{of}"),
+                format!("{}, of which {} were let pass", video.frames, video.passed),
+            ));
+            rows.push((
+                format!("Encoding{of}"),
+                format!("{} by {}, quality {}", encoder.codec, encoder.factory, encoder.quality),
+            ));
+        }
+        rows
     }
 
     /// Returns the text of the tag.

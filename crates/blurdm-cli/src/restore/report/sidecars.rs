@@ -11,7 +11,7 @@ use std::{
 use dashcam_gps::{gpx, novatek};
 
 use super::{
-    page::{self, Figures, Report, Still},
+    page::{self, Figures, Report, Still, Video},
     record::Record,
 };
 use crate::{
@@ -79,37 +79,51 @@ pub fn make_track(
     Ok(Some(part))
 }
 
+/// What a report shows of a video.
+pub struct ReportedVideo<'a> {
+    pub scan: &'a Scan,
+    pub frames: &'a [FrameRecord],
+    /// Stream times of the stills.
+    pub stills: &'a [u64],
+}
+
+impl ReportedVideo<'_> {
+    /// `titled`: whether it has a title, as where the report shows several.
+    fn page(&self, titled: bool, work: &WorkDir) -> Video {
+        let number = self.scan.video.number;
+        let seconds = |time: u64| time as f64 / 1e9;
+        let still = |(still, &time): (usize, &u64)| {
+            let side = |side| fs::read(work.still(number, still, side)).ok();
+            Some(Still {
+                seconds: seconds(time),
+                before: side("before")?,
+                after: side("after")?,
+            })
+        };
+        let figures = |frame: &FrameRecord| Figures {
+            seconds: seconds(frame.time),
+            edge_widths: frame.edge_widths,
+            milliseconds: frame.milliseconds,
+            restored: frame.restored,
+        };
+        Video {
+            title: titled.then(|| format!("Video {number} ({})", self.scan.description)),
+            frames: self.frames.iter().map(figures).collect(),
+            stills: self.stills.iter().enumerate().filter_map(still).collect(),
+        }
+    }
+}
+
 /// Writes the report in `work`. Returns the file.
 ///
 /// # Errors
 /// [`Error::Unwritable`].
-pub fn make_report(
-    output: &Path,
-    record: &Record,
-    frames: &[FrameRecord],
-    still_times: &[u64],
-    work: &WorkDir,
-) -> Result<PathBuf, Error> {
-    let seconds = |time: u64| time as f64 / 1e9;
-    let still = |(number, &time): (usize, &u64)| {
-        let side = |side| fs::read(work.still(number, side)).ok();
-        Some(Still {
-            seconds: seconds(time),
-            before: side("before")?,
-            after: side("after")?,
-        })
-    };
-    let figures = |frame: &FrameRecord| Figures {
-        seconds: seconds(frame.time),
-        edge_widths: frame.edge_widths,
-        milliseconds: frame.milliseconds,
-        restored: frame.restored,
-    };
+pub fn make_report(output: &Path, record: &Record, videos: &[ReportedVideo], work: &WorkDir) -> Result<PathBuf, Error> {
+    let has_several = videos.len() > 1;
     let report = Report {
         title: record.identity.original.name.clone(),
         record: record.rows(),
-        frames: frames.iter().map(figures).collect(),
-        stills: still_times.iter().enumerate().filter_map(still).collect(),
+        videos: videos.iter().map(|video| video.page(has_several, work)).collect(),
         gaps: record.gaps.iter().chain(&record.lost).cloned().collect(),
     };
     let (path, part) = (output_name::report(output), work.partial("report"));

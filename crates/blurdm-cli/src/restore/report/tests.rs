@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
     downsample::lines,
-    page::{Figures, Report, Still, write},
+    page::{Figures, Report, Still, Video, write},
 };
 
 fn page(report: &Report) -> String {
@@ -27,8 +27,11 @@ fn clip(count: usize) -> Report {
     Report {
         title: "clip.mp4".into(),
         record: vec![("Model".into(), "blurdm-nano 0.1.0".into())],
-        frames: (0..count).map(frame).collect(),
-        stills: Vec::new(),
+        videos: vec![Video {
+            title: None,
+            frames: (0..count).map(frame).collect(),
+            stills: Vec::new(),
+        }],
         gaps: Vec::new(),
     }
 }
@@ -48,7 +51,7 @@ fn png(width: u32, height: u32, value: u8) -> Vec<u8> {
 #[test]
 fn the_page_has_the_figures_of_the_whole_file() {
     let mut report = clip(300);
-    for frame in &mut report.frames[..60] {
+    for frame in &mut report.videos[0].frames[..60] {
         (frame.restored, frame.milliseconds) = (false, 0.1);
     }
     let page = page(&report);
@@ -83,21 +86,19 @@ fn no_text_of_a_file_becomes_markup() {
 #[test]
 fn stills_are_embedded_unchanged_and_nothing_is_loaded() {
     let (before, after) = (png(64, 36, 10), png(64, 36, 200));
-    let report = Report {
-        stills: vec![
-            Still {
-                seconds: 3.25,
-                before: before.clone(),
-                after: after.clone(),
-            },
-            Still {
-                seconds: 3725.0,
-                before: b"no picture".to_vec(),
-                after: Vec::new(),
-            },
-        ],
-        ..clip(10)
-    };
+    let mut report = clip(10);
+    report.videos[0].stills = vec![
+        Still {
+            seconds: 3.25,
+            before: before.clone(),
+            after: after.clone(),
+        },
+        Still {
+            seconds: 3725.0,
+            before: b"no picture".to_vec(),
+            after: Vec::new(),
+        },
+    ];
     let page = page(&report);
     for bytes in [&before, &after] {
         let address = format!("src=\"data:image/png;base64,{}\"", STANDARD.encode(bytes));
@@ -118,7 +119,7 @@ fn stills_are_embedded_unchanged_and_nothing_is_loaded() {
 #[test]
 fn a_page_of_three_hours_is_no_larger_than_a_screen_needs() {
     let mut report = clip(3 * 3600 * 30);
-    report.frames[100_000].milliseconds = 60.0;
+    report.videos[0].frames[100_000].milliseconds = 60.0;
     let page = page(&report);
     assert!(page.len() < 250_000, "{} bytes", page.len());
     assert!(page.contains(">1:30:00</text>"), "ticks of the time axis are round");
@@ -160,7 +161,7 @@ fn a_line_is_broken_where_frames_or_values_are_missing() {
 #[test]
 fn one_slow_frame_does_not_flatten_the_others_and_is_mentioned() {
     let mut report = clip(1000);
-    report.frames[0].milliseconds = 4321.0;
+    report.videos[0].frames[0].milliseconds = 4321.0;
     let page = page(&report);
     assert!(page.contains("1 frame beyond it, up to 4321 ms"), "{page}");
     assert!(page.contains(">40</text>") && !page.contains(">4000</text>"), "{page}");
@@ -175,11 +176,37 @@ fn odd_clips_have_a_page_too() {
         restored: false,
     };
     for frames in [vec![], vec![nothing], vec![nothing; 5]] {
-        let report = Report { frames, ..clip(0) };
+        let mut report = clip(0);
+        report.videos[0].frames = frames;
         let page = page(&report);
         assert!(
             page.ends_with("</html>\n") && !page.contains("NaN") && !page.contains("inf"),
             "{page}"
         );
     }
+}
+
+#[test]
+fn each_of_several_videos_has_its_figures_and_stills_and_one_switch_serves_all() {
+    let mut report = clip(10);
+    report.videos.extend(clip(20).videos);
+    for (number, video) in (1..).zip(&mut report.videos) {
+        video.title = Some(format!("Video {number} (<front>)"));
+        video.stills = vec![Still {
+            seconds: 0.1,
+            before: png(8, 8, number),
+            after: png(8, 8, 99),
+        }];
+    }
+    let page = page(&report);
+    for title in [
+        "Video 1 (&lt;front&gt;): 10 frames, 10 restored",
+        "Video 2 (&lt;front&gt;): 20 frames",
+        "<h2>Video 2 (&lt;front&gt;)</h2>",
+    ] {
+        assert!(page.contains(title), "{title}: {page}");
+    }
+    assert_eq!(page.matches("<svg").count(), 4);
+    assert_eq!(page.matches("type=\"range\"").count(), 2);
+    assert_eq!(page.matches("id=\"actual\"").count(), 1);
 }

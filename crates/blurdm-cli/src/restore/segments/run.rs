@@ -21,12 +21,14 @@ use crate::{
     restore::plan::{Scan, Segment},
 };
 
-/// What is the same for all segments of a file.
+/// What is the same for all segments of a video.
 #[derive(Debug, Clone, Copy)]
 pub struct RunOptions<'a> {
     pub scan: &'a Scan,
     pub encoder: &'a Encoder,
     pub compare: Compare,
+    /// Number of its first segment.
+    pub first_segment: usize,
     /// Whether figures and stills for a report are recorded.
     pub report: bool,
     /// Stream times of the frames that are saved as stills.
@@ -77,10 +79,11 @@ impl<'a> SegmentRun<'a> {
             edge_widths: self.options.report,
             originals: self.options.report || self.options.compare == Compare::SideBySide,
         };
-        let is_start_of_file = self.segments.first().is_none_or(|first| first.number == 0);
+        let first = self.options.first_segment;
+        let is_start_of_video = self.segments.first().is_none_or(|segment| segment.number == first);
         let mut frames = match RestoredFrames::start(self.options.scan, self.segments, element, capture) {
             // The file may be decodable after this segment.
-            Err(Error::Unreadable { .. }) if !is_start_of_file => return Ok(1),
+            Err(Error::Unreadable { .. }) if !is_start_of_video => return Ok(1),
             frames => frames?,
         };
         while let Some(frame) = frames.next()? {
@@ -134,7 +137,7 @@ impl<'a> SegmentRun<'a> {
         };
         let Some(before) = frame.original() else { return Ok(()) };
         for (sample, side) in [(&before, "before"), (&frame.sample, "after")] {
-            let path = self.work.still(number, side);
+            let path = self.work.still(self.options.scan.video.number, number, side);
             fs::write(&path, png(sample)?).map_err(|error| Error::unwritable(&path, reason(&error)))?;
         }
         Ok(())

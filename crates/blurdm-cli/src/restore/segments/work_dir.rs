@@ -62,7 +62,7 @@ const LOCK: &str = "lock";
 const JOB: &str = "job.json";
 const PART: &str = "part";
 
-/// What identifies the work. Finished segments of a different plan are of no use.
+/// What identifies the work, and the segments of all videos. Finished segments of a different plan are of no use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan<I> {
     pub identity: I,
@@ -148,9 +148,9 @@ impl WorkDir {
         self.folder.join(format!("{:05}.part", segment.number))
     }
 
-    /// Returns the file of a still for the report. `side` is "before" or "after".
-    pub fn still(&self, number: usize, side: &str) -> PathBuf {
-        self.folder.join(format!("still-{number}-{side}.png"))
+    /// Returns the file of a still of this video for the report. `side` is "before" or "after".
+    pub fn still(&self, video: usize, number: usize, side: &str) -> PathBuf {
+        self.folder.join(format!("still-{video}-{number}-{side}.png"))
     }
 
     /// Returns the file in which something that does not belong here is made. `name` must be unique in the folder.

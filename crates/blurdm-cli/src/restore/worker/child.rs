@@ -26,7 +26,7 @@ use crate::{
     },
     memory,
     progress::Progress,
-    restore::{batch::Batch, job::Options},
+    restore::{batch::Batch, options::Options},
     sync::lock,
 };
 
