@@ -13,6 +13,7 @@ mod common;
 mod containers;
 mod isolated;
 mod kept;
+mod pictures;
 mod proven;
 mod refused;
 mod replaced;

@@ -38,6 +38,11 @@ pub fn still_times(scan: &Scan, segments: &[Segment]) -> Vec<u64> {
         .map(|frame| frame.time)
         .filter(|&time| is_restored(time))
         .collect();
+    stills_of(&times)
+}
+
+/// Returns those of the times of all frames at which stills are taken.
+pub fn stills_of(times: &[u64]) -> Vec<u64> {
     let mut stills: Vec<u64> = (0..STILLS)
         .filter_map(|still| times.get((2 * still + 1) * times.len() / (2 * STILLS)).copied())
         .collect();
@@ -90,6 +95,35 @@ pub fn make_report(
     still_times: &[u64],
     work: &WorkDir,
 ) -> Result<PathBuf, Error> {
+    let content = Content {
+        title: record.identity.original.name.clone(),
+        rows: record.rows(),
+        gaps: record.gaps.iter().chain(&record.lost).cloned().collect(),
+    };
+    make_page(output, content, frames, still_times, work)
+}
+
+/// What a report says besides the figures of frames.
+pub struct Content {
+    /// The name of the original.
+    pub title: String,
+    /// Names and values of the record.
+    pub rows: Vec<(String, String)>,
+    /// What could not be decoded, and what could not be kept.
+    pub gaps: Vec<String>,
+}
+
+/// As [`make_report`], for a record of any kind.
+///
+/// # Errors
+/// [`Error::Unwritable`].
+pub fn make_page(
+    output: &Path,
+    content: Content,
+    frames: &[FrameRecord],
+    still_times: &[u64],
+    work: &WorkDir,
+) -> Result<PathBuf, Error> {
     let seconds = |time: u64| time as f64 / 1e9;
     let still = |(number, &time): (usize, &u64)| {
         let side = |side| fs::read(work.still(number, side)).ok();
@@ -106,11 +140,11 @@ pub fn make_report(
         restored: frame.restored,
     };
     let report = Report {
-        title: record.identity.original.name.clone(),
-        record: record.rows(),
+        title: content.title,
+        record: content.rows,
         frames: frames.iter().map(figures).collect(),
         stills: still_times.iter().enumerate().filter_map(still).collect(),
-        gaps: record.gaps.iter().chain(&record.lost).cloned().collect(),
+        gaps: content.gaps,
     };
     let (path, part) = (output_name::report(output), work.partial("report"));
     let unwritable = |error: io::Error| Error::unwritable(&path, reason(&error));
