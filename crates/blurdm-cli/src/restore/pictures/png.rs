@@ -36,8 +36,9 @@ pub fn lost(file: &[u8]) -> Vec<String> {
     }
     for chunk in png.chunks() {
         let kind = chunk.kind();
-        let is_known = OF_PIXELS.contains(&&kind) || is_kept(&kind, !has_palette);
-        if !is_known && !(has_palette && KEPT_FOR_EQUAL_SAMPLES.contains(&&kind)) {
+        let is_of_palette = has_palette && KEPT_FOR_EQUAL_SAMPLES.contains(&&kind);
+        let is_known = OF_PIXELS.contains(&&kind) || is_of_palette || is_kept(&kind, !has_palette);
+        if !is_known {
             let sentence = format!("its {} is not kept", String::from_utf8_lossy(&kind));
             if !lost.contains(&sentence) {
                 lost.push(sentence);

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::sources::{self, Source};
+use super::sources::{Content, Source};
 use crate::{
     error::{Error, reason},
     media::element::ElementSettings,
@@ -30,13 +30,6 @@ pub struct Identity {
     pub settings: ElementSettings,
     /// Whether figures and stills for a report are recorded.
     pub report: bool,
-}
-
-/// The content of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Content {
-    pub bytes: u64,
-    pub sha256: String,
 }
 
 /// What is recorded about a picture.
@@ -84,13 +77,7 @@ impl Entry {
     pub fn unreadable(name: String, source: Option<&Source>, damage: String) -> Self {
         Self {
             name,
-            original: source.map_or_else(
-                || Content {
-                    bytes: 0,
-                    sha256: String::new(),
-                },
-                Source::content,
-            ),
+            original: source.map(Source::content).unwrap_or_default(),
             output: None,
             milliseconds: 0.0,
             restored: false,
@@ -173,13 +160,5 @@ impl Record {
             ),
         ];
         rows.map(|(name, value)| (name.to_owned(), value)).into()
-    }
-}
-
-/// Returns what is recorded of a file that is held in memory.
-pub fn content_of(file: &[u8]) -> Content {
-    Content {
-        bytes: file.len() as u64,
-        sha256: sources::sha256(file),
     }
 }

@@ -16,8 +16,8 @@ use super::{
     filter::{Filter, Filtered, buffer_of},
     journal::Journal,
     pixels::{self, Frame},
-    record::{Entry, content_of},
-    sources::Source,
+    record::Entry,
+    sources::{Content, Source},
 };
 use crate::{
     error::{Error, reason},
@@ -87,7 +87,7 @@ impl Restoring<'_> {
                 Err(_) if !is_wanted => continue,
                 Err(entry) => {
                     self.tell(&mut told, index, entry.damage.iter());
-                    entries[index] = Some(entry);
+                    entries[index] = Some(*entry);
                     continue;
                 }
             };
@@ -148,14 +148,14 @@ impl Restoring<'_> {
     }
 
     /// Reads and decodes a picture, or returns the entry of one that cannot be.
-    fn read(&self, index: usize) -> Result<(Source, Picture), Entry> {
+    fn read(&self, index: usize) -> Result<(Source, Picture), Box<Entry>> {
         let name = self.name(index);
         match Source::read(&self.run.path(index)) {
             Ok(source) => match codec::decode(&source.file) {
                 Ok(picture) => Ok((source, picture)),
-                Err(reason) => Err(Entry::unreadable(name, Some(&source), reason)),
+                Err(reason) => Err(Entry::unreadable(name, Some(&source), reason).into()),
             },
-            Err(reason) => Err(Entry::unreadable(name, None, reason)),
+            Err(reason) => Err(Entry::unreadable(name, None, reason).into()),
         }
     }
 
@@ -259,7 +259,7 @@ impl Restoring<'_> {
         Entry {
             name: self.name(index),
             original: source.content(),
-            output: Some(content_of(written)),
+            output: Some(Content::of(written)),
             milliseconds: 0.0,
             restored: true,
             damage: picture.damage.clone(),

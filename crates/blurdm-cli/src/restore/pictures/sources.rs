@@ -9,10 +9,26 @@ use std::{
     time::SystemTime,
 };
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::record::{Content, content_of};
 use crate::error::reason;
+
+/// The content of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+impl Content {
+    pub fn of(file: &[u8]) -> Self {
+        Self {
+            bytes: file.len() as u64,
+            sha256: Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+}
 
 /// A file that was read.
 pub struct Source {
@@ -34,7 +50,7 @@ impl Source {
         };
         let (file, modified) = read().map_err(|error| reason(&error))?;
         Ok(Self {
-            content: content_of(&file),
+            content: Content::of(&file),
             file,
             modified,
         })
@@ -51,9 +67,4 @@ impl Source {
             None => Ok(()),
         }
     }
-}
-
-/// Returns the SHA-256 in hexadecimal.
-pub fn sha256(file: &[u8]) -> String {
-    Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect()
 }

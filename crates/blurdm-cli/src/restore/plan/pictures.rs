@@ -139,88 +139,105 @@ impl PictureRun {
 ///
 /// Names of one run have the same text and one number that changes: of several numbers in the names that which has most values, and the last of these.
 pub fn group(pictures: &[PathBuf]) -> (Vec<PictureRun>, Vec<PathBuf>) {
-    let mut alike: BTreeMap<Vec<u8>, Vec<(&PathBuf, Vec<Range<usize>>)>> = BTreeMap::new();
+    let mut alike: BTreeMap<Vec<u8>, Vec<Named>> = BTreeMap::new();
     for picture in pictures {
-        let numbers = numbers_in(picture);
-        alike
-            .entry(text_of(picture, &numbers))
-            .or_default()
-            .push((picture, numbers));
+        let named = Named::new(picture);
+        alike.entry(named.text()).or_default().push(named);
     }
     let (mut runs, mut rest) = (Vec::new(), Vec::new());
-    for pictures in alike.into_values() {
-        let Some(changing) = changing_number(&pictures) else {
-            rest.extend(pictures.into_iter().map(|(picture, _)| picture.clone()));
-            continue;
-        };
-        let mut found: BTreeMap<(&[u8], &[u8]), Vec<(&PathBuf, &Range<usize>)>> = BTreeMap::new();
-        for (picture, numbers) in &pictures {
-            let (name, number) = (bytes_of(picture), &numbers[changing]);
-            let around = (&name[..number.start], &name[number.end..]);
-            found.entry(around).or_default().push((picture, number));
-        }
-        for ((prefix, suffix), pictures) in found {
-            if pictures.len() < FEWEST {
-                rest.extend(pictures.into_iter().map(|(picture, _)| picture.clone()));
-                continue;
+    for pictures in alike.values() {
+        for found in divided(pictures) {
+            match found.as_slice() {
+                [(first, _), ..] if found.len() >= FEWEST => runs.push(run_of(first, &found)),
+                _ => rest.extend(found.iter().map(|(picture, _)| picture.path.to_owned())),
             }
-            let number = |(picture, number): &(&PathBuf, &Range<usize>)| {
-                String::from_utf8_lossy(&bytes_of(picture)[number.start..number.end]).into_owned()
-            };
-            let mut numbers: Vec<String> = pictures.iter().map(number).collect();
-            numbers.sort_by(|a, b| by_value(a, b));
-            runs.push(PictureRun {
-                folder: pictures[0].0.parent().map(Path::to_owned).unwrap_or_default(),
-                prefix: OsString::from_vec(prefix.to_owned()),
-                numbers,
-                suffix: OsString::from_vec(suffix.to_owned()),
-            });
         }
     }
     rest.sort();
     (runs, rest)
 }
 
-fn bytes_of(path: &Path) -> &[u8] {
-    path.file_name().map(OsStr::as_bytes).unwrap_or_default()
+/// A picture, and where numbers are in its name, the extension left out.
+struct Named<'a> {
+    path: &'a Path,
+    numbers: Vec<Range<usize>>,
 }
 
-/// Returns where numbers are in a name, the extension left out.
-fn numbers_in(path: &Path) -> Vec<Range<usize>> {
-    let stem = path.file_stem().map(OsStr::as_bytes).unwrap_or_default();
-    let mut numbers: Vec<Range<usize>> = Vec::new();
-    for at in (0..stem.len()).filter(|&at| stem[at].is_ascii_digit()) {
-        match numbers.last_mut() {
-            Some(last) if last.end == at => last.end += 1,
-            _ => numbers.push(at..at + 1),
+impl<'a> Named<'a> {
+    fn new(path: &'a Path) -> Self {
+        let stem = path.file_stem().map(OsStr::as_bytes).unwrap_or_default();
+        let mut numbers: Vec<Range<usize>> = Vec::new();
+        for at in (0..stem.len()).filter(|&at| stem[at].is_ascii_digit()) {
+            match numbers.last_mut() {
+                Some(last) if last.end == at => last.end += 1,
+                _ => numbers.push(at..at + 1),
+            }
         }
+        Self { path, numbers }
     }
-    numbers
+
+    fn name(&self) -> &'a [u8] {
+        self.path.file_name().map(OsStr::as_bytes).unwrap_or_default()
+    }
+
+    /// Returns the name with a zero byte, which no name has, in place of each number.
+    fn text(&self) -> Vec<u8> {
+        let (name, mut text, mut at) = (self.name(), Vec::new(), 0);
+        for number in &self.numbers {
+            text.extend(&name[at..number.start]);
+            text.push(0);
+            at = number.end;
+        }
+        text.extend(&name[at..]);
+        text
+    }
+
+    /// Returns one of the numbers. Empty where the name has none.
+    fn number(&self, which: usize) -> &'a [u8] {
+        self.numbers
+            .get(which)
+            .map_or(&[], |number| &self.name()[number.clone()])
+    }
+
+    /// Returns what is before and after one of the numbers.
+    fn around(&self, which: usize) -> (&'a [u8], &'a [u8]) {
+        let name = self.name();
+        self.numbers
+            .get(which)
+            .map_or((name, &[]), |number| (&name[..number.start], &name[number.end..]))
+    }
 }
 
-/// Returns a name with a zero byte, which no name has, in place of each number.
-fn text_of(path: &Path, numbers: &[Range<usize>]) -> Vec<u8> {
-    let (name, mut text, mut at) = (bytes_of(path), Vec::new(), 0);
-    for number in numbers {
-        text.extend(&name[at..number.start]);
-        text.push(0);
-        at = number.end;
-    }
-    text.extend(&name[at..]);
-    text
-}
-
-/// Returns which of the numbers in names of the same text counts the pictures.
-fn changing_number(pictures: &[(&PathBuf, Vec<Range<usize>>)]) -> Option<usize> {
-    let count = pictures.first().map_or(0, |(_, numbers)| numbers.len());
-    let values = |at: usize| {
-        let values = pictures
-            .iter()
-            .map(|(picture, numbers)| &bytes_of(picture)[numbers[at].start..numbers[at].end]);
+/// Divides pictures whose names have the same text by the numbers that do not count them. Each comes with the place of the number that does.
+fn divided<'a, 'b>(pictures: &'b [Named<'a>]) -> Vec<Vec<(&'b Named<'a>, usize)>> {
+    let count = pictures.first().map_or(0, |picture| picture.numbers.len());
+    let values = |which: usize| {
+        let values = pictures.iter().map(|picture| picture.number(which));
         values.collect::<HashSet<_>>().len()
     };
     // The last of equal ones.
-    (0..count).max_by_key(|&at| values(at))
+    let Some(counting) = (0..count).max_by_key(|&which| values(which)) else {
+        return pictures.iter().map(|picture| vec![(picture, 0)]).collect();
+    };
+    let mut divided: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for picture in pictures {
+        let alike = divided.entry(picture.around(counting)).or_default();
+        alike.push((picture, counting));
+    }
+    divided.into_values().collect()
+}
+
+fn run_of(first: &Named, pictures: &[(&Named, usize)]) -> PictureRun {
+    let number = |(picture, which): &(&Named, usize)| String::from_utf8_lossy(picture.number(*which)).into_owned();
+    let mut numbers: Vec<String> = pictures.iter().map(number).collect();
+    numbers.sort_by(|a, b| by_value(a, b));
+    let (prefix, suffix) = first.around(pictures.first().map_or(0, |(_, which)| *which));
+    PictureRun {
+        folder: first.path.parent().map(Path::to_owned).unwrap_or_default(),
+        prefix: OsString::from_vec(prefix.to_owned()),
+        numbers,
+        suffix: OsString::from_vec(suffix.to_owned()),
+    }
 }
 
 /// Compares numbers of any length, and equal ones by their zeros.
