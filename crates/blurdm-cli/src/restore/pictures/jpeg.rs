@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(damage(&whole[..whole.len() - 100]), Some("it is cut off".into()));
         let mut overwritten = whole.clone();
         let middle = whole.len() / 2;
-        overwritten[middle..middle + 200].fill(0);
+        overwritten[middle..middle + 200].fill(0xff);
         assert!(damage(&overwritten).is_some());
     }
 
