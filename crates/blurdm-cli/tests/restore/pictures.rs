@@ -303,6 +303,12 @@ fn a_jpeg_that_is_cut_off_is_restored_as_far_as_it_goes_and_told() {
         stderr(&done)
     );
     assert_eq!(open(&output.join("DSC01232.JPG")).height(), HEIGHT);
+    // The whole picture, which has come meanwhile, takes the place of what was made of its beginning.
+    save(&rgb(2), &input.join("DSC01232.JPG"));
+    succeed(&[text(&input), "-o", text(&output)]);
+    let fresh = folder.join("fresh");
+    succeed(&[text(&input), "-o", text(&fresh)]);
+    assert!(fs::read(output.join("DSC01232.JPG")).unwrap() == fs::read(fresh.join("DSC01232.JPG")).unwrap());
 }
 
 #[test]
@@ -729,6 +735,39 @@ fn what_cannot_be_read_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn samples_that_become_others_are_told() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("in"), folder.join("out"));
+    fs::create_dir(&input).unwrap();
+    let ten_bits = |at: u32| ((at * 7 % 1024) as u16).to_be_bytes();
+    let ten_bits: Vec<u8> = (0..WIDTH * HEIGHT).flat_map(ten_bits).collect();
+    for number in 1..=2 {
+        let header = format!("P5\n{WIDTH} {HEIGHT}\n1023\n").into_bytes();
+        fs::write(
+            input.join(format!("ten{number}.pgm")),
+            [header, ten_bits.clone()].concat(),
+        )
+        .unwrap();
+        let file = File::create(input.join(format!("one{number}.png"))).unwrap();
+        let mut encoder = png::Encoder::new(file, WIDTH, HEIGHT);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::One);
+        let pixels = vec![0b1100_1010; (WIDTH / 8 * HEIGHT) as usize];
+        encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    }
+    let done = succeed(&[text(&input), "-o", text(&output), "--strength", "0"]);
+    for told in [
+        "ten1.pgm: its samples up to 1023 become samples up to 65535",
+        "one1.png: its samples of 1 bits become samples of 8 bits",
+    ] {
+        assert!(stderr(&done).contains(told), "{}", stderr(&done));
+    }
+    for name in ["ten1.pgm", "one2.png"] {
+        assert!(open(&input.join(name)) == open(&output.join(name)), "{name}");
+    }
+}
+
+#[test]
 fn pictures_of_several_sizes_are_all_restored() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("in"), folder.join("out"));
@@ -805,6 +844,16 @@ fn a_part_and_a_preview_follow_from_the_frame_rate() {
         written.iter().filter(|name| name.ends_with(".png")).collect::<Vec<_>>(),
         expected.iter().collect::<Vec<_>>()
     );
+    // The other parts follow, and nothing is made twice.
+    let done = succeed(&[text(&input), "-o", text(&part)]);
+    assert!(
+        stderr(&done).contains("20 frames, 5 restored before"),
+        "{}",
+        stderr(&done)
+    );
+    let again = succeed(&[text(&input), "-o", text(&part), "--duration", "0.1"]);
+    assert!(stderr(&again).contains("was restored before"), "{}", stderr(&again));
+    assert_eq!(record(&part.join("frame_%05d.png"))["frames"], 20);
     let fast = folder.join("fast");
     let done = succeed(&[text(&input), "-o", text(&fast), "--start", "0.2", "--framerate", "50"]);
     assert!(!stderr(&done).contains("assumed"), "{}", stderr(&done));

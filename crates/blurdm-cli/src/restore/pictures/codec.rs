@@ -10,7 +10,7 @@ use image::{
         bmp::BmpEncoder,
         jpeg::JpegEncoder,
         png::{CompressionType, FilterType, PngEncoder},
-        pnm::{PnmEncoder, PnmSubtype},
+        pnm::{PnmDecoder, PnmEncoder, PnmSubtype, SampleEncoding},
         webp::WebPEncoder,
     },
     metadata::Orientation,
@@ -78,6 +78,8 @@ pub fn decode(file: &[u8]) -> Result<Picture, String> {
         ImageFormat::Jpeg => jpeg::lost(file),
         ImageFormat::Tiff => tiff::lost(file),
         ImageFormat::WebP => lost_in_webp(file),
+        ImageFormat::Pnm => lost_in_pnm(file, &pixels),
+        ImageFormat::Bmp => lost_in_bmp(file),
         _ => Vec::new(),
     });
     Ok(Picture {
@@ -142,11 +144,10 @@ pub fn encode(pixels: &DynamicImage, original: &Picture, file: &[u8]) -> Result<
 /// Encodes a picture without alpha as binary PGM or PPM, of which `image` writes only those of 8 bits.
 fn pnm(pixels: &DynamicImage) -> Vec<u8> {
     let kind = if pixels.color().has_color() { "P6" } else { "P5" };
-    let is_deep = pixels.color().bytes_per_pixel() / pixels.color().channel_count() == 2;
-    let greatest = if is_deep { u16::MAX } else { u8::MAX.into() };
+    let greatest = greatest_sample(pixels);
     let mut file = format!("{kind}\n{} {}\n{greatest}\n", pixels.width(), pixels.height()).into_bytes();
     let samples = pixels.as_bytes();
-    match is_deep {
+    match greatest > u8::MAX.into() {
         // The file has the greater byte first.
         true => file.extend(
             samples
@@ -156,6 +157,13 @@ fn pnm(pixels: &DynamicImage) -> Vec<u8> {
         false => file.extend(samples),
     }
     file
+}
+
+fn greatest_sample(pixels: &DynamicImage) -> u16 {
+    match pixels.color().bytes_per_pixel() / pixels.color().channel_count() {
+        1 => u8::MAX.into(),
+        _ => u16::MAX,
+    }
 }
 
 /// Compares a written file with what it should hold.
@@ -204,6 +212,29 @@ fn lost_in_webp(file: &[u8]) -> Vec<String> {
     }
     if has_xmp {
         lost.push("its XMP data is not kept".into());
+    }
+    lost
+}
+
+fn lost_in_bmp(file: &[u8]) -> Vec<String> {
+    // The number of bits of a pixel. Up to 8 they are an index.
+    let has_palette = file.get(28).is_some_and(|&bits| bits <= 8);
+    let sentence = || "its palette becomes RGB".into();
+    has_palette.then(sentence).into_iter().collect()
+}
+
+fn lost_in_pnm(file: &[u8], pixels: &DynamicImage) -> Vec<String> {
+    let Ok(decoder) = PnmDecoder::new(Cursor::new(file)) else {
+        return Vec::new();
+    };
+    let (stored, written) = (decoder.header().maximal_sample(), greatest_sample(pixels));
+    let mut lost = Vec::new();
+    // One of a single bit is told by its kind of samples.
+    if stored != 1 && stored != u32::from(written) {
+        lost.push(format!("its samples up to {stored} become samples up to {written}"));
+    }
+    if decoder.subtype().sample_encoding() == SampleEncoding::Ascii {
+        lost.push("its samples, written as text, become binary".into());
     }
     lost
 }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     journal::Journal,
-    record::{Entry, Identity, Record},
+    record::{Entry, Identity, Record, gaps},
     restoring::Restoring,
     times::{DEFAULT_RATE, in_range, time_of},
 };
@@ -25,9 +25,6 @@ use crate::{
         segments::{FrameRecord, Plan, ReusableElement, WorkDir},
     },
 };
-
-/// How many damaged pictures are named.
-const NAMED: usize = 5;
 
 /// What is the same for all pictures.
 #[derive(Debug, Clone)]
@@ -87,11 +84,15 @@ impl<'a> PictureJob<'a> {
         };
         let record = Record::read(output);
         let has_record = record.is_some();
-        let recorded = record.filter(|record| record.identity == identity && !options.overwrite);
+        let recorded = record.filter(|record| record.identity == identity);
         let is_same = recorded.is_some();
         let recorded = recorded.map(|record| record.pictures).unwrap_or_default();
-        let recorded: HashMap<String, Entry> = recorded.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
-        let mut entries = vec![None; run.len()];
+        let mut recorded: HashMap<String, Entry> =
+            recorded.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
+        let mut entries = unselected(run, &selected, &recorded);
+        if options.overwrite {
+            recorded.clear();
+        }
         take_current(run, output, &selected, &recorded, &mut entries)?;
         if selected.iter().all(|&index| entries[index].is_some()) {
             WorkDir::discard(WorkDir::path_for(output));
@@ -113,10 +114,15 @@ impl<'a> PictureJob<'a> {
         let work = WorkDir::open(WorkDir::path_for(output), &plan)?;
         let (journal, written) = Journal::open(&work)?;
         take_current(run, output, &selected, &written, &mut entries)?;
-        let replaces = match check_outputs(run, output, &selected, &entries, &written, options.overwrite) {
+        let has_begun = !written.is_empty();
+        // What was made of a damaged picture gives way to what is made of the whole one.
+        let mut replaceable = recorded;
+        replaceable.retain(|_, entry| entry.damage.is_some());
+        replaceable.extend(written);
+        let replaces = match check_outputs(run, output, &selected, &entries, &replaceable, options.overwrite) {
             Ok(replaces) => replaces,
             Err(error) => {
-                if written.is_empty() {
+                if !has_begun {
                     work.remove()?;
                 }
                 return Err(error);
@@ -207,38 +213,21 @@ impl<'a> PictureJob<'a> {
             progress,
         };
         let provider = restoring.restore(&self.selected, &mut entries)?;
-        let pictures: Vec<Entry> = self
+        let selected: Vec<&Entry> = self
             .selected
             .iter()
-            .filter_map(|&index| entries[index].take())
+            .filter_map(|&index| entries[index].as_ref())
             .collect();
-        let written = pictures.iter().filter(|entry| entry.output.is_some()).count();
-        let gaps = gaps(&pictures);
-        if written == 0 {
+        let gaps = gaps(&selected);
+        if selected.iter().all(|entry| entry.output.is_none()) {
             self.work.remove()?;
             let path = self.run.path(0).with_file_name(self.run.pattern());
             return Err(Error::unreadable(path, gaps.join("; ")));
         }
-        let mut lost: Vec<String> = pictures.iter().flat_map(|entry| &entry.lost).cloned().collect();
-        lost.sort();
-        lost.dedup();
-        let record = Record {
-            enhanced: true,
-            identity: self.identity,
-            provider,
-            frames: written,
-            passed: pictures
-                .iter()
-                .filter(|entry| entry.output.is_some() && !entry.restored)
-                .count(),
-            missing: self.run.missing(),
-            gaps: gaps.clone(),
-            lost,
-            pictures,
-            finished: report::now(),
-        };
-        if self.options.report {
-            let page = make_report(&record, &times, &still_times, self.run, self.output, &self.work)?;
+        let frames = self.options.report.then(|| frames(&selected, &times));
+        let record = Record::of(self.identity, provider, self.run.missing(), gaps.clone(), entries);
+        if let Some(frames) = frames {
+            let page = make_report(&record, &frames, &still_times, self.run, self.output, &self.work)?;
             self.work
                 .place(&page, &output_name::report(self.output), self.replaces_report)?;
         }
@@ -274,6 +263,17 @@ fn select(run: &PictureRun, options: &PictureOptions) -> Result<Vec<usize>, Erro
     Ok(selected)
 }
 
+/// Returns by index what is recorded of the pictures that are not selected: another run has restored them.
+fn unselected(run: &PictureRun, selected: &[usize], recorded: &HashMap<String, Entry>) -> Vec<Option<Entry>> {
+    let mut entries: Vec<Option<Entry>> = (0..run.len())
+        .map(|index| recorded.get(&*run.name(index).to_string_lossy()).cloned())
+        .collect();
+    for &index in selected {
+        entries[index] = None;
+    }
+    entries
+}
+
 /// Takes over the recorded entries of pictures whose original and output are as recorded.
 fn take_current(
     run: &PictureRun,
@@ -294,7 +294,7 @@ fn take_current(
 }
 
 /// Checks that the outputs that are to be written are free. Returns by index which of them may be replaced: all where that was asked for, else those that
-/// this work has written, and of which the original is another now.
+/// are what was `written`, and of which the original is another now.
 fn check_outputs(
     run: &PictureRun,
     output: &Path,
@@ -314,37 +314,11 @@ fn check_outputs(
     Ok(replaces)
 }
 
-/// Returns sentences about the pictures that are damaged.
-fn gaps(pictures: &[Entry]) -> Vec<String> {
-    let damaged: Vec<(&Entry, &String)> = pictures
-        .iter()
-        .filter_map(|entry| entry.damage.as_ref().map(|damage| (entry, damage)))
-        .collect();
-    let sentence = |(entry, damage): &(&Entry, &String)| match entry.output {
-        Some(_) => format!("{} is damaged: {damage}", entry.name),
-        None => format!("{} is not restored: {damage}", entry.name),
-    };
-    let mut gaps: Vec<String> = damaged.iter().take(NAMED).map(sentence).collect();
-    if damaged.len() > NAMED {
-        gaps.push(format!(
-            "so are {} more pictures, which the record names",
-            damaged.len() - NAMED
-        ));
-    }
-    gaps
-}
-
-fn make_report(
-    record: &Record,
-    times: &[u64],
-    still_times: &[u64],
-    run: &PictureRun,
-    output: &Path,
-    work: &WorkDir,
-) -> Result<PathBuf, Error> {
-    let name = run.pattern().to_string_lossy().into_owned();
-    let frame = |(entry, &time): (&Entry, &u64)| {
-        entry.output.as_ref().map(|_| FrameRecord {
+/// Returns what a report shows of the pictures that were written.
+fn frames(pictures: &[&Entry], times: &[u64]) -> Vec<FrameRecord> {
+    let written = pictures.iter().zip(times).filter(|(entry, _)| entry.output.is_some());
+    written
+        .map(|(entry, &time)| FrameRecord {
             time,
             pts: time,
             milliseconds: entry.milliseconds,
@@ -352,12 +326,22 @@ fn make_report(
             damaged: entry.damage.is_some(),
             edge_widths: entry.edge_widths,
         })
-    };
-    let frames: Vec<FrameRecord> = record.pictures.iter().zip(times).filter_map(frame).collect();
+        .collect()
+}
+
+fn make_report(
+    record: &Record,
+    frames: &[FrameRecord],
+    still_times: &[u64],
+    run: &PictureRun,
+    output: &Path,
+    work: &WorkDir,
+) -> Result<PathBuf, Error> {
+    let name = run.pattern().to_string_lossy().into_owned();
     let content = report::Content {
         rows: record.rows(&name),
         title: name,
         gaps: record.gaps.iter().chain(&record.lost).cloned().collect(),
     };
-    report::make_page(output, content, &frames, still_times, work)
+    report::make_page(output, content, frames, still_times, work)
 }

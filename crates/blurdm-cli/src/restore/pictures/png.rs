@@ -30,9 +30,12 @@ pub fn lost(file: &[u8]) -> Vec<String> {
         return vec!["its metadata cannot be read and is not kept".into()];
     };
     let mut lost = Vec::new();
-    let has_palette = sample_kind(&png).is_some_and(|(_, colour)| colour == 3);
+    let (bits, colour) = sample_kind(&png).unwrap_or_default();
+    let has_palette = colour == 3;
     if has_palette {
         lost.push("its palette becomes RGB".into());
+    } else if bits < 8 {
+        lost.push(format!("its samples of {bits} bits become samples of 8 bits"));
     }
     for chunk in png.chunks() {
         let kind = chunk.kind();

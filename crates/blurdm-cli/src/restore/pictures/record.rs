@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// How many damaged pictures are named.
+const NAMED: usize = 5;
+
 /// Everything but the pictures that determines the output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
@@ -126,6 +129,33 @@ pub struct Record {
 }
 
 impl Record {
+    /// Returns the record of all pictures.
+    pub fn of(
+        identity: Identity,
+        provider: String,
+        missing: Option<String>,
+        gaps: Vec<String>,
+        entries: Vec<Option<Entry>>,
+    ) -> Self {
+        let pictures: Vec<Entry> = entries.into_iter().flatten().collect();
+        let written = || pictures.iter().filter(|entry| entry.output.is_some());
+        let mut lost: Vec<String> = pictures.iter().flat_map(|entry| &entry.lost).cloned().collect();
+        lost.sort();
+        lost.dedup();
+        Self {
+            enhanced: true,
+            identity,
+            provider,
+            frames: written().count(),
+            passed: written().filter(|entry| !entry.restored).count(),
+            missing,
+            gaps,
+            lost,
+            pictures,
+            finished: report::now(),
+        }
+    }
+
     /// Reads the record of an output, if there is one.
     pub fn read(output: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(output_name::record(output)).ok()?).ok()
@@ -161,4 +191,24 @@ impl Record {
         ];
         rows.map(|(name, value)| (name.to_owned(), value)).into()
     }
+}
+
+/// Returns sentences about the pictures that are damaged.
+pub fn gaps(pictures: &[&Entry]) -> Vec<String> {
+    let damaged: Vec<(&Entry, &String)> = pictures
+        .iter()
+        .filter_map(|&entry| entry.damage.as_ref().map(|damage| (entry, damage)))
+        .collect();
+    let sentence = |(entry, damage): &(&Entry, &String)| match entry.output {
+        Some(_) => format!("{} is damaged: {damage}", entry.name),
+        None => format!("{} is not restored: {damage}", entry.name),
+    };
+    let mut gaps: Vec<String> = damaged.iter().take(NAMED).map(sentence).collect();
+    if damaged.len() > NAMED {
+        gaps.push(format!(
+            "so are {} more pictures, which the record names",
+            damaged.len() - NAMED
+        ));
+    }
+    gaps
 }
