@@ -914,4 +914,14 @@ fn sharp_pictures_pass_as_they_are() {
             fs::read(output.join(&name)).unwrap()
         );
     }
+    let wide = folder.join("wide");
+    succeed(&[
+        text(&input),
+        "-o",
+        text(&wide),
+        "--only-blurred",
+        "--compare",
+        "side-by-side",
+    ]);
+    assert_eq!(open(&wide.join("3.jpg")).width(), 2 * WIDTH);
 }

@@ -11,7 +11,7 @@ use image::{
         jpeg::JpegEncoder,
         png::{CompressionType, FilterType, PngEncoder},
         pnm::{PnmDecoder, PnmEncoder, PnmSubtype, SampleEncoding},
-        webp::WebPEncoder,
+        webp::{WebPDecoder, WebPEncoder},
     },
     metadata::Orientation,
 };
@@ -55,7 +55,7 @@ pub fn decode(file: &[u8]) -> Result<Picture, String> {
         matches!(format, Bmp | Jpeg | Png | Pnm | Tiff | WebP)
     });
     let format = format.ok_or("it is no PNG, JPEG, TIFF, WebP, BMP or PNM file; convert it to TIFF or PNG")?;
-    if format == ImageFormat::Png && png::is_animation(file) {
+    if is_animation(format, file) {
         return Err("it is an animation, and no picture".into());
     }
     let mut decoder = reader.into_decoder().map_err(|error| explained(&error))?;
@@ -89,6 +89,14 @@ pub fn decode(file: &[u8]) -> Result<Picture, String> {
         lost,
         damage: (format == ImageFormat::Jpeg).then(|| jpeg::damage(file)).flatten(),
     })
+}
+
+fn is_animation(format: ImageFormat, file: &[u8]) -> bool {
+    match format {
+        ImageFormat::Png => png::is_animation(file),
+        ImageFormat::WebP => WebPDecoder::new(Cursor::new(file)).is_ok_and(|decoder| decoder.has_animation()),
+        _ => false,
+    }
 }
 
 fn explained(error: &image::ImageError) -> String {
@@ -189,7 +197,7 @@ pub fn prove(file: &[u8], expected: &DynamicImage, original: &Picture) -> Result
 /// Returns an encoder of WebP without loss, with the colour profile and EXIF data of a file.
 fn webp_encoder<'a>(to: &'a mut Vec<u8>, file: &[u8]) -> WebPEncoder<&'a mut Vec<u8>> {
     let mut encoder = WebPEncoder::new_lossless(to);
-    if let Ok(mut decoder) = image::codecs::webp::WebPDecoder::new(Cursor::new(file)) {
+    if let Ok(mut decoder) = WebPDecoder::new(Cursor::new(file)) {
         // Both are kept by this encoder; it refuses neither.
         if let Ok(Some(profile)) = decoder.icc_profile() {
             encoder.set_icc_profile(profile).ok();
@@ -202,7 +210,7 @@ fn webp_encoder<'a>(to: &'a mut Vec<u8>, file: &[u8]) -> WebPEncoder<&'a mut Vec
 }
 
 fn lost_in_webp(file: &[u8]) -> Vec<String> {
-    let has_xmp = image::codecs::webp::WebPDecoder::new(Cursor::new(file))
+    let has_xmp = WebPDecoder::new(Cursor::new(file))
         .is_ok_and(|mut decoder| decoder.xmp_metadata().is_ok_and(|xmp| xmp.is_some()));
     // The first chunk of a lossy file without anything else is "VP8 ", and any other lossy one has it later.
     let is_lossy = file.windows(4).take(1 << 16).any(|id| id == b"VP8 ");

@@ -91,7 +91,6 @@ impl Restoring<'_> {
                     continue;
                 }
             };
-            self.tell(&mut told, index, picture.lost.iter());
             let Some(frame) = pixels::frame(&picture.pixels) else {
                 continue;
             };
@@ -99,10 +98,11 @@ impl Restoring<'_> {
             if self.element.settings().only_blurred && edge_width.is_some_and(is_sharp) {
                 before = None;
                 if is_wanted {
-                    entries[index] = Some(self.pass(index, &source, &picture, edge_width)?);
+                    entries[index] = Some(self.pass(index, &source, &picture, &frame, edge_width)?);
                 }
                 continue;
             }
+            self.tell(&mut told, index, picture.lost.iter());
             let size = (frame.width, frame.height);
             let follows = before.is_some_and(|before: Before| {
                 before.index + 1 == index
@@ -205,8 +205,8 @@ impl Restoring<'_> {
             edge_width,
             ..
         } = pending;
-        let failed = |reason: String| Error::Failed(format!("'{}': {reason}", self.run.path(index).display()));
-        let beside = self.element.settings().compare == Compare::SideBySide;
+        let failed = |reason: String| self.failed(index, reason);
+        let beside = self.is_side_by_side();
         let after = pixels::restored(&picture.pixels, &frame.samples, &filtered.samples, beside);
         let after = after.ok_or_else(|| failed("its samples are floating-point numbers".into()))?;
         let encoded = codec::encode(&after, &picture, &source.file).map_err(failed)?;
@@ -231,28 +231,50 @@ impl Restoring<'_> {
         Ok(entry)
     }
 
-    /// Writes a sharp picture as it came.
+    /// Writes a sharp picture as it came, or beside itself.
     fn pass(
         &mut self,
         index: usize,
         source: &Source,
         picture: &Picture,
+        frame: &Frame,
         edge_width: Option<f32>,
     ) -> Result<Entry, Error> {
         if let Some(number) = self.stills.iter().position(|&still| still == index) {
             self.save_still(number, &picture.pixels, &picture.pixels)?;
         }
+        let beside = self.is_side_by_side();
+        let wide = beside.then(|| pixels::restored(&picture.pixels, &frame.samples, &frame.samples, true));
+        let wide = match wide.flatten() {
+            Some(wide) => Some((
+                codec::encode(&wide, picture, &source.file).map_err(|reason| self.failed(index, reason))?,
+                wide,
+            )),
+            None => None,
+        };
+        let encoded = wide.as_ref().map_or(&source.file, |(encoded, _)| encoded);
         let entry = Entry {
             restored: false,
             edge_widths: edge_width.zip(edge_width).filter(|_| self.report),
-            lost: Vec::new(),
-            ..self.entry(index, source, picture, &source.file)
+            // A copy lacks nothing.
+            lost: wide.as_ref().map(|_| picture.lost.clone()).unwrap_or_default(),
+            ..self.entry(index, source, picture, encoded)
         };
-        self.place(index, source, &source.file, &entry, |written| {
-            let is_same = written == source.file;
-            is_same.then_some(()).ok_or_else(|| "it is no copy".into())
+        self.place(index, source, encoded, &entry, |written| match &wide {
+            Some((_, wide)) => codec::prove(written, wide, picture),
+            None => (written == source.file)
+                .then_some(())
+                .ok_or_else(|| "it is no copy".into()),
         })?;
         Ok(entry)
+    }
+
+    fn is_side_by_side(&self) -> bool {
+        self.element.settings().compare == Compare::SideBySide
+    }
+
+    fn failed(&self, index: usize, reason: String) -> Error {
+        Error::Failed(format!("'{}': {reason}", self.run.path(index).display()))
     }
 
     fn entry(&self, index: usize, source: &Source, picture: &Picture, written: &[u8]) -> Entry {
