@@ -21,3 +21,16 @@ pub fn range(text: &str) -> Result<RangeInclusive<usize>, String> {
         _ => Err("it is neither a number nor a range, as in 3-5".into()),
     }
 }
+
+/// Parses frames per second, also as a fraction.
+pub fn framerate(text: &str) -> Result<f64, String> {
+    let (frames, seconds) = text.split_once('/').unwrap_or((text, "1"));
+    let rate = match (frames.parse::<f64>(), seconds.parse::<f64>()) {
+        (Ok(frames), Ok(seconds)) => frames / seconds,
+        _ => f64::NAN,
+    };
+    match rate.is_finite() && (0.001..=100_000.0).contains(&rate) {
+        true => Ok(rate),
+        false => Err("it is not a number of frames per second, as in 25 or 30000/1001".into()),
+    }
+}

@@ -7,6 +7,8 @@ use std::path::Path;
 use super::{
     job::{Job, outcome_of_error},
     options::Options,
+    pictures::{self, PictureJob, PictureOptions},
+    plan::PictureRun,
     preview,
     segments::ReusableElement,
 };
@@ -33,10 +35,18 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Restores a file, or saves the frame of its preview. Whatever becomes of it is shown as its progress, after the note `note`.
-    pub fn restore(&self, input: &Path, output: &Path, note: Option<String>) {
+    /// Restores a file or pictures, or saves the frame of their preview. Whatever becomes of it is shown as its progress, after the note `note`.
+    pub fn restore(&self, input: &Path, output: &Path, pictures: Option<&PictureRun>, note: Option<String>) {
         if let Some(time) = self.preview {
-            return self.preview(input, output, time);
+            return self.preview(input, output, pictures, time);
+        }
+        if let Some(run) = pictures {
+            return match PictureJob::prepare(run, output, self.picture_options()) {
+                // Its progress has the error.
+                Ok(Some(job)) => drop(job.run(&self.element, self.progress, input, note)),
+                Ok(None) => self.progress.skip(input, "was restored before"),
+                Err(error) => self.fail(input, &error),
+            };
         }
         match Job::prepare(input, output, self.options) {
             // Its progress has the error.
@@ -50,10 +60,26 @@ impl<'a> Batch<'a> {
         self.progress.start(input, None, 0).end(outcome_of_error(error));
     }
 
-    fn preview(&self, input: &Path, output: &Path, time: u64) {
+    fn picture_options(&self) -> PictureOptions {
+        let options = self.options;
+        PictureOptions {
+            settings: options.settings.clone(),
+            model: options.model.clone(),
+            range: options.range,
+            framerate: options.framerate,
+            report: options.report,
+            overwrite: options.overwrite,
+            has_codec: options.codec.is_some(),
+        }
+    }
+
+    fn preview(&self, input: &Path, output: &Path, pictures: Option<&PictureRun>, time: u64) {
         let progress = self.progress.start(input, Some(1), 0);
         let (video, overwrite) = (self.options.video, self.options.overwrite);
-        let saved = preview::save(input, output, video, time, overwrite, &self.element);
+        let saved = match pictures {
+            Some(run) => pictures::save_preview(run, output, time, &self.picture_options(), &self.element),
+            None => preview::save(input, output, video, time, overwrite, &self.element),
+        };
         progress.restored(u64::from(saved.is_ok()));
         progress.end(match saved {
             Ok(()) => Outcome::Restored,

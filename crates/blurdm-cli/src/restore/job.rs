@@ -284,11 +284,12 @@ impl<'a> Job<'a> {
         others.extend(track.map(|track| (track, output_name::track(&self.output))));
         if self.options.report {
             let reported = decoded.iter().map(|video| ReportedVideo {
-                scan: &video.planned().scan,
+                number: video.planned().scan.video.number,
+                description: &video.planned().scan.description,
                 frames: &video.frames,
                 stills: &video.planned().stills,
             });
-            let page = report::make_report(&self.output, &record, &reported.collect::<Vec<_>>(), &work)?;
+            let page = report::make_report(&self.output, (&record).into(), &reported.collect::<Vec<_>>(), &work)?;
             others.push((page, output_name::report(&self.output)));
         }
         self.place(&made, &record_file, &others, &work)?;

@@ -3,7 +3,8 @@
 //! `blurdm restore`: restores the videos in files.
 //!
 //! ```text
-//! plan ─┬─ segments: decode ! blurdm ! encode ─┬─ mux: MP4 splice or remux ─ proof ─ output ─ report: record, track, page
+//! plan ─┬─ pictures: decode ! blurdm ! encode, each on its own
+//!       ├─ segments: decode ! blurdm ! encode ─┬─ mux: MP4 splice or remux ─ proof ─ output ─ report: record, track, page
 //!       └─ segments finished by an earlier run ┘
 //! ```
 
@@ -11,6 +12,7 @@ mod batch;
 mod job;
 mod mux;
 mod options;
+mod pictures;
 mod plan;
 mod preview;
 mod proof;
@@ -87,6 +89,9 @@ pub struct Arguments {
     /// Save only the frame at this time, original and restored, as NAME-before.png and NAME-after.png
     #[arg(long, value_name = "SECONDS", value_parser = values::seconds, conflicts_with_all = ["start", "duration", "report", "segments", "plan"])]
     preview: Option<u64>,
+    /// Frames per second of numbered pictures, for --start, --duration and --preview [default: 25]
+    #[arg(long, value_name = "NUMBER", value_parser = values::framerate)]
+    framerate: Option<f64>,
     /// The video to restore of files that have several, by its number in the file from 1, or all of them [default: the enabled, largest, longest one]
     #[arg(long, value_name = "NUMBER|all")]
     video: Option<VideoChoice>,
@@ -144,6 +149,7 @@ impl Arguments {
                 duration: self.duration,
             },
             video: self.video.unwrap_or_default(),
+            framerate: self.framerate,
             report: self.report,
             overwrite: self.overwrite,
             segments: self.segments.clone(),
@@ -174,13 +180,16 @@ pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, Comma
             outputs.len()
         )));
     }
+    if (arguments.plan || arguments.segments.is_some()) && found.files.iter().any(|input| input.pictures.is_some()) {
+        let text = "--plan and --segments are for videos; give several machines different folders of pictures";
+        return Err(CommandError::Arguments(text.into()));
+    }
     interrupt::handle_signals().map_err(|error| Error::Failed(error.to_string()))?;
     let written = match arguments.preview {
         Some(_) => Written::Preview,
         None => Written::Output { report: options.report },
     };
-    let inputs: Vec<PathBuf> = found.files.iter().map(|file| file.path.clone()).collect();
-    let files = plan::plan_files(&inputs, &outputs, written);
+    let files = plan::plan_files(&found.files, &outputs, written);
     if arguments.plan {
         return files
             .into_iter()

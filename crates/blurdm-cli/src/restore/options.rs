@@ -19,6 +19,8 @@ pub struct Options {
     pub hardware_encoder: bool,
     pub range: TimeRange,
     pub video: VideoChoice,
+    /// Frames per second of pictures. `None` where none are stated.
+    pub framerate: Option<f64>,
     pub report: bool,
     pub overwrite: bool,
     /// Numbers of the segments to restore, without writing the output. `None` for all, with the output.

@@ -15,6 +15,7 @@ mod containers;
 mod isolated;
 mod kept;
 mod labels;
+mod pictures;
 mod proven;
 mod refused;
 mod replaced;

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::output_name;
+use super::{inputs::Input, output_name, pictures::PictureRun};
 use crate::error::Error;
 
 /// What is written for each input.
@@ -25,6 +25,8 @@ pub enum Written {
 pub struct PlannedFile {
     pub input: PathBuf,
     pub output: PathBuf,
+    /// The pictures, where the input is not a file.
+    pub pictures: Option<PictureRun>,
     /// Why the output has another name than was asked for.
     pub note: Option<String>,
     /// Why the file cannot be restored together with the others.
@@ -32,65 +34,74 @@ pub struct PlannedFile {
 }
 
 /// Plans what is written for the inputs, whose outputs are `outputs`.
-pub fn plan_files(inputs: &[PathBuf], outputs: &[PathBuf], written: Written) -> Vec<PlannedFile> {
-    let planned = |(input, output): (&PathBuf, &PathBuf)| {
-        let (output, note) = match written {
-            Written::Output { .. } => output_name::supported_name(output),
-            Written::Preview => (output.clone(), None),
+pub fn plan_files(inputs: &[Input], outputs: &[PathBuf], written: Written) -> Vec<PlannedFile> {
+    let planned = |(input, output): (&Input, &PathBuf)| {
+        let (output, note) = match (written, &input.pictures) {
+            (Written::Output { .. }, None) => output_name::supported_name(output),
+            _ => (output.clone(), None),
         };
         PlannedFile {
-            input: input.clone(),
+            input: input.path.clone(),
             output,
+            pictures: input.pictures.clone(),
             note,
             conflict: None,
         }
     };
     let mut files: Vec<PlannedFile> = inputs.iter().zip(outputs).map(planned).collect();
-    let mut claims = Claims::of(inputs);
+    let originals: Vec<PathBuf> = inputs.iter().flat_map(Input::originals).collect();
+    let mut claims = Claims::of(&originals);
     // All outputs first: what is beside one never takes the place of another.
     for file in &mut files {
-        file.conflict = main_files(&file.output, written)
+        file.conflict = main_files(file, written)
             .iter()
             .find_map(|path| claims.claim(path).err());
     }
     for file in files.iter_mut().filter(|file| file.conflict.is_none()) {
-        file.conflict = beside(&file.output, written)
-            .iter()
-            .find_map(|path| claims.claim(path).err());
+        file.conflict = beside(file, written).iter().find_map(|path| claims.claim(path).err());
     }
     files
 }
 
-fn main_files(output: &Path, written: Written) -> Vec<PathBuf> {
-    match written {
-        Written::Output { .. } => vec![output.to_owned()],
-        Written::Preview => output_name::preview(output).into(),
+fn main_files(file: &PlannedFile, written: Written) -> Vec<PathBuf> {
+    match (written, &file.pictures) {
+        (Written::Output { .. }, Some(run)) => run.outputs(&file.output),
+        (Written::Output { .. }, None) => vec![file.output.clone()],
+        (Written::Preview, _) => output_name::preview(&file.output).into(),
     }
 }
 
-fn beside(output: &Path, written: Written) -> Vec<PathBuf> {
+fn beside(file: &PlannedFile, written: Written) -> Vec<PathBuf> {
     let Written::Output { report } = written else {
         return Vec::new();
     };
-    let mut paths = vec![
-        output_name::work_folder(output),
-        output_name::record(output),
-        output_name::track(output),
-    ];
+    let output = &file.output;
+    let mut paths = vec![output_name::work_folder(output), output_name::record(output)];
+    paths.extend(file.pictures.is_none().then(|| output_name::track(output)));
     paths.extend(report.then(|| output_name::report(output)));
     paths
 }
 
 /// The originals, and what is written, each by its place in the file system.
 struct Claims<'a> {
+    /// Each original, and for each folder that holds originals one of them.
     originals: HashMap<PathBuf, &'a Path>,
     written: HashMap<PathBuf, PathBuf>,
 }
 
 impl<'a> Claims<'a> {
     fn of(inputs: &'a [PathBuf]) -> Self {
+        let mut originals = HashMap::new();
+        for input in inputs {
+            for place in place(input).ancestors() {
+                // What is above a folder that is known is known as well.
+                if originals.insert(place.to_owned(), input.as_path()).is_some() {
+                    break;
+                }
+            }
+        }
         Self {
-            originals: inputs.iter().map(|input| (place(input), input.as_path())).collect(),
+            originals,
             written: HashMap::new(),
         }
     }
@@ -101,14 +112,7 @@ impl<'a> Claims<'a> {
     /// [`Error::IsInput`] for an original and for a folder that holds one, [`Error::Taken`] for what is written for another input.
     fn claim(&mut self, path: &Path) -> Result<(), Error> {
         let place = place(path);
-        let original = self.originals.get(&place).or_else(|| {
-            let inside = |original: &&PathBuf| original.starts_with(&place);
-            self.originals
-                .keys()
-                .find(inside)
-                .and_then(|found| self.originals.get(found))
-        });
-        if let Some(original) = original {
+        if let Some(original) = self.originals.get(&place) {
             return Err(Error::IsInput {
                 path: (*original).to_owned(),
             });
@@ -172,6 +176,14 @@ mod tests {
             fs::create_dir_all(input.parent().unwrap()).unwrap();
             fs::write(input, "original").unwrap();
         }
+        let inputs: Vec<Input> = inputs
+            .into_iter()
+            .map(|path| Input {
+                relative: path.clone(),
+                path,
+                pictures: None,
+            })
+            .collect();
         let files = plan_files(&inputs, &outputs, written);
         files
             .into_iter()

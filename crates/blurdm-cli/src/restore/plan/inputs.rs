@@ -4,7 +4,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     ffi::{OsStr, OsString},
     fs, io,
     path::{Path, PathBuf},
@@ -13,13 +13,24 @@ use std::{
 use glob::MatchOptions;
 use walkdir::{DirEntry, WalkDir};
 
-use super::output_name::WORK_EXTENSION;
+use super::{
+    output_name::WORK_EXTENSION,
+    pictures::{self, PictureRun},
+};
 use crate::error::CommandError;
 
 /// Extensions of video files.
 const VIDEO_EXTENSIONS: [&str; 15] = [
     "3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ts", "webm", "wmv",
 ];
+
+/// Extensions of pictures, of which numbered ones are a clip.
+const PICTURE_EXTENSIONS: [&str; 11] = [
+    "bmp", "jpe", "jpeg", "jpg", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
+];
+
+/// Extensions of pictures that programs write as the frames of a clip, and that are not read.
+const UNREAD_EXTENSIONS: [&str; 8] = ["avif", "cin", "dpx", "exr", "hdr", "jp2", "jxl", "tga"];
 
 /// Extensions of files that are not written. A folder is not named so by intention.
 const OTHER_EXTENSIONS: [&str; 20] = [
@@ -30,12 +41,32 @@ const OTHER_EXTENSIONS: [&str; 20] = [
 /// The name that other programs take for their standard output.
 const STANDARD_OUTPUT: &str = "-";
 
-/// A file to be restored.
+/// A file to be restored, or pictures that are the frames of a clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
+    /// Of pictures with their pattern as the name.
     pub path: PathBuf,
     /// Path relative to the given folder, or to the fixed part of a pattern. The output folder has the same structure.
     pub relative: PathBuf,
+    pub pictures: Option<PictureRun>,
+}
+
+impl Input {
+    /// Returns the files that it consists of.
+    pub fn originals(&self) -> Vec<PathBuf> {
+        match &self.pictures {
+            Some(run) => run.paths().collect(),
+            None => vec![self.path.clone()],
+        }
+    }
+
+    /// Returns the files that its output consists of.
+    fn written(&self, output: &Path) -> Vec<PathBuf> {
+        match &self.pictures {
+            Some(run) => run.outputs(output),
+            None => vec![output.to_owned()],
+        }
+    }
 }
 
 /// The files that the arguments name.
@@ -57,8 +88,10 @@ pub enum InputError {
     Unreadable { path: PathBuf, reason: io::Error },
     #[error("'{}' is neither a file nor a folder", .0.display())]
     NotAFile(PathBuf),
-    #[error("there is no video in '{}': no file in it has one of the extensions {}", .0.display(), VIDEO_EXTENSIONS.join(", "))]
+    #[error("there is no video in '{}': no file in it has one of the extensions {}, and no two of it are pictures ({}) whose names differ in a number only; a picture on its own is restored where it is named itself", .0.display(), VIDEO_EXTENSIONS.join(", "), PICTURE_EXTENSIONS.join(", "))]
     NoVideo(PathBuf),
+    #[error("'{}' cannot be the output of pictures: name a folder, in which they get the same names; ffmpeg -i, or GStreamer's multifilesrc, makes a video of them", .0.display())]
+    VideoOfPictures(PathBuf),
     #[error("'{}' cannot be the output of {files} files: name a folder", out.display())]
     OneOutput { out: PathBuf, files: usize },
     #[error("'{}' is a file but not a video: name a folder, or a file with the extension of a video", .0.display())]
@@ -83,8 +116,8 @@ impl From<InputError> for CommandError {
     }
 }
 
-/// Finds the files that `given` names: files of any name, the videos in folders and their subfolders, and the matches of patterns
-/// (`*`, `?`, `[…]`) that the shell has not expanded.
+/// Finds the files that `given` names: files of any name, the videos and the numbered pictures in folders and their subfolders, and the matches of
+/// patterns (`*`, `?`, `[…]`) that the shell has not expanded.
 ///
 /// Hidden files, folders of unfinished work and the output folder `out` are skipped unless they are named themselves. A pattern matches
 /// only names in UTF-8; names in folders may have any bytes.
@@ -95,12 +128,15 @@ pub fn find(given: &[OsString], out: &Path) -> Result<Inputs, InputError> {
     let mut search = Search {
         out: fs::canonicalize(out).ok(),
         files: Vec::new(),
+        pictures: Vec::new(),
         unreadable: Vec::new(),
     };
     for argument in given {
         search.argument(argument)?;
     }
+    let clips = search.clips();
     let mut files = search.files;
+    files.extend(clips);
     files.sort_by(|a, b| natural_order(&a.path, &b.path));
     let mut seen = HashSet::with_capacity(files.len());
     files.retain(|input| seen.insert(fs::canonicalize(&input.path).unwrap_or_else(|_| input.path.clone())));
@@ -121,10 +157,20 @@ impl Inputs {
         if out.as_os_str() == STANDARD_OUTPUT {
             return Err(InputError::StandardOutput);
         }
-        if has_extension(out, &OTHER_EXTENSIONS) && !out.exists() {
+        let picture = match self.files.as_slice() {
+            [only] if self.is_single_file => only.pictures.as_ref(),
+            _ => None,
+        };
+        let names_picture = picture.is_some() && is_picture(out) && !out.is_dir();
+        let is_other = has_extension(out, &OTHER_EXTENSIONS) || is_picture(out) || is_unread_picture(out);
+        if is_other && !out.exists() && !names_picture {
             return Err(InputError::NotWritten(out.to_owned()));
         }
-        let names_file = is_video(out) && !out.is_dir();
+        let names_video = is_video(out) && !out.is_dir();
+        if names_video && self.files.iter().any(|input| input.pictures.is_some()) {
+            return Err(InputError::VideoOfPictures(out.to_owned()));
+        }
+        let names_file = names_video || names_picture;
         if names_file && !self.is_single_file {
             return Err(InputError::OneOutput {
                 out: out.to_owned(),
@@ -148,7 +194,8 @@ impl Inputs {
         let originals: HashSet<PathBuf> = self
             .files
             .iter()
-            .filter_map(|input| fs::canonicalize(&input.path).ok())
+            .flat_map(Input::originals)
+            .filter_map(|original| fs::canonicalize(original).ok())
             .collect();
         let mut taken: HashMap<&Path, &Path> = HashMap::with_capacity(outputs.len());
         for (input, output) in self.files.iter().zip(outputs) {
@@ -159,8 +206,10 @@ impl Inputs {
                     output: output.clone(),
                 });
             }
-            if fs::canonicalize(output).is_ok_and(|existing| originals.contains(&existing)) {
-                return Err(InputError::Original(output.clone()));
+            for written in input.written(output) {
+                if fs::canonicalize(&written).is_ok_and(|existing| originals.contains(&existing)) {
+                    return Err(InputError::Original(written));
+                }
             }
         }
         Ok(())
@@ -169,11 +218,48 @@ impl Inputs {
 
 struct Search {
     out: Option<PathBuf>,
+    /// Videos, and files of any other name that were given.
     files: Vec<Input>,
+    pictures: Vec<FoundPicture>,
     unreadable: Vec<walkdir::Error>,
 }
 
+struct FoundPicture {
+    path: PathBuf,
+    relative: PathBuf,
+    /// Whether it is restored on its own too.
+    is_named: bool,
+}
+
 impl Search {
+    /// Returns the clips that the pictures are: those of one folder each, without the thumbnails that cameras write beside videos of the same name.
+    fn clips(&mut self) -> Vec<Input> {
+        let videos: HashSet<PathBuf> = self.files.iter().map(|file| file.path.with_extension("")).collect();
+        let found = std::mem::take(&mut self.pictures);
+        let is_thumbnail = |found: &FoundPicture| !found.is_named && videos.contains(&found.path.with_extension(""));
+        let mut folders: BTreeMap<(PathBuf, PathBuf), BTreeMap<PathBuf, bool>> = BTreeMap::new();
+        for found in found.into_iter().filter(|found| !is_thumbnail(found)) {
+            let folder = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
+            let folder = folders
+                .entry((folder(&found.path), folder(&found.relative)))
+                .or_default();
+            *folder.entry(found.path).or_default() |= found.is_named;
+        }
+        let mut clips = Vec::new();
+        for ((folder, relative), pictures) in folders {
+            let paths: Vec<PathBuf> = pictures.keys().cloned().collect();
+            let (runs, mut rest) = pictures::group(&paths);
+            rest.retain(|path| pictures.get(path).copied().unwrap_or_default());
+            let singles = rest.iter().map(|path| PictureRun::single(path));
+            clips.extend(runs.into_iter().chain(singles).map(|run| Input {
+                path: folder.join(run.pattern()),
+                relative: relative.join(run.pattern()),
+                pictures: Some(run),
+            }));
+        }
+        clips
+    }
+
     fn argument(&mut self, argument: &OsStr) -> Result<(), InputError> {
         let path = Path::new(argument);
         match fs::metadata(path) {
@@ -196,16 +282,29 @@ impl Search {
         if !path.is_file() {
             return Err(InputError::NotAFile(path.to_owned()));
         }
-        self.files.push(Input {
-            path: path.to_owned(),
-            relative,
-        });
+        self.add(path.to_owned(), relative, true);
         Ok(())
     }
 
-    /// Adds the videos in a folder. `relative` is the path of the folder in the output.
+    fn add(&mut self, path: PathBuf, relative: PathBuf, is_named: bool) {
+        if is_picture(&path) || has_extension(&path, &UNREAD_EXTENSIONS) {
+            self.pictures.push(FoundPicture {
+                path,
+                relative,
+                is_named,
+            });
+        } else if is_named || is_video(&path) {
+            self.files.push(Input {
+                path,
+                relative,
+                pictures: None,
+            });
+        }
+    }
+
+    /// Adds the videos and pictures in a folder. `relative` is the path of the folder in the output.
     fn folder(&mut self, folder: &Path, relative: &Path) -> Result<(), InputError> {
-        let before = self.files.len();
+        let (before, pictures_before) = (self.files.len(), self.pictures.len());
         let out = self.out.clone();
         let wanted = |entry: &DirEntry| entry.depth() == 0 || !(is_hidden(entry) || is_own(entry, out.as_deref()));
         // Links are followed, since archives often consist of them. walkdir detects loops.
@@ -223,15 +322,13 @@ impl Search {
                     continue;
                 }
             };
-            if entry.file_type().is_file() && is_video(entry.path()) {
+            if entry.file_type().is_file() {
                 let inner = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-                self.files.push(Input {
-                    relative: relative.join(inner),
-                    path: entry.into_path(),
-                });
+                let relative = relative.join(inner);
+                self.add(entry.into_path(), relative, false);
             }
         }
-        if self.files.len() == before {
+        if self.files.len() == before && !has_clip(&self.pictures[pictures_before..]) {
             return Err(InputError::NoVideo(folder.to_owned()));
         }
         Ok(())
@@ -244,7 +341,7 @@ impl Search {
             ..MatchOptions::default()
         };
         let fixed = fixed_part(Path::new(pattern));
-        let before = self.files.len();
+        let before = self.files.len() + self.pictures.len();
         for path in glob::glob_with(pattern, options).map_err(|_| missing())? {
             let path = path.map_err(|error| InputError::Unreadable {
                 path: error.path().to_owned(),
@@ -258,13 +355,24 @@ impl Search {
                 }
             } else if is_video(&path) || path.extension() == Path::new(pattern).extension() {
                 self.path(&path, relative)?;
+            } else if path.is_file() {
+                self.add(path, relative, false);
             }
         }
-        if self.files.len() == before {
+        if self.files.len() + self.pictures.len() == before {
             return Err(missing());
         }
         Ok(())
     }
+}
+
+/// Whether any of the pictures are a clip.
+fn has_clip(found: &[FoundPicture]) -> bool {
+    let mut folders: BTreeMap<Option<&Path>, Vec<PathBuf>> = BTreeMap::new();
+    for found in found {
+        folders.entry(found.path.parent()).or_default().push(found.path.clone());
+    }
+    folders.values().any(|pictures| !pictures::group(pictures).0.is_empty())
 }
 
 fn file_name(path: &Path) -> PathBuf {
@@ -280,6 +388,15 @@ fn fixed_part(pattern: &Path) -> PathBuf {
 
 fn is_video(path: &Path) -> bool {
     has_extension(path, &VIDEO_EXTENSIONS)
+}
+
+fn is_picture(path: &Path) -> bool {
+    has_extension(path, &PICTURE_EXTENSIONS)
+}
+
+/// Whether pictures of this name are known, but not read.
+pub fn is_unread_picture(path: &Path) -> bool {
+    has_extension(path, &UNREAD_EXTENSIONS)
 }
 
 fn has_extension(path: &Path, known: &[&str]) -> bool {

@@ -6,12 +6,15 @@ mod claims;
 pub mod inputs;
 mod matroska;
 pub mod output_name;
+mod pictures;
 mod scan;
 mod segmentation;
 mod videos;
 pub mod webm;
 
 pub use claims::{PlannedFile, Written, check_free, plan_files};
+pub use inputs::is_unread_picture;
+pub use pictures::PictureRun;
 pub use scan::Scan;
 pub use segmentation::{Part, Segment, TimeRange, segments};
 pub use videos::{CodedFrame, VideoChoice, VideoNumber};

@@ -38,6 +38,11 @@ pub fn still_times(scan: &Scan, segments: &[Segment]) -> Vec<u64> {
         .map(|frame| frame.time)
         .filter(|&time| is_restored(time))
         .collect();
+    stills_of(&times)
+}
+
+/// Returns those of the times of all frames at which stills are taken.
+pub fn stills_of(times: &[u64]) -> Vec<u64> {
     let mut stills: Vec<u64> = (0..STILLS)
         .filter_map(|still| times.get((2 * still + 1) * times.len() / (2 * STILLS)).copied())
         .collect();
@@ -79,9 +84,30 @@ pub fn make_track(
     Ok(Some(part))
 }
 
+/// What a report says besides the figures of frames.
+pub struct Content {
+    /// The name of the original.
+    pub title: String,
+    /// Names and values of the record.
+    pub rows: Vec<(String, String)>,
+    /// What could not be decoded, and what could not be kept.
+    pub gaps: Vec<String>,
+}
+
+impl From<&Record> for Content {
+    fn from(record: &Record) -> Self {
+        Self {
+            title: record.identity.original.name.clone(),
+            rows: record.rows(),
+            gaps: record.gaps.iter().chain(&record.lost).cloned().collect(),
+        }
+    }
+}
+
 /// What a report shows of a video.
 pub struct ReportedVideo<'a> {
-    pub scan: &'a Scan,
+    pub number: usize,
+    pub description: &'a str,
     pub frames: &'a [FrameRecord],
     /// Stream times of the stills.
     pub stills: &'a [u64],
@@ -90,10 +116,9 @@ pub struct ReportedVideo<'a> {
 impl ReportedVideo<'_> {
     /// `titled`: whether it has a title, as where the report shows several.
     fn page(&self, titled: bool, work: &WorkDir) -> Video {
-        let number = self.scan.video.number;
         let seconds = |time: u64| time as f64 / 1e9;
         let still = |(still, &time): (usize, &u64)| {
-            let side = |side| fs::read(work.still(number, still, side)).ok();
+            let side = |side| fs::read(work.still(self.number, still, side)).ok();
             Some(Still {
                 seconds: seconds(time),
                 before: side("before")?,
@@ -107,7 +132,7 @@ impl ReportedVideo<'_> {
             restored: frame.restored,
         };
         Video {
-            title: titled.then(|| format!("Video {number} ({})", self.scan.description)),
+            title: titled.then(|| format!("Video {} ({})", self.number, self.description)),
             frames: self.frames.iter().map(figures).collect(),
             stills: self.stills.iter().enumerate().filter_map(still).collect(),
         }
@@ -118,13 +143,18 @@ impl ReportedVideo<'_> {
 ///
 /// # Errors
 /// [`Error::Unwritable`].
-pub fn make_report(output: &Path, record: &Record, videos: &[ReportedVideo], work: &WorkDir) -> Result<PathBuf, Error> {
+pub fn make_report(
+    output: &Path,
+    content: Content,
+    videos: &[ReportedVideo],
+    work: &WorkDir,
+) -> Result<PathBuf, Error> {
     let has_several = videos.len() > 1;
     let report = Report {
-        title: record.identity.original.name.clone(),
-        record: record.rows(),
+        title: content.title,
+        record: content.rows,
         videos: videos.iter().map(|video| video.page(has_several, work)).collect(),
-        gaps: record.gaps.iter().chain(&record.lost).cloned().collect(),
+        gaps: content.gaps,
     };
     let (path, part) = (output_name::report(output), work.partial("report"));
     let unwritable = |error: io::Error| Error::unwritable(&path, reason(&error));

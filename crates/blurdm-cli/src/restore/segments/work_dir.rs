@@ -61,6 +61,7 @@ const LOCK_LIMIT: Duration = Duration::from_secs(2);
 const LOCK: &str = "lock";
 const JOB: &str = "job.json";
 const PART: &str = "part";
+const JOURNAL: &str = "journal.jsonl";
 
 /// What identifies the work, and the segments of all videos. Finished segments of a different plan are of no use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,6 +152,11 @@ impl WorkDir {
     /// Returns the file of a still of this video for the report. `side` is "before" or "after".
     pub fn still(&self, video: usize, number: usize, side: &str) -> PathBuf {
         self.folder.join(format!("still-{video}-{number}-{side}.png"))
+    }
+
+    /// Returns the file of what has been written, where each frame is a file of its own.
+    pub fn journal(&self) -> PathBuf {
+        self.folder.join(JOURNAL)
     }
 
     /// Returns the file in which something that does not belong here is made. `name` must be unique in the folder.
@@ -271,6 +277,7 @@ fn is_own_name(name: &str) -> bool {
     let is_number = stem.len() >= 5 && stem.bytes().all(|byte| byte.is_ascii_digit());
     match extension {
         "" => name == LOCK,
+        "jsonl" => name == JOURNAL,
         "mp4" | "mp4.part" => is_number,
         "json" | "json.part" => is_number || stem == "job",
         "png" | "png.part" => stem.starts_with("still-"),

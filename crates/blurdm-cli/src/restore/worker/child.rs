@@ -59,7 +59,12 @@ pub fn run(options: &Options, preview: Option<u64>, limit: StallLimit) -> Result
         parent.is_busy.store(false, Ordering::SeqCst);
         parent.send(&Report::Ready);
         match files.recv() {
-            Ok(File { input, output, note }) => batch.restore(input.as_ref(), output.as_ref(), note),
+            Ok(File {
+                input,
+                output,
+                pictures,
+                note,
+            }) => batch.restore(input.as_ref(), output.as_ref(), pictures.as_ref(), note),
             Err(mpsc::RecvError) => return Ok(ExitCode::SUCCESS),
         }
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use serde::{Deserialize, Serialize};
 
-use crate::progress::Event;
+use crate::{progress::Event, restore::plan::PictureRun};
 
 /// What the worker is to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub enum Order {
 pub struct File {
     pub input: OsString,
     pub output: OsString,
+    /// The pictures, where the input is not a file.
+    pub pictures: Option<PictureRun>,
     /// Why the output has another name than was asked for.
     pub note: Option<String>,
 }

@@ -41,6 +41,7 @@ impl<'a> Supervisor<'a> {
         let order = Order::Restore(File {
             input: file.input.clone().into(),
             output: file.output.into(),
+            pictures: file.pictures,
             note: file.note,
         });
         let started = self.ready_worker().and_then(|mut worker| {
