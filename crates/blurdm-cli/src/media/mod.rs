@@ -12,6 +12,7 @@ pub mod interrupt;
 mod log;
 mod messages;
 pub mod muxer;
+pub mod orientation;
 pub mod pipeline;
 pub mod watchdog;
 

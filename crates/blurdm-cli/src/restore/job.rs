@@ -10,9 +10,11 @@ use std::{
 
 use super::{
     mux::Output,
-    plan::{self, Part, Scan, Segment, TimeRange, VideoChoice, output_name, webm},
+    plan::{self, Part, Scan, Segment, TimeRange, Turning, VideoChoice, output_name, webm},
     report::{self, Identity, Model, Record, Witness},
-    segments::{FinishedSegment, FrameRecord, Plan, ReusableElement, RunOptions, SegmentRun, WorkDir, decoded_info},
+    segments::{
+        FinishedSegment, FrameRecord, Plan, ReusableElement, RunOptions, SegmentRun, WorkDir, decoded_info, turned,
+    },
 };
 use crate::{
     error::{Error, reason},
@@ -56,6 +58,7 @@ pub struct Job<'a> {
     options: &'a Options,
     output: PathBuf,
     scan: Scan,
+    turning: Turning,
     segments: Vec<Segment>,
     /// Stream times of the stills for the report.
     stills: Vec<u64>,
@@ -80,6 +83,7 @@ impl<'a> Job<'a> {
     pub fn prepare(input: &Path, output: &Path, options: &'a Options) -> Result<Option<Self>, Error> {
         let witness = Witness::of(input)?;
         let scan = Scan::run(input, options.video)?;
+        let turning = Turning::of(&scan, output, options.settings.compare);
         let segments = plan::segments(&scan, options.range)?;
         let identity = Identity {
             blurdm: env!("CARGO_PKG_VERSION").into(),
@@ -89,6 +93,7 @@ impl<'a> Job<'a> {
             encoder: find_encoder(&scan, output, options)?,
             range: options.range,
             video: Some(scan.video.clone()),
+            turned: turning.is_turned().then(|| turning.frames.tag().into()),
             report: options.report,
         };
         let record = Record::read(output);
@@ -128,6 +133,7 @@ impl<'a> Job<'a> {
             options,
             output: output.to_owned(),
             scan,
+            turning,
             segments,
             stills,
             identity,
@@ -220,7 +226,12 @@ impl<'a> Job<'a> {
         if expected != Some(codec) {
             progress.note(&format!("the video was {} and becomes {codec}", self.scan.media_type()));
         }
-        if let Ok(Some(frames)) = decoded_info(&self.scan) {
+        if let Some(note) = self.turning.note() {
+            progress.note(&note);
+        }
+        if let Ok(Some(frames)) = decoded_info(&self.scan)
+            && let Ok(frames) = turned(&frames, self.turning.frames)
+        {
             let losses = coded_format::losses(&frames, self.identity.encoder.coded_format(&frames));
             if !losses.is_empty() {
                 progress.note(&format!("lost in {codec}: {}", losses.join(", ")));
@@ -242,6 +253,7 @@ impl<'a> Job<'a> {
             compare: self.options.settings.compare,
             report: self.options.report,
             stills: &self.stills,
+            turning: self.turning,
         };
         let mut rest = segments;
         while let Some(first) = rest.first() {
@@ -282,6 +294,7 @@ impl<'a> Job<'a> {
             segments: &videos,
             frames: &frames,
             part: self.part(),
+            turning: self.turning,
             tags: &[(report::TAG, &tag)],
         };
         let (made, lost) = output.make(&self.output, &work, || self.witness.check())?;

@@ -4,6 +4,7 @@
 
 mod mp4;
 mod output;
+mod placement;
 mod remux;
 mod segment_reader;
 mod subtitles;

@@ -8,12 +8,13 @@ use std::{
 
 use super::{
     mp4::{self, SpliceError},
+    placement,
     remux::{self, Remux},
 };
 use crate::{
     error::{Error, reason},
     restore::{
-        plan::{Part, Scan, output_name},
+        plan::{Part, Scan, Turning, output_name},
         proof::{self, Expected},
         segments::{FrameRecord, WorkDir},
     },
@@ -28,6 +29,7 @@ pub struct Output<'a> {
     pub frames: &'a [FrameRecord],
     /// The part of the original that is kept. `None` for all of it.
     pub part: Option<Part>,
+    pub turning: Turning,
     /// Names and texts of tags to add.
     pub tags: &'a [(&'a str, &'a str)],
 }
@@ -68,6 +70,7 @@ impl Output<'_> {
             segments: self.segments,
             times: &self.times(path),
             part: self.part,
+            orientation: self.scan.orientation.map(|_| self.turning.output),
             same_container: spliced,
             same_times: !spliced && self.keeps_container_times(path),
         };
@@ -90,7 +93,10 @@ impl Output<'_> {
         let mut lost = Vec::new();
         if self.part.is_none() && output_name::is_mp4(path) {
             match mp4::splice(self.scan, self.segments, self.frames, self.tags, part, path) {
-                Ok(notes) => return Ok((notes, true)),
+                Ok(notes) => {
+                    placement::correct_spliced(self.scan, self.turning, part, path)?;
+                    return Ok((notes, true));
+                }
                 Err(SpliceError::Failed(error)) => return Err(error),
                 // Not an MP4 file, a damaged or a fragmented one. What can be kept is the streams that GStreamer demuxes.
                 Err(SpliceError::Unsuitable(reason)) => lost.push(reason),
@@ -106,6 +112,12 @@ impl Output<'_> {
             tags: self.tags,
         };
         lost.extend(remux.write(part, remux::muxer_for(path))?);
+        if self.scan.orientation.is_none() {
+            lost.push("the orientation, which is no whole number of quarter turns".into());
+        }
+        if output_name::is_mp4(path) {
+            placement::state(self.segments, self.turning, part, path)?;
+        }
         Ok((lost, false))
     }
 }

@@ -117,7 +117,9 @@ impl Remux<'_> {
         // Muxers write their header with the first frame. It describes the streams that are linked then.
         wait_until(&pipeline, || lock(&state).streams >= self.scan.streams).map_err(unwritable)?;
         let tags = lock(&state).tags.take();
-        if let Some(tags) = tags {
+        if let Some(mut tags) = tags {
+            // Later muxers write it. It is stated in the finished file, or the pictures are turned.
+            tags.make_mut().remove::<gst::tags::ImageOrientation>();
             input.send_event(gst::event::Tag::new(tags));
         }
         for frame in frames {

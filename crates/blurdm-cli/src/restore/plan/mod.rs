@@ -8,10 +8,12 @@ mod matroska;
 pub mod output_name;
 mod scan;
 mod segmentation;
+mod turning;
 mod videos;
 pub mod webm;
 
 pub use claims::{PlannedFile, Written, check_free, plan_files};
 pub use scan::Scan;
 pub use segmentation::{Part, Segment, TimeRange, segments};
+pub use turning::Turning;
 pub use videos::{CodedFrame, VideoChoice, VideoNumber};

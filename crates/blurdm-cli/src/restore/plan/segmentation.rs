@@ -119,6 +119,7 @@ mod tests {
     fn scan(frames: usize, interval: usize) -> Scan {
         Scan {
             colour: Default::default(),
+            orientation: None,
             path: "clip.mp4".into(),
             video: VideoNumber::default(),
             description: String::new(),

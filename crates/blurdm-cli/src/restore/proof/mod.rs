@@ -15,6 +15,7 @@ use packets::{Packets, Streams};
 
 use crate::{
     error::Error,
+    media::orientation::{self, Orientation},
     restore::plan::{Part, Scan},
 };
 
@@ -31,6 +32,8 @@ pub struct Expected<'a> {
     pub times: &'a [u64],
     /// The part of the original that is kept.
     pub part: Option<Part>,
+    /// The orientation of the restored video, where that of the original is known.
+    pub orientation: Option<Orientation>,
     /// Whether its other streams are those of the original in the same container, and not muxed anew.
     pub same_container: bool,
     /// Whether all times in the container are those of the original.
@@ -60,6 +63,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
         let video = written.by_id.get(restored);
         let video = video.ok_or_else(|| unproven(format!("it lacks the restored video {restored}")))?;
         check_video(video, &planned).map_err(unproven)?;
+        check_orientation(expected.orientation, file, restored).map_err(unproven)?;
         check_same(&original, &written, restored).map_err(unproven)?;
         return Ok(Vec::new());
     }
@@ -76,16 +80,20 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
         };
         check_video(&video, &planned)
     };
-    let mut videos = written.by_id.values().filter(|packets| packets.is_video);
-    let first_error = videos.next().map(check);
-    let found = first_error.unwrap_or_else(|| Err("it has no video".into()));
-    found
-        .or_else(|error| {
-            let other = videos.any(|video| check(video).is_ok());
-            if other { Ok(()) } else { Err(error) }
-        })
-        .map_err(unproven)?;
-    let mut told = lost_labels(&original, &written);
+    let videos = written.by_id.iter().filter(|(_, packets)| packets.is_video);
+    let mut first_error = None;
+    let mut found = videos.filter(|(_, video)| match check(video) {
+        Ok(()) => true,
+        Err(error) => {
+            first_error.get_or_insert(error);
+            false
+        }
+    });
+    let video = found.next().map(|(id, _)| id);
+    let video = video.ok_or_else(|| first_error.unwrap_or_else(|| "it has no video".into()));
+    let video = video.map_err(unproven)?;
+    check_orientation(expected.orientation, file, video).map_err(unproven)?;
+    let mut told = lost_labels(&original, &written, restored);
     told.extend(hidden_tracks(&expected.scan.path, &original));
     if original.error.is_some() {
         // What could be read of a damaged file is told by its gaps.
@@ -140,13 +148,28 @@ fn hidden_tracks(path: &Path, original: &Streams) -> Vec<String> {
         .collect()
 }
 
-/// Returns what the original says about itself and its streams, and the output does not.
-fn lost_labels(original: &Streams, written: &Streams) -> Vec<String> {
-    let labels = |streams: &Streams| -> BTreeSet<String> {
-        let all = streams.by_id.values().flat_map(|packets| &packets.labels);
-        all.cloned().collect()
+/// Checks that players turn the restored video as planned.
+fn check_orientation(planned: Option<Orientation>, file: &Path, id: &str) -> Result<(), String> {
+    let Some(planned) = planned else { return Ok(()) };
+    match orientation::read(file, id, None) {
+        Some(found) if found == planned => Ok(()),
+        Some(found) => Err(format!("its pictures are {found}, and not {planned}")),
+        None => Err(format!("its pictures are not {planned}")),
+    }
+}
+
+/// Returns what the original says about itself and its streams, and the output does not. The orientation of the restored video is known.
+fn lost_labels(original: &Streams, written: &Streams, restored: &str) -> Vec<String> {
+    let labels = |streams: &Streams, known: Option<&str>| -> BTreeSet<String> {
+        let is_told = |id: &str, label: &str| Some(id) != known || !labels::is_orientation(label);
+        let all = streams.by_id.iter().flat_map(|(id, packets)| {
+            let told = packets.labels.iter().filter(|label| is_told(id, label));
+            told.cloned().collect::<Vec<_>>()
+        });
+        all.collect()
     };
-    labels(original).difference(&labels(written)).cloned().collect()
+    let (before, after) = (labels(original, Some(restored)), labels(written, None));
+    before.difference(&after).cloned().collect()
 }
 
 /// Compares the frames of the restored video with the planned ones. Containers may begin elsewhere: distances count.

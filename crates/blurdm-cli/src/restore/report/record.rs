@@ -48,6 +48,9 @@ pub struct Identity {
     /// The video that is restored. `None` in records from before it could be chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<VideoNumber>,
+    /// How the pictures were turned before they were restored, as a value of GStreamer's tag `image-orientation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turned: Option<String>,
     /// Whether figures and stills for a report are recorded.
     pub report: bool,
 }
