@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use super::Orientation;
+use super::turns::Orientation;
 
 const HEADER: u32 = 0x1a45_dfa3;
 const SEGMENT: u32 = 0x1853_8067;

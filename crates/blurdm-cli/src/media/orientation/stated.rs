@@ -7,7 +7,7 @@ use std::path::Path;
 
 use mp4_splice::{Error, Movie};
 
-use super::{Orientation, matroska};
+use super::{matroska, turns::Orientation};
 
 /// Reads the orientation of the video that the demuxer calls `id`. `tag` is the demuxer's tag `image-orientation`, where it has one. `None` for one that is no
 /// whole number of quarter turns.
