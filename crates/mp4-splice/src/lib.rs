@@ -9,6 +9,6 @@ mod source;
 mod write;
 
 pub use error::Error;
-pub use read::{Chunk, Edit, Movie, Sample, SampleEntry, Segment, TopLevelBox, Track, VideoTrack};
+pub use read::{Chunk, Edit, Matrix, Movie, Placement, Sample, SampleEntry, Segment, TopLevelBox, Track, VideoTrack};
 pub use source::ReadAt;
-pub use write::{NewVideo, splice, splice_tracks};
+pub use write::{NewVideo, place, splice, splice_tracks};

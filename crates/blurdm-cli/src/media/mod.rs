@@ -13,6 +13,7 @@ mod log;
 pub mod matroska;
 mod messages;
 pub mod muxer;
+pub mod orientation;
 pub mod pipeline;
 pub mod watchdog;
 

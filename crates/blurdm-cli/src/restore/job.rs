@@ -69,6 +69,7 @@ impl<'a> Job<'a> {
                 encoder: main.encoder.clone(),
                 range: options.range,
                 video: Some(main.scan.video.clone()),
+                turned: main.turned(),
                 report: options.report,
             },
             videos: planned.videos.iter().map(PlannedVideo::identity).collect(),

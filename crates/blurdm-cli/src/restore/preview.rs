@@ -5,13 +5,14 @@
 use std::{fs, path::Path};
 
 use super::{
-    plan::{self, Scan, TimeRange, VideoChoice, output_name},
+    plan::{self, Scan, TimeRange, Turning, VideoChoice, output_name},
     segments::{Capture, RestoredFrames, ReusableElement, png},
 };
 use crate::error::{Error, reason};
 
-/// Saves the frame of a video that is presented at `time`, in nanoseconds, as `NAME-before.png` and `NAME-after.png`, where `NAME` is that of `output`.
-/// Where all videos are chosen, it is that of the main one: there are names for one frame only. `replace`: whether files of these names may be replaced.
+/// Saves the frame of a video that is presented at `time`, in nanoseconds, as `NAME-before.png` and `NAME-after.png`, where `NAME` is that of `output`. It is
+/// upright, whatever becomes of the orientation in the output. Where all videos are chosen, it is that of the main one: there are names for one frame only.
+/// `replace`: whether files of these names may be replaced.
 ///
 /// # Errors
 /// As for restoring the file.
@@ -45,7 +46,8 @@ pub fn save(
         originals: true,
         ..Capture::default()
     };
-    let mut frames = RestoredFrames::start(&scan, &segments, element, capture)?;
+    let turning = Turning::of(&scan, output, element.settings().compare);
+    let mut frames = RestoredFrames::start(&scan, &segments, element, capture, turning.frames)?;
     let Some(frame) = frames.next()? else {
         let reason = frames.damage();
         return Err(Error::unreadable(
@@ -59,7 +61,7 @@ pub fn save(
         fs::create_dir_all(folder).map_err(|error| Error::unwritable(folder, reason(&error)))?;
     }
     for (sample, path) in [&original, &frame.sample].into_iter().zip(&paths) {
-        fs::write(path, png(sample)?).map_err(|error| Error::unwritable(path, reason(&error)))?;
+        fs::write(path, png(sample, turning.output)?).map_err(|error| Error::unwritable(path, reason(&error)))?;
     }
     Ok(())
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use super::{
     mux::RestoredVideo,
     options::Options,
-    plan::{self, Scan, Segment, webm},
+    plan::{self, Scan, Segment, Turning, webm},
     report::{self, VideoIdentity, VideoRecord, Witness},
-    segments::{FinishedSegment, FrameRecord, ReusableElement, RunOptions, SegmentRun, WorkDir, decoded_info},
+    segments::{FinishedSegment, FrameRecord, ReusableElement, RunOptions, SegmentRun, WorkDir, decoded_info, turned},
 };
 use crate::{
     error::Error,
@@ -33,6 +33,7 @@ pub struct PlannedVideos {
 #[derive(Debug)]
 pub struct PlannedVideo {
     pub scan: Scan,
+    pub turning: Turning,
     pub encoder: Encoder,
     pub segments: Vec<Segment>,
     /// Stream times of the stills for the report.
@@ -79,6 +80,7 @@ impl PlannedVideos {
             };
             videos.push(PlannedVideo {
                 encoder: find_encoder(&scan, output, options)?,
+                turning: Turning::of(&scan, output, options.settings.compare),
                 scan,
                 segments,
                 stills,
@@ -129,7 +131,13 @@ impl PlannedVideo {
         VideoIdentity {
             video: self.scan.video.clone(),
             encoder: self.encoder.clone(),
+            turned: self.turned(),
         }
+    }
+
+    /// Returns how the pictures are turned before they are restored, if they are, as a value of GStreamer's tag `image-orientation`.
+    pub fn turned(&self) -> Option<String> {
+        self.turning.is_turned().then(|| self.turning.frames.tag().into())
     }
 
     /// Returns a sentence about this video.
@@ -144,7 +152,12 @@ impl PlannedVideo {
         if requested.or(Codec::from_media_type(media)) != Some(codec) {
             changes.push(self.sentence(format_args!("the video was {media} and becomes {codec}")));
         }
-        if let Ok(Some(frames)) = decoded_info(&self.scan) {
+        if let Some(note) = self.turning.note() {
+            changes.push(self.sentence(note));
+        }
+        if let Ok(Some(frames)) = decoded_info(&self.scan)
+            && let Ok(frames) = turned(&frames, self.turning.frames)
+        {
             let losses = coded_format::losses(&frames, self.encoder.coded_format(&frames));
             if !losses.is_empty() {
                 changes.push(self.sentence(format_args!("lost in {codec}: {}", losses.join(", "))));
@@ -174,6 +187,7 @@ impl PlannedVideo {
             first_segment: self.segments.first().map_or(0, |first| first.number),
             report: options.report,
             stills: &self.stills,
+            turning: self.turning,
         };
         let mut rest = segments;
         while let Some(first) = rest.first() {
@@ -220,6 +234,7 @@ impl<'a> FinishedVideo<'a> {
         let videos = self.segments.iter().map(|finished| work.video(&finished.segment));
         RestoredVideo {
             scan: &self.planned.scan,
+            turning: self.planned.turning,
             segments: videos.collect(),
             frames: &self.frames,
         }

@@ -21,4 +21,5 @@ mod refused;
 mod replaced;
 mod resumed;
 mod times;
+mod upright;
 mod videos;

@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::track::Track;
+use super::{
+    placement::{self, Matrix},
+    track::Track,
+};
 use crate::{
     Error, ReadAt,
     boxes::{FourCc, Header, Mp4Box, name},
@@ -123,6 +126,14 @@ impl Movie {
     /// Returns the tracks in the order of their `trak` boxes.
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
+    }
+
+    /// Returns the matrix that applies to all tracks, after their own. `None` where the movie header is too short for one.
+    pub fn matrix(&self) -> Option<Matrix> {
+        self.moov
+            .child(b"mvhd")
+            .and_then(Mp4Box::data)
+            .and_then(placement::movie_matrix)
     }
 
     /// Returns all top-level boxes but `ftyp` and `moov`, in the order of the file.

@@ -2,7 +2,10 @@
 
 //! Tracks, as the boxes of a `trak` describe them.
 
-use super::sample_table::{Chunk, Packing, Sizes, chunks};
+use super::{
+    placement::Placement,
+    sample_table::{Chunk, Packing, Sizes, chunks},
+};
 use crate::boxes::{ByteReader, FourCc, Mp4Box, name};
 
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct Track {
     pub references: Vec<(FourCc, Vec<u32>)>,
     /// The edit list, which says what parts of the media are presented.
     pub edits: Vec<Edit>,
+    /// How the pictures are placed, where the track header says so.
+    pub placement: Option<Placement>,
     /// For each data reference, whether its data is in this file.
     in_this_file: Vec<bool>,
 }
@@ -75,6 +80,7 @@ impl Track {
                 .and_then(Mp4Box::data)
                 .map_or(Vec::new(), references),
             edits: trak.child(b"edts").and_then(Mp4Box::data).map_or(Vec::new(), edits),
+            placement: Placement::read(tkhd),
             in_this_file: Vec::new(),
         };
         if let Some(stbl) = trak.at(&[b"mdia", b"minf", b"stbl"]) {

@@ -5,10 +5,12 @@
 mod layout;
 mod moov;
 mod offsets;
+mod place;
 mod ranges;
 mod replacement;
 mod splice;
 mod tags;
 mod time_tables;
 
+pub use place::place;
 pub use splice::{NewVideo, splice, splice_tracks};

@@ -82,10 +82,12 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Sends the tags of the original, such as its orientation, ahead of the frames.
+    /// Sends the tags of the original ahead of the frames.
     pub fn send_tags(&self) {
         let tags = lock(&self.tags).take();
-        if let Some(tags) = tags {
+        if let Some(mut tags) = tags {
+            // Later muxers write it. It is stated in the finished file, or the pictures are turned.
+            tags.make_mut().remove::<gst::tags::ImageOrientation>();
             self.input.send_event(gst::event::Tag::new(tags));
         }
     }

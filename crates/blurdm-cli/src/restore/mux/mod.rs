@@ -5,6 +5,7 @@
 mod feed;
 mod mp4;
 mod output;
+mod placement;
 mod remux;
 mod restored_video;
 mod segment_reader;

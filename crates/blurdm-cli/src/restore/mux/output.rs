@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     mp4::{self, SpliceError},
+    placement,
     remux::{self, Remux},
     restored_video::RestoredVideo,
 };
@@ -68,6 +69,7 @@ impl Output<'_> {
             video: &video.scan.video,
             segments: &video.segments,
             times,
+            orientation: video.scan.orientation.map(|_| video.turning.output),
         });
         let expected = Expected {
             original: self.original,
@@ -96,7 +98,12 @@ impl Output<'_> {
         let mut lost = Vec::new();
         if self.part.is_none() && output_name::is_mp4(path) {
             match mp4::splice(self.original, self.videos, self.tags, part, path) {
-                Ok(notes) => return Ok((notes, true)),
+                Ok(notes) => {
+                    for video in self.videos {
+                        placement::correct_spliced(video.scan, video.turning, part, path)?;
+                    }
+                    return Ok((notes, true));
+                }
                 Err(SpliceError::Failed(error)) => return Err(error),
                 // Not an MP4 file, a damaged or a fragmented one. What can be kept is the streams that GStreamer demuxes.
                 Err(SpliceError::Unsuitable(reason)) => lost.push(reason),
@@ -111,6 +118,14 @@ impl Output<'_> {
             tags: self.tags,
         };
         lost.extend(remux.write(part, remux::muxer_for(path))?);
+        for video in self.videos {
+            if video.scan.orientation.is_none() {
+                lost.push("the orientation, which is no whole number of quarter turns".into());
+            }
+            if output_name::is_mp4(path) {
+                placement::state(&video.segments, video.turning, part, path)?;
+            }
+        }
         Ok((lost, false))
     }
 }

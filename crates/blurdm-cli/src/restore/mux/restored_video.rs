@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 
-use crate::restore::{plan::Scan, segments::FrameRecord};
+use crate::restore::{
+    plan::{Scan, Turning},
+    segments::FrameRecord,
+};
 
 /// A video that takes the place of its original.
 pub struct RestoredVideo<'a> {
     pub scan: &'a Scan,
+    pub turning: Turning,
     /// Videos of the finished segments, in their order.
     pub segments: Vec<PathBuf>,
     /// The frames of all segments.

@@ -9,6 +9,7 @@ pub mod output_name;
 mod pictures;
 mod scan;
 mod segmentation;
+mod turning;
 mod videos;
 pub mod webm;
 
@@ -17,4 +18,5 @@ pub use inputs::is_unread_picture;
 pub use pictures::PictureRun;
 pub use scan::Scan;
 pub use segmentation::{Part, Segment, TimeRange, segments};
+pub use turning::Turning;
 pub use videos::{CodedFrame, VideoChoice, VideoNumber};

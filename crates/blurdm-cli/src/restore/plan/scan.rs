@@ -21,6 +21,7 @@ use crate::{
     media::{
         colour::Colour,
         demuxer::{self, Kind, Parsing},
+        orientation::{self, Orientation},
         pipeline::Pipeline,
     },
     sync::lock,
@@ -38,6 +39,8 @@ pub struct Scan {
     /// The caps of the coded video.
     pub caps: gst::Caps,
     pub colour: Colour,
+    /// How pictures are shown. `None` where that is no whole number of quarter turns.
+    pub orientation: Option<Orientation>,
     /// In ascending order of their times.
     pub frames: Vec<CodedFrame>,
     /// Running time of the first frame minus its stream time, in nanoseconds. Recordings of broadcasts start at a time of day.
@@ -70,6 +73,8 @@ struct FoundVideo {
     /// The first frame, with the caps that it came with: parsers complete them by what they find in it.
     first: Option<(gst::Buffer, gst::Caps)>,
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
+    /// The last tag `image-orientation`.
+    orientation: Option<String>,
 }
 
 impl Scan {
@@ -105,7 +110,9 @@ impl Scan {
         let found = std::mem::take(&mut *lock(&found));
         let found_videos = found.videos.values().map(|found| std::mem::take(&mut *lock(found)));
         let moving = found_videos.filter(|found| found.video.is_moving());
-        let (mut videos, first_frames): (Vec<_>, Vec<_>) = moving.map(|found| (found.video, found.first)).unzip();
+        let (mut videos, rest): (Vec<_>, Vec<_>) = moving
+            .map(|found| (found.video, (found.first, found.orientation)))
+            .unzip();
         for video in &mut videos {
             // Stable, since frames of equal times are presented as they come.
             video.frames.sort_by_key(|frame| frame.time);
@@ -130,10 +137,10 @@ impl Scan {
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
         let damage = damage.or_else(|| truncation(path));
         let is_matroska = matroska::is_matroska(path);
-        let scanned = videos.into_iter().zip(first_frames).enumerate();
+        let scanned = videos.into_iter().zip(rest).enumerate();
         Ok(scanned
             .filter(|(index, _)| chosen.contains(index))
-            .map(|(index, (video, first_frame))| {
+            .map(|(index, (video, (first_frame, tag)))| {
                 let colour = first_frame.and_then(|(frame, caps)| {
                     let data = frame.map_readable().ok()?;
                     Some(Colour::read(path, &video.id, &caps, &data))
@@ -142,6 +149,7 @@ impl Scan {
                     path: path.to_owned(),
                     is_main: Some(index) == main,
                     colour: colour.unwrap_or_default(),
+                    orientation: orientation::read(path, &video.id, tag.as_deref()),
                     description: video.to_string(),
                     video: VideoNumber {
                         number: index + 1,
@@ -205,6 +213,10 @@ fn truncation(path: &Path) -> Option<String> {
 
 /// Records every frame that passes a pad.
 fn add_probe(pad: &gst::Pad, found: Arc<Mutex<FoundVideo>>) {
+    pad.sticky_events_foreach(|event| {
+        lock(&found).note_tags(event);
+        std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
+    });
     let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(what, move |pad, info| {
         if let Some(buffer) = info.buffer() {
@@ -213,7 +225,12 @@ fn add_probe(pad: &gst::Pad, found: Arc<Mutex<FoundVideo>>) {
                 found.first = pad.current_caps().map(|caps| (buffer.clone(), caps));
             }
             found.record(buffer);
-        } else if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {
+            return gst::PadProbeReturn::Ok;
+        }
+        if let Some(event) = info.event() {
+            lock(&found).note_tags(event);
+        }
+        if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {
             lock(&found).segment = event.segment().clone().downcast().ok();
         } else if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) {
             lock(&found).video.caps.get_or_insert_with(|| event.caps_owned());
@@ -245,6 +262,14 @@ fn collect_time_of_recording(pad: &gst::Pad, found: Arc<Mutex<Found>>) {
 }
 
 impl FoundVideo {
+    fn note_tags(&mut self, event: &gst::EventRef) {
+        if let gst::EventView::Tag(event) = event.view()
+            && let Some(orientation) = event.tag().get::<gst::tags::ImageOrientation>()
+        {
+            self.orientation = Some(orientation.get().to_owned());
+        }
+    }
+
     /// Records a frame, unless it is outside of the segment and so never presented. A frame without PTS (in some AVI files) has a DTS.
     fn record(&mut self, buffer: &gst::BufferRef) {
         let Some(segment) = &self.segment else { return };

@@ -120,6 +120,7 @@ mod tests {
     fn scan(frames: usize, interval: usize) -> Scan {
         Scan {
             colour: Default::default(),
+            orientation: None,
             path: "clip.mp4".into(),
             video: VideoNumber::default(),
             is_main: true,

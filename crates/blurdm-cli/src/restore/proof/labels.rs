@@ -6,7 +6,7 @@ use gst::prelude::*;
 
 /// The tags that are compared, and what they are called in messages. Others describe the coding, or change with every muxer.
 const NAMES: [(&str, &str); 12] = [
-    ("image-orientation", "the orientation"),
+    ("image-orientation", ORIENTATION),
     ("attachment", "the attachment"),
     ("title", "the title"),
     ("language-code", "the language"),
@@ -19,6 +19,8 @@ const NAMES: [(&str, &str); 12] = [
     ("geo-location-latitude", "the latitude"),
     ("geo-location-longitude", "the longitude"),
 ];
+
+const ORIENTATION: &str = "the orientation";
 
 /// The orientation of a picture that is shown as it is.
 const UPRIGHT: &str = "rotate-0";
@@ -38,6 +40,11 @@ pub fn labels(event: &gst::EventRef) -> Vec<String> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Whether a label is about the orientation.
+pub fn is_orientation(label: &str) -> bool {
+    label.starts_with(ORIENTATION)
 }
 
 /// Returns the values of a tag as text: of an attachment its file name.

@@ -17,6 +17,7 @@ use packets::{Packets, Streams};
 
 use crate::{
     error::Error,
+    media::orientation::{self, Orientation},
     restore::plan::{Part, VideoNumber},
 };
 
@@ -45,6 +46,8 @@ pub struct ExpectedVideo<'a> {
     pub segments: &'a [PathBuf],
     /// Stream times of the frames in the original, in nanoseconds; with `same_times` those of its container.
     pub times: &'a [u64],
+    /// Its orientation, where that of the original is known.
+    pub orientation: Option<Orientation>,
 }
 
 impl ExpectedVideo<'_> {
@@ -75,7 +78,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
         .map(|video| video.video.stream.as_str())
         .collect();
     let mut original = packets::read(expected.original, expected.part.map(|part| (part, &restored[..])))?;
-    let labels = lost_labels(&original, &written);
+    let labels = lost_labels(&original, &written, &restored);
     let hidden = HiddenTrack::all(expected.original, &original);
     for expected_video in expected.videos {
         let (planned, id) = (expected_video.planned()?, &expected_video.video.stream);
@@ -94,6 +97,10 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
                 }),
             false => find(&planned, &written, expected.same_times),
         };
+        let found = found.and_then(|id| {
+            check_orientation(expected_video.orientation, file, &id)?;
+            Ok(id)
+        });
         // What is left of both are the other streams.
         written.by_id.remove(&found.map_err(of_several)?);
         original.by_id.remove(id);
@@ -163,13 +170,28 @@ fn check_times(original: &Streams, written: &Streams) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns what the original says about itself and its streams, and the output does not.
-fn lost_labels(original: &Streams, written: &Streams) -> Vec<String> {
-    let labels = |streams: &Streams| -> BTreeSet<String> {
-        let all = streams.by_id.values().flat_map(|packets| &packets.labels);
-        all.cloned().collect()
+/// Checks that players turn the restored video as planned.
+fn check_orientation(planned: Option<Orientation>, file: &Path, id: &str) -> Result<(), String> {
+    let Some(planned) = planned else { return Ok(()) };
+    match orientation::read(file, id, None) {
+        Some(found) if found == planned => Ok(()),
+        Some(found) => Err(format!("its pictures are {found}, and not {planned}")),
+        None => Err(format!("its pictures are not {planned}")),
+    }
+}
+
+/// Returns what the original says about itself and its streams, and the output does not. The orientation of the `restored` videos is known.
+fn lost_labels(original: &Streams, written: &Streams, restored: &[&str]) -> Vec<String> {
+    let labels = |streams: &Streams, known: &[&str]| -> BTreeSet<String> {
+        let is_told = |id: &str, label: &str| !known.contains(&id) || !labels::is_orientation(label);
+        let all = streams.by_id.iter().flat_map(|(id, packets)| {
+            let told = packets.labels.iter().filter(|label| is_told(id, label));
+            told.cloned().collect::<Vec<_>>()
+        });
+        all.collect()
     };
-    labels(original).difference(&labels(written)).cloned().collect()
+    let (before, after) = (labels(original, restored), labels(written, &[]));
+    before.difference(&after).cloned().collect()
 }
 
 /// Compares the frames of the restored video with the planned ones. Containers may begin elsewhere: distances count.

@@ -49,6 +49,9 @@ pub struct Identity {
     /// The main one of the restored videos. `None` in records from before it could be chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<VideoNumber>,
+    /// How the pictures were turned before they were restored, as a value of GStreamer's tag `image-orientation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turned: Option<String>,
     /// Whether figures and stills for a report are recorded.
     pub report: bool,
 }
@@ -59,6 +62,9 @@ pub struct VideoIdentity {
     #[serde(flatten)]
     pub video: VideoNumber,
     pub encoder: Encoder,
+    /// As [`Identity::turned`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turned: Option<String>,
 }
 
 /// What identifies unfinished work.

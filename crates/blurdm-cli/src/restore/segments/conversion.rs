@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Converting decoded frames to the format that they are encoded in, without a change of range or matrix.
+//! Converting decoded frames to the format that they are encoded in, without a change of range or matrix, and turning them.
 
 use gst::prelude::*;
-use gst_video::{VideoFormat, VideoInfo};
+use gst_video::{VideoFormat, VideoFormatInfo, VideoInfo};
 
 use crate::media::{
     coded_format::{CodedFormat, closest},
     colour::{Colour, is_rgb},
+    orientation::Orientation,
 };
 
 /// Returns an element that converts formats. It does not dither, so that values that fit into a format stay what they are.
@@ -20,14 +21,33 @@ pub fn videoconvert() -> Result<gst::Element, gst::glib::BoolError> {
         .build()
 }
 
-/// Creates the elements from decoded frames to the one that restores them. They keep the bits and the chroma of frames that it cannot take as they are.
+/// Returns an element that turns frames.
+///
+/// # Errors
+/// It is missing.
+pub fn turn(orientation: Orientation) -> Result<gst::Element, gst::glib::BoolError> {
+    gst::ElementFactory::make("videoflip")
+        .property_from_str("video-direction", orientation.direction())
+        .build()
+}
+
+/// Creates the elements from decoded frames to the one that restores them, turned. They keep the bits and the chroma of frames that it cannot take as they are.
 ///
 /// # Errors
 /// One of them is missing.
-pub fn for_element(element: &gst::Element) -> Result<[gst::Element; 2], gst::glib::BoolError> {
+pub fn for_element(
+    element: &gst::Element,
+    orientation: Orientation,
+) -> Result<Vec<gst::Element>, gst::glib::BoolError> {
     let convert = videoconvert()?;
     let filter = gst::ElementFactory::make("capsfilter").build()?;
-    let takes = element.pad_template("sink").map(|template| template.caps().clone());
+    let mut chain = vec![convert.clone(), filter.clone()];
+    let mut takes = element.pad_template("sink").map(|template| template.caps().clone());
+    if orientation != Orientation::UPRIGHT {
+        let turn = turn(orientation)?;
+        takes = takes.map(|takes| takes.intersect(&turnable(&turn, orientation)));
+        chain.push(turn);
+    }
     let chosen = filter.downgrade();
     if let (Some(pad), Some(takes)) = (convert.static_pad("sink"), takes) {
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
@@ -39,28 +59,65 @@ pub fn for_element(element: &gst::Element) -> Result<[gst::Element; 2], gst::gli
             gst::PadProbeReturn::Ok
         });
     }
-    Ok([convert, filter])
+    Ok(chain)
+}
+
+/// Returns the caps of frames that an element can turn without a loss. Pictures of 4:2:2 that lie on their side have no format: they become 4:4:4.
+fn turnable(turn: &gst::Element, orientation: Orientation) -> gst::Caps {
+    let takes = turn.pad_template("sink").map(|template| template.caps().clone());
+    let takes = takes.unwrap_or_else(gst::Caps::new_any);
+    if !orientation.is_quarter_turn() {
+        return takes;
+    }
+    let keeps_format = |format: &VideoFormat| {
+        let info = VideoFormatInfo::from_format(*format);
+        info.w_sub().get(1) == info.h_sub().get(1)
+    };
+    let formats = VideoFormat::iter_raw().filter(keeps_format).map(VideoFormat::to_str);
+    let formats = gst::Caps::builder("video/x-raw").field("format", gst::List::new(formats));
+    takes.intersect(&formats.build())
+}
+
+/// Returns what frames like these are like when they are turned.
+///
+/// # Errors
+/// Such frames cannot be turned.
+pub fn turned(frames: &VideoInfo, orientation: Orientation) -> Result<VideoInfo, gst::glib::BoolError> {
+    if orientation == Orientation::UPRIGHT {
+        return Ok(frames.clone());
+    }
+    let turn = turn(orientation)?;
+    let format = taken_format(frames, &turnable(&turn, orientation));
+    let (width, height) = match orientation.is_quarter_turn() {
+        true => (frames.height(), frames.width()),
+        false => (frames.width(), frames.height()),
+    };
+    VideoInfo::builder(format, width, height)
+        .colorimetry(&frames.colorimetry())
+        .build()
 }
 
 /// Returns the caps that frames with `caps` are converted to for an element that takes frames with `takes`.
 fn taken(caps: &gst::CapsRef, takes: &gst::Caps) -> gst::Caps {
+    match VideoInfo::from_caps(caps) {
+        Ok(frames) if !is_rgb(frames.format()) => gst::Caps::builder("video/x-raw")
+            .field("format", taken_format(&frames, takes).to_str())
+            .field("colorimetry", frames.colorimetry().to_string())
+            .field_if_some("chroma-site", chroma_site(&frames))
+            .build(),
+        _ => gst::Caps::new_any(),
+    }
+}
+
+/// Returns the format of frames like these for an element that takes frames with `takes`.
+fn taken_format(frames: &VideoInfo, takes: &gst::Caps) -> VideoFormat {
     let accepts = |format: VideoFormat| {
         let caps = gst::Caps::builder("video/x-raw").field("format", format.to_str());
         takes.can_intersect(&caps.build())
     };
-    match VideoInfo::from_caps(caps) {
-        Ok(frames) if !is_rgb(frames.format()) => {
-            let format = match accepts(frames.format()) {
-                true => frames.format(),
-                false => closest(&frames, &accepts),
-            };
-            gst::Caps::builder("video/x-raw")
-                .field("format", format.to_str())
-                .field("colorimetry", frames.colorimetry().to_string())
-                .field_if_some("chroma-site", chroma_site(&frames))
-                .build()
-        }
-        _ => gst::Caps::new_any(),
+    match accepts(frames.format()) || is_rgb(frames.format()) {
+        true => frames.format(),
+        false => closest(frames, &accepts),
     }
 }
 

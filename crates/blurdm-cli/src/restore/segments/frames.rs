@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The restored frames of a file: `filesrc ! parsebin ! decodebin ! deinterlace ! videoconvert ! queue ! blurdm ! appsink`.
+//! The restored frames of a file: `filesrc ! parsebin ! decodebin ! deinterlace ! videoconvert ! [videoflip] ! queue ! blurdm !
+//! appsink`.
 
 use std::{
     path::PathBuf,
@@ -20,6 +21,7 @@ use crate::{
     media::{
         CAT,
         interrupt::{self, POLL_INTERVAL},
+        orientation::Orientation,
         pipeline::{End, Pipeline},
         watchdog,
     },
@@ -60,7 +62,7 @@ pub struct RestoredFrames<'a> {
 }
 
 impl<'a> RestoredFrames<'a> {
-    /// Starts decoding at the first of the segments, which must be contiguous.
+    /// Starts decoding at the first of the segments, which must be contiguous. Frames are turned before they are restored.
     ///
     /// # Errors
     /// [`Error::Unreadable`] and [`Error::MissingPlugin`] where the file cannot be decoded, [`Error::Failed`] with the error of the element
@@ -70,6 +72,7 @@ impl<'a> RestoredFrames<'a> {
         segments: &[Segment],
         owner: &'a ReusableElement,
         capture: Capture,
+        turn: Orientation,
     ) -> Result<Self, Error> {
         let Some(first) = segments.first() else {
             return Err(Error::Failed("there is nothing to restore".into()));
@@ -79,7 +82,7 @@ impl<'a> RestoredFrames<'a> {
         let settings = owner.settings();
         let gate = Gate::new(segments, settings.strength, settings.only_blurred, capture);
         let gate = Arc::new(Mutex::new(gate));
-        let (pipeline, output) = create_pipeline(scan, &element)?;
+        let (pipeline, output) = create_pipeline(scan, &element, turn)?;
         let mut frames = Self {
             owner,
             lease: Some(lease),
@@ -208,12 +211,16 @@ impl Drop for RestoredFrames<'_> {
     }
 }
 
-fn create_pipeline(scan: &Scan, element: &gst::Element) -> Result<(gst::Pipeline, gst_app::AppSink), Error> {
+fn create_pipeline(
+    scan: &Scan,
+    element: &gst::Element,
+    turn: Orientation,
+) -> Result<(gst::Pipeline, gst_app::AppSink), Error> {
     // One frame for each coded one: the top field where a frame consists of two.
     let deinterlace = gst::ElementFactory::make("deinterlace")
         .property_from_str("fields", "top")
         .build()?;
-    let convert = conversion::for_element(element)?;
+    let convert = conversion::for_element(element, turn)?;
     let queue = gst::ElementFactory::make("queue")
         .property("max-size-buffers", QUEUE_CAPACITY)
         .property("max-size-bytes", 0u32)
@@ -227,9 +234,10 @@ fn create_pipeline(scan: &Scan, element: &gst::Element) -> Result<(gst::Pipeline
         .static_pad("sink")
         .ok_or_else(|| Error::Failed("deinterlace has no pad".into()))?;
     let pipeline = decode::pipeline(scan, first)?;
-    let [convert, filter] = &convert;
-    let chain = [&deinterlace, convert, filter, &queue, element, output.upcast_ref()];
-    pipeline.add_many(chain)?;
-    gst::Element::link_many(chain)?;
+    let mut chain = vec![&deinterlace];
+    chain.extend(&convert);
+    chain.extend([&queue, element, output.upcast_ref()]);
+    pipeline.add_many(&chain)?;
+    gst::Element::link_many(&chain)?;
     Ok((pipeline, output))
 }

@@ -15,6 +15,7 @@ mod side_by_side;
 mod work_dir;
 mod writer;
 
+pub use conversion::turned;
 pub use decode::decoded_info;
 pub use frames::{Capture, RestoredFrames};
 pub use png::png;

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, reason},
     media::{element::Compare, encoder::Encoder, interrupt},
     progress::FileProgress,
-    restore::plan::{Scan, Segment},
+    restore::plan::{Scan, Segment, Turning},
 };
 
 /// What is the same for all segments of a video.
@@ -33,6 +33,7 @@ pub struct RunOptions<'a> {
     pub report: bool,
     /// Stream times of the frames that are saved as stills.
     pub stills: &'a [u64],
+    pub turning: Turning,
 }
 
 /// Restores contiguous segments, none of which is finished.
@@ -79,9 +80,10 @@ impl<'a> SegmentRun<'a> {
             edge_widths: self.options.report,
             originals: self.options.report || self.options.compare == Compare::SideBySide,
         };
+        let turn = self.options.turning.frames;
         let first = self.options.first_segment;
         let is_start_of_video = self.segments.first().is_none_or(|segment| segment.number == first);
-        let mut frames = match RestoredFrames::start(self.options.scan, self.segments, element, capture) {
+        let mut frames = match RestoredFrames::start(self.options.scan, self.segments, element, capture, turn) {
             // The file may be decodable after this segment.
             Err(Error::Unreadable { .. }) if !is_start_of_video => return Ok(1),
             frames => frames?,
@@ -138,7 +140,8 @@ impl<'a> SegmentRun<'a> {
         let Some(before) = frame.original() else { return Ok(()) };
         for (sample, side) in [(&before, "before"), (&frame.sample, "after")] {
             let path = self.work.still(self.options.scan.video.number, number, side);
-            fs::write(&path, png(sample)?).map_err(|error| Error::unwritable(&path, reason(&error)))?;
+            fs::write(&path, png(sample, self.options.turning.output)?)
+                .map_err(|error| Error::unwritable(&path, reason(&error)))?;
         }
         Ok(())
     }
