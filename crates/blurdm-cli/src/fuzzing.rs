@@ -2,14 +2,20 @@
 
 //! What the command reads that others may have written, for the targets in `fuzz/`: compiled for them alone.
 
-use std::ops::RangeInclusive;
+use std::{io::Cursor, ops::RangeInclusive};
 
+use image::ImageReader;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    restore::{FinishedSegment, Identity, Order, Plan, Record, Report},
+    restore::{
+        Order, PictureEntry, PictureIdentity, PictureRecord, Plan, Record, Report, StoredSegment, WorkIdentity, codec,
+    },
     values,
 };
+
+/// Larger pictures take longer, and are of no other kind.
+const MAX_SIDE: u32 = 256;
 
 /// Parses what `--segments` is given.
 pub fn segments(text: &str) -> Option<RangeInclusive<usize>> {
@@ -23,10 +29,29 @@ pub fn segments(text: &str) -> Option<RangeInclusive<usize>> {
 /// What was read is another when it is written and read again.
 pub fn json(text: &str) {
     stays::<Record>(text);
-    stays::<Plan<Identity>>(text);
-    stays::<FinishedSegment>(text);
+    stays::<Plan<WorkIdentity>>(text);
+    stays::<StoredSegment>(text);
+    stays::<PictureRecord>(text);
+    stays::<Plan<PictureIdentity>>(text);
+    stays::<PictureEntry>(text);
     stays::<Order>(text);
     stays::<Report>(text);
+}
+
+/// Reads a picture, and writes it as it is.
+///
+/// # Panics
+/// What was written is not what was read.
+pub fn picture(file: &[u8]) {
+    let reader = ImageReader::new(Cursor::new(file)).with_guessed_format().ok();
+    let size = reader.and_then(|reader| reader.into_dimensions().ok());
+    if size.is_none_or(|(width, height)| width.max(height) > MAX_SIDE) {
+        return;
+    }
+    let Ok(picture) = codec::decode(file) else { return };
+    let written = codec::encode(&picture.pixels, &picture, file);
+    let proven = written.and_then(|written| codec::prove(&written, &picture.pixels, &picture));
+    assert!(proven.is_ok(), "{proven:?}");
 }
 
 fn stays<T: DeserializeOwned + Serialize>(text: &str) {

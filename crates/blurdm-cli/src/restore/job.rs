@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    digest::sha256,
     mux::Output,
     options::Options,
     plan::{self, Part, Segment, output_name, webm},
@@ -266,7 +267,7 @@ impl<'a> Job<'a> {
         let record = Record {
             enhanced: true,
             identity: self.identity.file.clone(),
-            original_sha256: report::sha256(original)?,
+            original_sha256: sha256(original)?,
             provider: decoded
                 .iter()
                 .find_map(|video| video.provider())

@@ -9,6 +9,7 @@
 //! ```
 
 mod batch;
+mod digest;
 mod job;
 mod mux;
 mod options;
@@ -53,8 +54,9 @@ use worker::Supervisor;
 
 #[cfg(fuzzing)]
 pub use {
-    report::{Identity, Record},
-    segments::{FinishedSegment, Plan},
+    pictures::{PictureEntry, PictureIdentity, PictureRecord, codec},
+    report::{Record, WorkIdentity},
+    segments::{Plan, StoredSegment},
     worker::{Order, Report},
 };
 

@@ -88,6 +88,36 @@ fn segments_restored_separately_give_the_same_file() {
 }
 
 #[test]
+fn a_finished_segment_that_is_no_longer_whole_is_restored_again() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip(&input, 150, "mp4mux");
+    let (whole, resumed) = (folder.join("whole.mp4"), folder.join("resumed.mp4"));
+    succeed(&[text(&input), "-o", text(&whole), "--strength", "0"]);
+    let video = folder.join("resumed.mp4.blurdm/00000.mp4");
+    let harm: [fn(&mut Vec<u8>); 4] = [
+        |video| video.clear(),
+        |video| video.truncate(2000),
+        |video| video.truncate(video.len() - 100),
+        // Blocks that were never written.
+        |video| video[3000..6000].fill(0),
+    ];
+    for (number, harm) in harm.iter().enumerate() {
+        fs::remove_file(&resumed).ok();
+        let arguments = [text(&input), "-o", text(&resumed), "--strength", "0"];
+        succeed(&[&arguments[..], &["--segments", "0"]].concat());
+        let mut bytes = fs::read(&video).unwrap();
+        harm(&mut bytes);
+        fs::write(&video, bytes).unwrap();
+        succeed(&arguments);
+        assert!(
+            fs::read(&whole).unwrap() == fs::read(&resumed).unwrap(),
+            "harm {number}"
+        );
+    }
+}
+
+#[test]
 fn work_of_another_process_is_refused_with_a_message() {
     let (_folder, folder) = folder();
     let (input, work) = (folder.join("clip.mp4"), folder.join("out.mp4.blurdm"));

@@ -10,6 +10,9 @@
 //! Each picture gets its name when it is complete, so a run that was stopped continues with those that are missing. What has been written is known by the
 //! hashes in the journal of the unfinished work, and afterwards by those in the record.
 
+#[cfg(fuzzing)]
+pub mod codec;
+#[cfg(not(fuzzing))]
 mod codec;
 mod filter;
 mod job;
@@ -26,3 +29,5 @@ mod times;
 
 pub use job::{PictureJob, PictureOptions};
 pub use preview::save as save_preview;
+#[cfg(fuzzing)]
+pub use record::{Entry as PictureEntry, Identity as PictureIdentity, Record as PictureRecord};

@@ -14,6 +14,7 @@ use crate::{
     error::{Error, reason},
     media::element::ElementSettings,
     restore::{
+        digest::sha256,
         plan::output_name,
         report::{self, Model},
         segments::WorkDir,
@@ -96,7 +97,7 @@ fn holds(content: &Content, path: &Path) -> Result<bool, Error> {
     if fs::metadata(path).map(|found| found.len()).ok() != Some(content.bytes) {
         return Ok(false);
     }
-    match report::sha256(path) {
+    match sha256(path) {
         Ok(sha256) => Ok(sha256 == content.sha256),
         Err(Error::Interrupted) => Err(Error::Interrupted),
         Err(_) => Ok(false),

@@ -12,7 +12,7 @@ mod sidecars;
 mod statistics;
 
 pub use original::Witness;
-pub use record::{Identity, Model, Record, TAG, VideoIdentity, VideoRecord, WorkIdentity, now, sha256};
+pub use record::{Identity, Model, Record, TAG, VideoIdentity, VideoRecord, WorkIdentity, now};
 pub use sidecars::{Content, ReportedVideo, has_track, make_report, make_track, still_times, stills_of};
 
 #[cfg(test)]

@@ -3,18 +3,16 @@
 //! The record of how an output was made, as a file beside it and as a tag in it.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::original::Original;
 use crate::{
     error::{Error, reason},
-    media::{element::ElementSettings, encoder::Encoder, interrupt},
+    media::{element::ElementSettings, encoder::Encoder},
     restore::{
         plan::{TimeRange, VideoNumber, output_name},
         segments::WorkDir,
@@ -190,24 +188,6 @@ impl Record {
             identity.settings.strength
         )
     }
-}
-
-/// Returns the SHA-256 of a file in hexadecimal.
-///
-/// # Errors
-/// [`Error::Unreadable`], [`Error::Interrupted`].
-pub fn sha256(path: &Path) -> Result<String, Error> {
-    let unreadable = |error: io::Error| Error::unreadable(path, reason(&error));
-    let mut file = File::open(path).map_err(unreadable)?;
-    let (mut digest, mut block) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        interrupt::check()?;
-        match file.read(&mut block).map_err(unreadable)? {
-            0 => break,
-            read => digest.update(&block[..read]),
-        }
-    }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Returns the current time in RFC 3339.

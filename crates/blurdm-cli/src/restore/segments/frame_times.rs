@@ -3,7 +3,7 @@
 //! The times of a segment's frames. Some files have several frames of one time. Decoders move the later ones of these, and put the next
 //! frame at the same time as the last that was moved.
 
-use super::work_dir::FrameRecord;
+use super::finished::FrameRecord;
 use crate::restore::plan::{CodedFrame, Scan, Segment};
 
 /// The coded frames of a segment.

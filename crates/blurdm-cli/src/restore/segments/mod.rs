@@ -4,6 +4,7 @@
 
 mod conversion;
 mod decode;
+mod finished;
 mod frame_times;
 mod frames;
 mod gate;
@@ -17,9 +18,12 @@ mod writer;
 
 pub use conversion::turned;
 pub use decode::decoded_info;
+#[cfg(fuzzing)]
+pub use finished::StoredSegment;
+pub use finished::{FinishedSegment, FrameRecord};
 pub use frames::{Capture, RestoredFrames};
 pub use png::png;
 pub use reusable_element::{Lease, ReusableElement};
 pub use run::{RunOptions, SegmentRun};
 pub use sharpness::{SHARP, edge_width_of_frame, is_sharp};
-pub use work_dir::{FinishedSegment, FrameRecord, Plan, WorkDir};
+pub use work_dir::{Plan, WorkDir};

@@ -5,13 +5,14 @@
 use std::fs;
 
 use super::{
+    finished::{FinishedSegment, FrameRecord},
     frame_times::SegmentTimes,
     frames::{Capture, FrameInfo, RestoredFrame, RestoredFrames},
     png::png,
     reusable_element::ReusableElement,
     sharpness::edge_width_of_frame,
     side_by_side::side_by_side,
-    work_dir::{FinishedSegment, FrameRecord, WorkDir},
+    work_dir::WorkDir,
     writer::SegmentWriter,
 };
 use crate::{
@@ -155,7 +156,7 @@ impl<'a> SegmentRun<'a> {
         let segment = self.segments[self.current];
         SegmentTimes::of(self.options.scan, &segment).settle(&mut output.frames);
         output.writer.finish()?;
-        self.work.finish(&FinishedSegment {
+        self.work.finish(FinishedSegment {
             segment,
             frames: output.frames,
             provider: frames.provider(),

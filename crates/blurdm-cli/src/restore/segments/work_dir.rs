@@ -2,58 +2,33 @@
 
 //! The folder of unfinished work beside an output, which holds its finished segments.
 //!
-//! A segment is finished when its `NNNNN.json` exists, which is written last and renamed into place. `NNNNN.mp4` is its video. All other
-//! files come from an interrupted run and are written again. The output and the files beside it are made here as well, and moved to where
+//! A segment is finished when its `NNNNN.json` exists, which is written last and renamed into place, and `NNNNN.mp4`, its video, has the hash that
+//! is stated there. All other files come from an interrupted run and are written again. The output and the files beside it are made here as well, and moved to where
 //! they belong when they are complete. The folder is removed when all of them are.
 //!
 //! A folder is used only if it has been made by an earlier run, and only files that have names as they are given here are removed from it.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::finished::{FinishedSegment, StoredSegment};
 use crate::{
     error::{Error, reason},
-    restore::plan::{Segment, check_free, output_name},
+    restore::{
+        digest::sha256,
+        plan::{Segment, check_free, output_name},
+    },
+    sync::lock,
 };
-
-/// What is recorded about a frame of a finished segment.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct FrameRecord {
-    /// Stream time in nanoseconds.
-    pub time: u64,
-    /// PTS of the demuxer in nanoseconds.
-    pub pts: u64,
-    /// Time in the element.
-    pub milliseconds: f32,
-    /// `false` for a frame that passed unchanged because it is sharp.
-    pub restored: bool,
-    /// Whether the decoder concealed errors in it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub damaged: bool,
-    /// Width of its edges in pixels before and after, if a report is made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edge_widths: Option<(f32, f32)>,
-}
-
-/// A finished segment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FinishedSegment {
-    #[serde(rename = "span")]
-    pub segment: Segment,
-    pub frames: Vec<FrameRecord>,
-    /// Provider and precision of the element.
-    pub provider: String,
-    /// Why frames are missing, if any are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub damage: Option<String>,
-}
 
 /// How long another process may hold the folder until it is said to be in use. One that was killed ends a moment later.
 const LOCK_LIMIT: Duration = Duration::from_secs(2);
@@ -74,6 +49,8 @@ pub struct Plan<I> {
 #[derive(Debug)]
 pub struct WorkDir {
     folder: PathBuf,
+    /// Whether the videos of segments have the hashes that they had, of those that have been looked at.
+    whole: Mutex<BTreeMap<usize, bool>>,
     /// Locked while this process uses the folder.
     _lock: File,
 }
@@ -112,12 +89,20 @@ impl WorkDir {
             Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: folder }),
             Err(TryLockError::Error(error)) => return Err(unwritable(error)),
         }
-        let work = Self { folder, _lock: lock };
+        let work = Self::of(folder, lock);
         if work.read::<Plan<I>>(JOB).as_ref() != Some(plan) {
             work.clear(|name| name != LOCK)?;
             work.write(JOB, plan)?;
         }
         Ok(work)
+    }
+
+    fn of(folder: PathBuf, lock: File) -> Self {
+        Self {
+            folder,
+            whole: Mutex::default(),
+            _lock: lock,
+        }
     }
 
     /// Removes a folder that the run that finished the output could not remove, unless another process uses it.
@@ -135,7 +120,7 @@ impl WorkDir {
             && lock.try_lock().is_ok()
         {
             // What stays is tried again the next time.
-            Self { folder, _lock: lock }.remove().ok();
+            Self::of(folder, lock).remove().ok();
         }
     }
 
@@ -176,24 +161,39 @@ impl WorkDir {
             .map_err(|error| Error::unwritable(path, reason(&error)))
     }
 
-    /// Returns the record of a segment, if it is finished.
+    /// Returns the record of a segment, if it is finished and its video is what it was then.
     pub fn finished(&self, segment: &Segment) -> Option<FinishedSegment> {
-        let finished = self.read::<FinishedSegment>(&format!("{:05}.json", segment.number))?;
-        (finished.segment == *segment && self.video(segment).is_file()).then_some(finished)
+        let stored = self.read::<StoredSegment>(&format!("{:05}.json", segment.number))?;
+        (stored.finished.segment == *segment && self.is_whole(segment, &stored.sha256)).then_some(stored.finished)
+    }
+
+    /// Each video is read once.
+    fn is_whole(&self, segment: &Segment, expected: &str) -> bool {
+        let known = lock(&self.whole).get(&segment.number).copied();
+        known.unwrap_or_else(|| {
+            let is_whole = sha256(&self.video(segment)).is_ok_and(|found| found == expected);
+            lock(&self.whole).insert(segment.number, is_whole);
+            is_whole
+        })
     }
 
     /// Finishes a segment whose video is complete in [`WorkDir::partial_video`].
     ///
     /// # Errors
-    /// [`Error::Unwritable`].
-    pub fn finish(&self, finished: &FinishedSegment) -> Result<(), Error> {
-        let (part, video) = (self.partial_video(&finished.segment), self.video(&finished.segment));
+    /// [`Error::Unwritable`], [`Error::Interrupted`].
+    pub fn finish(&self, finished: FinishedSegment) -> Result<(), Error> {
+        let segment = finished.segment;
+        let (part, video) = (self.partial_video(&segment), self.video(&segment));
+        let sha256 = sha256(&part)?;
         // Synchronised, so that after a power failure no segment counts as finished that is not.
         File::open(&part)
             .and_then(|file| file.sync_all())
             .and_then(|()| fs::rename(&part, &video))
             .map_err(|error| Error::unwritable(&video, reason(&error)))?;
-        self.write(&format!("{:05}.json", finished.segment.number), finished)
+        let stored = StoredSegment { finished, sha256 };
+        self.write(&format!("{:05}.json", segment.number), &stored)?;
+        lock(&self.whole).insert(segment.number, true);
+        Ok(())
     }
 
     /// Removes the folder, unless somebody has put something else into it.
@@ -291,7 +291,7 @@ mod tests {
     // A test fails by a panic.
     #![allow(clippy::unwrap_used)]
 
-    use super::*;
+    use super::{super::finished::FrameRecord, *};
 
     const SEGMENT: Segment = Segment {
         number: 0,
@@ -333,11 +333,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let work = open(folder.path(), "a");
         fs::write(work.partial_video(&SEGMENT), "video").unwrap();
-        work.finish(&finished()).unwrap();
+        work.finish(finished()).unwrap();
         drop(work);
         assert_eq!(open(folder.path(), "a").finished(&SEGMENT), Some(finished()));
         assert_eq!(open(folder.path(), "b").finished(&SEGMENT), None);
         assert_eq!(open(folder.path(), "a").finished(&SEGMENT), None);
+    }
+
+    #[test]
+    fn a_segment_whose_video_is_another_is_not_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        for changed in ["", "vid", "vid\0o", "video and more"] {
+            let work = open(folder.path(), "a");
+            fs::write(work.partial_video(&SEGMENT), "video").unwrap();
+            work.finish(finished()).unwrap();
+            let video = work.video(&SEGMENT);
+            drop(work);
+            assert_eq!(open(folder.path(), "a").finished(&SEGMENT), Some(finished()));
+            fs::write(&video, changed).unwrap();
+            assert_eq!(open(folder.path(), "a").finished(&SEGMENT), None, "{changed:?}");
+        }
     }
 
     #[test]
