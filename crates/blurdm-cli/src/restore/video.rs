@@ -2,14 +2,18 @@
 
 //! One of the videos of a file: its segments, how it is encoded, and what has become of it.
 
-use std::path::Path;
+use std::{path::Path, sync::OnceLock};
+
+use gst_video::VideoInfo;
 
 use super::{
     mux::RestoredVideo,
     options::Options,
     plan::{self, Scan, Segment, Turning, webm},
     report::{self, VideoIdentity, VideoRecord, Witness},
-    segments::{FinishedSegment, FrameRecord, ReusableElement, RunOptions, SegmentRun, WorkDir, decoded_info, turned},
+    segments::{
+        FinishedSegment, FrameRecord, ReusableElement, RunOptions, SegmentRun, Shape, WorkDir, decoded_info, turned,
+    },
 };
 use crate::{
     error::Error,
@@ -40,6 +44,8 @@ pub struct PlannedVideo {
     pub stills: Vec<u64>,
     /// What sentences about it begin with where several were chosen.
     prefix: String,
+    /// What its first picture is like when it is restored.
+    first_picture: OnceLock<Option<VideoInfo>>,
 }
 
 /// What is finished of a video.
@@ -85,6 +91,7 @@ impl PlannedVideos {
                 segments,
                 stills,
                 prefix,
+                first_picture: OnceLock::new(),
             });
         }
         match first_error {
@@ -155,15 +162,22 @@ impl PlannedVideo {
         if let Some(note) = self.turning.note() {
             changes.push(self.sentence(note));
         }
-        if let Ok(Some(frames)) = decoded_info(&self.scan)
-            && let Ok(frames) = turned(&frames, self.turning.frames)
-        {
-            let losses = coded_format::losses(&frames, self.encoder.coded_format(&frames));
+        if let Some(frames) = self.first_picture() {
+            let losses = coded_format::losses(frames, self.encoder.coded_format(frames));
             if !losses.is_empty() {
                 changes.push(self.sentence(format_args!("lost in {codec}: {}", losses.join(", "))));
             }
         }
         changes
+    }
+
+    /// Returns what its first picture is like when it is restored. `None` where it cannot be decoded.
+    fn first_picture(&self) -> Option<&VideoInfo> {
+        let decoded = || {
+            let frames = decoded_info(&self.scan).ok()??;
+            turned(&frames, self.turning.frames).ok()
+        };
+        self.first_picture.get_or_init(decoded).as_ref()
     }
 
     /// Restores the unfinished ones among `segments`, which are some of its own, in runs of contiguous ones.
@@ -188,6 +202,7 @@ impl PlannedVideo {
             report: options.report,
             stills: &self.stills,
             turning: self.turning,
+            shape: self.first_picture().map(Shape::of),
         };
         let mut rest = segments;
         while let Some(first) = rest.first() {

@@ -90,10 +90,7 @@ fn flag(path: &Path, track: usize, flags: &[u8]) {
 fn shown(path: &Path) -> BTreeMap<String, bool> {
     let found = Arc::new(Mutex::new(BTreeMap::new()));
     launch_with(
-        &format!(
-            "filesrc location=\"{}\" ! matroskademux name=d fakesrc num-buffers=1 ! fakesink",
-            path.display()
-        ),
+        &format!("filesrc location=\"{}\" ! matroskademux name=d", path.display()),
         |pipeline| {
             let (inside, found) = (pipeline.downgrade(), found.clone());
             pipeline.by_name("d").unwrap().connect_pad_added(move |_, pad| {

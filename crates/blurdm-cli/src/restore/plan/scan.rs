@@ -14,7 +14,7 @@ use mp4_splice::Movie;
 
 use super::{
     matroska,
-    videos::{CodedFrame, Video, VideoChoice, VideoNumber, choose, main},
+    videos::{CodedFrame, Video, VideoChoice, VideoNumber, choose, left_out, main},
 };
 use crate::{
     error::Error,
@@ -94,10 +94,14 @@ impl Scan {
             if stream.kind == Kind::Other {
                 return;
             }
+            let before = found.videos.iter();
+            let after = before.map(|(id, video)| (id.clone(), lock(video).video.frames.len()));
+            let after = after.filter(|(_, frames)| *frames > 0).collect();
             let video = found.videos.entry(stream.id.clone()).or_default();
             add_probe(pad, video.clone());
             let known = &mut lock(video).video;
             known.id.clone_from(&stream.id);
+            known.after = after;
             known.enabled = stream.enabled;
             known.is_picture = stream.kind == Kind::Picture;
             known.caps.get_or_insert_with(|| caps.clone());
@@ -135,7 +139,9 @@ impl Scan {
         let others = found.all.iter().filter(|(id, _)| !is_restored(id));
         let others: Vec<gst::Caps> = others.map(|(_, caps)| caps.clone()).collect();
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
-        let damage = damage.or_else(|| truncation(path));
+        let damage = damage
+            .or_else(|| truncation(path))
+            .or_else(|| left_out(&videos, &chosen));
         let is_matroska = matroska::is_matroska(path);
         let scanned = videos.into_iter().zip(rest).enumerate();
         Ok(scanned

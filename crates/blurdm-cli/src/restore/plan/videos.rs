@@ -65,10 +65,15 @@ pub struct Video {
     pub frames: Vec<CodedFrame>,
     /// Running time minus stream time of the first frame, in nanoseconds.
     pub shift: Option<i64>,
+    /// The ids of the videos that had begun before, and how many frames they had by then.
+    pub after: Vec<(String, usize)>,
 }
 
 /// A video with fewer frames than this part of those of another is taken for thumbnails, or for the pictures of chapters.
 const FEW: usize = 10;
+
+/// So many frames of a video that has ended may come after the first of the next one.
+const DRAINED: usize = 8;
 
 impl Video {
     /// Whether it is moving pictures, and not a cover.
@@ -129,6 +134,28 @@ pub fn main(videos: &[Video]) -> Option<usize> {
     };
     // The first of equal ones.
     (0..videos.len()).rev().max_by_key(|&index| rank(&videos[index]))
+}
+
+/// Returns a sentence about the videos that are not chosen and come before or after a chosen one: parts of one recording, which was joined of several.
+pub fn left_out(videos: &[Video], chosen: &[usize]) -> Option<String> {
+    let comes_after = |a: &Video, b: &Video| {
+        let began = a.after.iter().find(|(id, _)| *id == b.id);
+        began.is_some_and(|(_, frames)| b.frames.len() <= frames + DRAINED)
+    };
+    let follows = |a: &Video, b: &Video| comes_after(a, b) || comes_after(b, a);
+    let is_left_out = |&index: &usize| {
+        !chosen.contains(&index) && chosen.iter().any(|&other| follows(&videos[index], &videos[other]))
+    };
+    let left_out: Vec<String> = (0..videos.len())
+        .filter(is_left_out)
+        .map(|index| format!("video {} ({})", index + 1, videos[index]))
+        .collect();
+    (!left_out.is_empty()).then(|| {
+        format!(
+            "a part of the recording is in another stream, and not restored: {}; --video all restores it, beside the other part, and splitting the file before gives two files",
+            left_out.join(", ")
+        )
+    })
 }
 
 /// Whether a video is taken for thumbnails beside the others.

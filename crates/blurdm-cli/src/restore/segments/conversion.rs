@@ -88,11 +88,13 @@ pub fn turned(frames: &VideoInfo, orientation: Orientation) -> Result<VideoInfo,
     }
     let turn = turn(orientation)?;
     let format = taken_format(frames, &turnable(&turn, orientation));
-    let (width, height) = match orientation.is_quarter_turn() {
-        true => (frames.height(), frames.width()),
-        false => (frames.width(), frames.height()),
+    let (pixel, size) = (frames.par(), (frames.width(), frames.height()));
+    let (pixel, (width, height)) = match orientation.is_quarter_turn() {
+        true => (gst::Fraction::new(pixel.denom(), pixel.numer()), (size.1, size.0)),
+        false => (pixel, size),
     };
     VideoInfo::builder(format, width, height)
+        .par(pixel)
         .colorimetry(&frames.colorimetry())
         .build()
 }

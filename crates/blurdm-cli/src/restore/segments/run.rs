@@ -10,6 +10,7 @@ use super::{
     frames::{Capture, FrameInfo, RestoredFrame, RestoredFrames},
     png::png,
     reusable_element::ReusableElement,
+    shape::Shape,
     sharpness::edge_width_of_frame,
     side_by_side::side_by_side,
     work_dir::WorkDir,
@@ -35,6 +36,8 @@ pub struct RunOptions<'a> {
     /// Stream times of the frames that are saved as stills.
     pub stills: &'a [u64],
     pub turning: Turning,
+    /// That of its first picture. `None` where it cannot be decoded.
+    pub shape: Option<Shape>,
 }
 
 /// Restores contiguous segments, none of which is finished.
@@ -45,6 +48,8 @@ pub struct SegmentRun<'a> {
     progress: &'a FileProgress,
     /// Index of the current segment.
     current: usize,
+    /// Why pictures of the current segment are not restored.
+    refused: Option<String>,
     /// The output of the current segment, once its first frame has come.
     output: Option<Output>,
 }
@@ -68,6 +73,7 @@ impl<'a> SegmentRun<'a> {
             segments,
             progress,
             current: 0,
+            refused: None,
             output: None,
         }
     }
@@ -94,11 +100,30 @@ impl<'a> SegmentRun<'a> {
                 self.finish_segment(&frames, None)?;
                 self.current += 1;
             }
-            self.add(&frame)?;
-            self.progress.restored(1);
+            if !self.refuses(&frame)? {
+                self.add(&frame)?;
+                self.progress.restored(1);
+            }
         }
         self.finish_segment(&frames, frames.damage())?;
         Ok(self.current + 1)
+    }
+
+    /// Whether a picture cannot be in one video with the first one.
+    fn refuses(&mut self, frame: &RestoredFrame) -> Result<bool, Error> {
+        let (_, caps) = data_of(&frame.sample)?;
+        let info = gst_video::VideoInfo::from_caps(caps).ok();
+        let reason = self
+            .options
+            .shape
+            .zip(info)
+            .and_then(|(shape, info)| shape.refuses(&info, frame.info.time));
+        let is_refused = reason.is_some();
+        if let Some(reason) = reason.filter(|_| self.refused.is_none()) {
+            self.progress.note(&reason);
+            self.refused = Some(reason);
+        }
+        Ok(is_refused)
     }
 
     fn add(&mut self, frame: &RestoredFrame) -> Result<(), Error> {
@@ -150,6 +175,7 @@ impl<'a> SegmentRun<'a> {
     /// Finishes the current segment, if it has any frame.
     fn finish_segment(&mut self, frames: &RestoredFrames, damage: Option<String>) -> Result<(), Error> {
         interrupt::check()?;
+        let refused = self.refused.take();
         let Some(mut output) = self.output.take() else {
             return Ok(());
         };
@@ -160,7 +186,7 @@ impl<'a> SegmentRun<'a> {
             segment,
             frames: output.frames,
             provider: frames.provider(),
-            damage,
+            damage: damage.or(refused),
         })
     }
 }
@@ -168,8 +194,10 @@ impl<'a> SegmentRun<'a> {
 impl Output {
     fn create(segment: &Segment, work: &WorkDir, caps: &gst::CapsRef, options: RunOptions<'_>) -> Result<Self, Error> {
         let (path, colour) = (work.partial_video(segment), options.scan.colour);
+        let shaped = options.shape.map(|shape| shape.with_its_pixels(caps));
+        let shaped = shaped.as_deref().unwrap_or(caps);
         Ok(Self {
-            writer: SegmentWriter::create(&path, caps, options.encoder, colour, segment.from)?,
+            writer: SegmentWriter::create(&path, shaped, options.encoder, colour, segment.from)?,
             caps: caps.to_owned(),
             frames: Vec::with_capacity(segment.frames),
         })
@@ -182,10 +210,10 @@ impl Output {
         info: &FrameInfo,
         edge_width_after: Option<f32>,
     ) -> Result<(), Error> {
-        if without_rate(&self.caps) != without_rate(caps) {
+        if layout(&self.caps) != layout(caps) {
             let seconds = info.time as f64 / 1e9;
             return Err(Error::Failed(format!(
-                "its frames change their size or format at {seconds:.3} s; restore the parts before and after that with --start and --duration"
+                "its frames change their format at {seconds:.3} s; restore the parts before and after that with --start and --duration"
             )));
         }
         self.writer.write(buffer, info.time)?;
@@ -201,11 +229,12 @@ impl Output {
     }
 }
 
-/// Returns caps without the frame rate, which may change: frames have times of their own.
-fn without_rate(caps: &gst::CapsRef) -> gst::Caps {
+/// Returns caps without what may change and does not say how frames lie in memory.
+fn layout(caps: &gst::CapsRef) -> gst::Caps {
     let mut caps = caps.to_owned();
     for structure in caps.make_mut().iter_mut() {
-        structure.remove_field("framerate");
+        // Frames have times of their own, and the pixels and the colour of the first one are those of the video.
+        structure.remove_fields(["framerate", "pixel-aspect-ratio", "colorimetry", "chroma-site"]);
     }
     caps
 }
