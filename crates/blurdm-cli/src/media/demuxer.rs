@@ -12,7 +12,7 @@ use std::{
 
 use gst::prelude::*;
 
-use super::log::CAT;
+use super::{log::CAT, movie_length};
 use crate::sync::lock;
 
 /// A stream of a file.
@@ -79,6 +79,7 @@ pub fn pipeline(
     let parser = gst::ElementFactory::make("parsebin").build()?;
     pipeline.add_many([&file, &parser])?;
     file.link(&parser)?;
+    movie_length::correct(&file, path);
     refuse_gif(&parser);
     if parsing == Parsing::Unframed {
         parser.connect("autoplug-continue", false, |arguments| {

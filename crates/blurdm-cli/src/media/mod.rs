@@ -12,6 +12,7 @@ pub mod interrupt;
 mod log;
 pub mod matroska;
 mod messages;
+mod movie_length;
 pub mod muxer;
 pub mod orientation;
 pub mod pipeline;

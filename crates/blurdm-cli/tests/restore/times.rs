@@ -6,6 +6,8 @@ use std::{fs, path::Path};
 
 use gst::prelude::*;
 
+use mp4_splice::Movie;
+
 use crate::clips::{Streams, change, folder, launch_with, mp4, patch, record, stderr, streams, succeed, text, times};
 
 /// Returns the packets of each stream as the container has them.
@@ -87,21 +89,17 @@ fn a_clip_that_was_trimmed_without_encoding_stays_trimmed() {
         succeed(&[text(&input), "-o", text(&output)]);
         let record = record(&output);
         assert!(record["lost"].as_array().unwrap().is_empty(), "{record}");
+        // The one that is shown in part as well.
+        assert_eq!(record["frames"], 60 - frames as usize, "{name}");
         let edit = |path: &Path| {
             let file = fs::read(path).unwrap();
             let at = file.windows(4).position(|window| window == b"elst").unwrap();
             file[at..at + 24].to_vec()
         };
         assert_eq!(edit(&input), edit(&output), "{name}");
-        let (before, after) = (streams(&input, "decodebin"), streams(&output, "decodebin"));
-        assert_eq!(
-            times(&before["video/x-raw"]),
-            times(&after["video/x-raw"]),
-            "the frames that are shown of {name}"
-        );
         // The first frame may begin before the edit list, and is not moved.
-        let shown = video_times(&output);
-        let all = video_times(&input);
+        let ticks = |path: &Path| Movie::open(path).unwrap().video().unwrap().presentation_ticks;
+        let (all, shown) = (ticks(&input), ticks(&output));
         assert_eq!(shown[..], all[all.len() - shown.len()..], "{name}");
     }
 }
