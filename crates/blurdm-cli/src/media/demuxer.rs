@@ -106,6 +106,25 @@ pub fn pipeline(
     Ok(pipeline)
 }
 
+/// Calls `on_tags` with the tags that have come and will come through a pad.
+pub fn on_tags(pad: &gst::Pad, on_tags: impl Fn(&gst::TagListRef) + Send + Sync + 'static) {
+    let tell = move |event: &gst::EventRef| {
+        if let gst::EventView::Tag(event) = event.view() {
+            on_tags(event.tag());
+        }
+    };
+    pad.sticky_events_foreach(|event| {
+        tell(event);
+        std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
+    });
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if let Some(event) = info.event() {
+            tell(event);
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
 /// Makes a `parsebin` or `decodebin` fail for a GIF. The demuxer for it, `avdemux_gif` of GStreamer 1.22, never ends.
 pub fn refuse_gif(bin: &gst::Element) {
     bin.connect("autoplug-continue", false, |arguments| {

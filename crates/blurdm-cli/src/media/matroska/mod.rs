@@ -4,3 +4,4 @@
 
 pub mod ebml;
 pub mod track_flags;
+pub mod tracks;

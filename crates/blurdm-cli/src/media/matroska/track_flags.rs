@@ -9,17 +9,14 @@ use std::{
     path::Path,
 };
 
-use super::ebml::{Element, HEADER, Place, VOID, children};
+use super::{
+    ebml::{Element, HEADER, Place, VOID, children},
+    tracks::{self, TRACK_ENTRY, TRACKS, number},
+};
 
-const TRACKS: u32 = 0x1654_ae6b;
-const TRACK_ENTRY: u32 = 0xae;
-const TRACK_NUMBER: u32 = 0xd7;
 const DOC_TYPE_VERSION: u32 = 0x4287;
 /// Settings of video and of sound, whose sizes muxers write with 8 bytes.
 const SETTINGS: [u32; 2] = [0xe0, 0xe1];
-
-/// More bytes of tracks are taken for damage.
-const MAX_TRACKS: u64 = 64 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
@@ -87,10 +84,9 @@ impl TrackFlags {
 /// # Errors
 /// Errors in reading.
 pub fn read(path: &Path) -> io::Result<BTreeMap<u64, TrackFlags>> {
-    let tracks = read_tracks(&mut File::open(path)?)?;
+    let tracks = tracks::read(&mut File::open(path)?)?;
     let body = tracks.map(|(_, body)| body).unwrap_or_default();
-    let entries = children(&body).filter(|element| element.id == TRACK_ENTRY);
-    Ok(entries
+    Ok(tracks::entries(&body)
         .filter_map(|entry| Some((number(entry.body)?, TrackFlags::of(entry.body))))
         .collect())
 }
@@ -105,7 +101,7 @@ pub fn write(path: &Path, flags: &BTreeMap<u64, TrackFlags>) -> io::Result<bool>
         return Ok(true);
     }
     let mut file = File::options().read(true).write(true).open(path)?;
-    let Some((place, body)) = read_tracks(&mut file)? else {
+    let Some((place, body)) = tracks::read(&mut file)? else {
         return Ok(false);
     };
     let room = (place.body - place.start) as usize + body.len();
@@ -140,22 +136,6 @@ fn state_version(file: &mut File, version: u8) -> io::Result<()> {
         next = end;
     }
     Ok(())
-}
-
-fn read_tracks(file: &mut File) -> io::Result<Option<(Place, Vec<u8>)>> {
-    let tracks = Place::find(file, TRACKS)?;
-    let whole = tracks.and_then(|tracks| Some((tracks, tracks.end? - tracks.body)));
-    let Some((tracks, size)) = whole.filter(|(_, size)| *size <= MAX_TRACKS) else {
-        return Ok(None);
-    };
-    let mut body = Vec::new();
-    file.seek(SeekFrom::Start(tracks.body))?;
-    Read::take(&mut *file, size).read_to_end(&mut body)?;
-    Ok((body.len() as u64 == size).then_some((tracks, body)))
-}
-
-fn number(entry: &[u8]) -> Option<u64> {
-    children(entry).find(|element| element.id == TRACK_NUMBER)?.number()
 }
 
 /// Returns the body of the tracks with these flags, and with sizes in as few bytes as possible.
@@ -225,7 +205,7 @@ mod tests {
     // A test fails by a panic.
     #![allow(clippy::unwrap_used)]
 
-    use super::*;
+    use super::{super::tracks::TRACK_NUMBER, *};
 
     fn element(id: u32, body: &[u8], width: usize) -> Vec<u8> {
         let mut bytes = Vec::new();

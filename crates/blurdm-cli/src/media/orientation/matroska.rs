@@ -2,29 +2,20 @@
 
 //! The projection of a Matroska track, which says how its pictures are turned: RFC 9559, section 5.1.4.1.28.41.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    path::Path,
-};
+use std::{fs::File, path::Path};
 
 use super::turns::Orientation;
+use crate::media::matroska::{
+    ebml::{Element, HEADER, Place, children},
+    tracks,
+};
 
-const HEADER: u32 = 0x1a45_dfa3;
-const SEGMENT: u32 = 0x1853_8067;
-const CLUSTER: u32 = 0x1f43_b675;
-const TRACKS: u32 = 0x1654_ae6b;
-const TRACK: u32 = 0xae;
-const NUMBER: u32 = 0xd7;
 const VIDEO: u32 = 0xe0;
 const PROJECTION: u32 = 0x7670;
 const KIND: u32 = 0x7671;
 const YAW: u32 = 0x7673;
 const PITCH: u32 = 0x7674;
 const ROLL: u32 = 0x7675;
-
-/// A larger description of the tracks is taken for damage.
-const MAX_TRACKS: u64 = 16 << 20;
 
 /// Angles may be off by this, in degrees.
 const TOLERANCE: f64 = 0.01;
@@ -59,15 +50,16 @@ impl Pose {
 pub fn read(path: &Path, id: &str) -> Option<Pose> {
     let number = id.split(':').next()?.parse().ok()?;
     let mut file = File::open(path).ok()?;
-    let tracks = tracks(&mut file).ok()??;
-    let track = Elements(&tracks)
-        .filter(|(id, _)| *id == TRACK)
-        .map(|(_, track)| track)
-        .find(|track| child(track, NUMBER).map(unsigned) == Some(number));
-    let projection = track
-        .and_then(|track| child(track, VIDEO))
-        .and_then(|video| child(video, PROJECTION));
-    let is_flat = |projection: &&[u8]| child(projection, KIND).is_none_or(|kind| unsigned(kind) == 0);
+    Place::read(&mut file, 0).ok()?.filter(|header| header.id == HEADER)?;
+    let (_, body) = tracks::read(&mut file).ok()?.unzip();
+    let body = body.unwrap_or_default();
+    let track = tracks::entries(&body).find(|track| tracks::number(track.body) == Some(number));
+    let video = track.and_then(|track| child(track, VIDEO));
+    let projection = video.and_then(|video| child(video, PROJECTION));
+    let is_flat = |projection: &Element| {
+        let kind = child(*projection, KIND);
+        kind.and_then(|kind| kind.number()).unwrap_or(0) == 0
+    };
     Some(projection.filter(is_flat).map_or(Pose::default(), |projection| {
         let angle = |id| child(projection, id).map_or(0.0, float);
         Pose {
@@ -78,88 +70,15 @@ pub fn read(path: &Path, id: &str) -> Option<Pose> {
     }))
 }
 
-/// Returns the description of the tracks, which comes before the first cluster. `None` where the file is not Matroska.
-fn tracks(file: &mut File) -> io::Result<Option<Vec<u8>>> {
-    let Some((HEADER, Some(size))) = head(file)? else {
-        return Ok(None);
-    };
-    skip(file, size)?;
-    let Some((SEGMENT, _)) = head(file)? else {
-        return Ok(None);
-    };
-    while let Some((id, Some(size))) = head(file)? {
-        match id {
-            TRACKS if size <= MAX_TRACKS => {
-                let mut tracks = Vec::new();
-                file.take(size).read_to_end(&mut tracks)?;
-                return Ok(Some(tracks));
-            }
-            TRACKS | CLUSTER => break,
-            _ => skip(file, size)?,
-        }
-    }
-    Ok(Some(Vec::new()))
-}
-
-fn skip(file: &mut File, size: u64) -> io::Result<()> {
-    let here = file.stream_position()?;
-    file.seek(SeekFrom::Start(here.saturating_add(size))).map(drop)
-}
-
-/// Reads the id and the size of an element. The size is `None` where it is not known; all is where there is no element.
-fn head(file: &mut File) -> io::Result<Option<(u32, Option<u64>)>> {
-    let start = file.stream_position()?;
-    let mut bytes = Vec::new();
-    file.take(12).read_to_end(&mut bytes)?;
-    let Some((id, size, length)) = parse_head(&bytes) else {
-        return Ok(None);
-    };
-    file.seek(SeekFrom::Start(start + length as u64))?;
-    Ok(Some((id, size)))
-}
-
-/// Returns id, size and the number of bytes of both.
-fn parse_head(bytes: &[u8]) -> Option<(u32, Option<u64>, usize)> {
-    let of_id = bytes.first()?.leading_zeros() as usize + 1;
-    let id = bytes.get(..of_id).filter(|_| of_id <= 4)?;
-    let of_size = bytes.get(of_id)?.leading_zeros() as usize + 1;
-    let size = bytes.get(of_id..of_id + of_size).filter(|_| of_size <= 8)?;
-    let (id, value) = (unsigned(id) as u32, unsigned(size));
-    let unknown = (1 << (7 * of_size)) - 1;
-    let value = value & unknown;
-    Some((id, (value != unknown).then_some(value), of_id + of_size))
-}
-
-/// The elements in the content of another, up to the first that is not complete.
-struct Elements<'a>(&'a [u8]);
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = (u32, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (id, size, length) = parse_head(self.0)?;
-        let size = usize::try_from(size?).ok()?;
-        let (content, rest) = self.0.get(length..)?.split_at_checked(size)?;
-        self.0 = rest;
-        Some((id, content))
-    }
-}
-
-fn child(content: &[u8], id: u32) -> Option<&[u8]> {
-    Elements(content)
-        .find(|(found, _)| *found == id)
-        .map(|(_, child)| child)
-}
-
-fn unsigned(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte))
+fn child(element: Element<'_>, id: u32) -> Option<Element<'_>> {
+    children(element.body).find(|child| child.id == id)
 }
 
 /// A float of 4 or 8 bytes. Another one is 0, as the format says.
-fn float(bytes: &[u8]) -> f64 {
-    match bytes.len() {
-        4 => f64::from(f32::from_bits(unsigned(bytes) as u32)),
-        8 => f64::from_bits(unsigned(bytes)),
+fn float(element: Element<'_>) -> f64 {
+    match (element.body.len(), element.number()) {
+        (4, Some(number)) => f64::from(f32::from_bits(number as u32)),
+        (8, Some(number)) => f64::from_bits(number),
         _ => 0.0,
     }
 }

@@ -138,22 +138,10 @@ impl Entry {
 }
 
 fn collect_tags(pad: &gst::Pad, collected: Arc<Mutex<Option<gst::TagList>>>) {
-    let collect = move |event: &gst::EventRef| {
-        if let gst::EventView::Tag(event) = event.view() {
-            let mut collected = lock(&collected);
-            let tags = collected.get_or_insert_default();
-            tags.make_mut().insert(event.tag(), gst::TagMergeMode::Replace);
-        }
-    };
-    pad.sticky_events_foreach(|event| {
-        collect(event);
-        std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
-    });
-    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        if let Some(event) = info.event() {
-            collect(event);
-        }
-        gst::PadProbeReturn::Ok
+    demuxer::on_tags(pad, move |tags| {
+        let mut collected = lock(&collected);
+        let all = collected.get_or_insert_default();
+        all.make_mut().insert(tags, gst::TagMergeMode::Replace);
     });
 }
 

@@ -219,9 +219,11 @@ fn truncation(path: &Path) -> Option<String> {
 
 /// Records every frame that passes a pad.
 fn add_probe(pad: &gst::Pad, found: Arc<Mutex<FoundVideo>>) {
-    pad.sticky_events_foreach(|event| {
-        lock(&found).note_tags(event);
-        std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
+    let tagged = found.clone();
+    demuxer::on_tags(pad, move |tags| {
+        if let Some(orientation) = tags.get::<gst::tags::ImageOrientation>() {
+            lock(&tagged).orientation = Some(orientation.get().to_owned());
+        }
     });
     let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(what, move |pad, info| {
@@ -232,9 +234,6 @@ fn add_probe(pad: &gst::Pad, found: Arc<Mutex<FoundVideo>>) {
             }
             found.record(buffer);
             return gst::PadProbeReturn::Ok;
-        }
-        if let Some(event) = info.event() {
-            lock(&found).note_tags(event);
         }
         if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {
             lock(&found).segment = event.segment().clone().downcast().ok();
@@ -247,35 +246,16 @@ fn add_probe(pad: &gst::Pad, found: Arc<Mutex<FoundVideo>>) {
 
 /// Collects the first time of recording that the tags of a pad state.
 fn collect_time_of_recording(pad: &gst::Pad, found: Arc<Mutex<Found>>) {
-    let collect = move |event: &gst::EventRef| {
-        if let gst::EventView::Tag(event) = event.view()
-            && let Some(time) = event.tag().get::<gst::tags::DateTime>()
+    demuxer::on_tags(pad, move |tags| {
+        if let Some(time) = tags.get::<gst::tags::DateTime>()
             && let Ok(time) = time.get().to_g_date_time()
         {
             lock(&found).recorded.get_or_insert(time);
         }
-    };
-    pad.sticky_events_foreach(|event| {
-        collect(event);
-        std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
-    });
-    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        if let Some(event) = info.event() {
-            collect(event);
-        }
-        gst::PadProbeReturn::Ok
     });
 }
 
 impl FoundVideo {
-    fn note_tags(&mut self, event: &gst::EventRef) {
-        if let gst::EventView::Tag(event) = event.view()
-            && let Some(orientation) = event.tag().get::<gst::tags::ImageOrientation>()
-        {
-            self.orientation = Some(orientation.get().to_owned());
-        }
-    }
-
     /// Records a frame, unless it is outside of the segment and so never presented. A frame without PTS (in some AVI files) has a DTS.
     fn record(&mut self, buffer: &gst::BufferRef) {
         let Some(segment) = &self.segment else { return };
