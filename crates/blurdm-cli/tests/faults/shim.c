@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -93,6 +94,16 @@ int rename(const char *from, const char *to) {
 int unlink(const char *path) {
     FAIL(unlink, is_below(path));
     return NEXT(unlink)(path);
+}
+
+int rmdir(const char *path) {
+    FAIL(rmdir, is_below(path));
+    return NEXT(rmdir)(path);
+}
+
+int futimens(int fd, const struct timespec times[2]) {
+    FAIL(futimens, is_open_below(fd));
+    return NEXT(futimens)(fd, times);
 }
 
 int fsync(int fd) {
