@@ -25,6 +25,8 @@ targets=("$@")
 import json, sys
 print("\n".join(target["name"] for target in json.load(sys.stdin)["packages"][0]["targets"]))')
 
+# cargo-fuzz has no --locked.
+cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml
 # Without a sanitizer, which needs a nightly compiler: what is tried is safe Rust.
 "$tool/bin/cargo-fuzz" fuzz build --fuzz-dir fuzz --sanitizer none --target-dir "$folder/target"
 programs=$folder/target/$(rustc -vV | sed -n 's/^host: //p')/release

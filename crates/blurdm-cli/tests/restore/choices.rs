@@ -47,7 +47,9 @@ fn side_by_side_is_twice_as_wide() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
     clip_of(&format!("format=I420,{SIDE}"), &input, 12, "mp4mux");
-    succeed(&[text(&input), "-o", text(&output), "--compare", "side-by-side"]);
+    let made = succeed(&[text(&input), "-o", text(&output), "--compare", "side-by-side"]);
+    // A size that was requested is no loss.
+    assert!(!stderr(&made).contains("not kept"), "{}", stderr(&made));
     let shown = frames(&output);
     assert_eq!(shown.len(), 12);
     assert_eq!(shown[0].1.len(), 2 * 96 * 64 * 3 / 2);

@@ -47,7 +47,7 @@ pub fn moov(
                 continue;
             }
             if let Some((video, new)) = videos.iter().find(|(video, _)| video.index() == index) {
-                replace_samples(&mut child, movie, video, new, wide, notes);
+                replace_samples(&mut child, video, new, wide, notes);
             } else {
                 check_auxiliary(&mut child, track, layout, wide, notes);
             }
@@ -106,14 +106,7 @@ fn max_table_size(videos: &[(&VideoTrack, &Replacement)]) -> u64 {
 }
 
 /// Puts the new tables into the `trak` of the video, and adapts what depends on the size of the pictures.
-fn replace_samples(
-    trak: &mut Mp4Box,
-    movie: &Movie,
-    video: &VideoTrack,
-    new: &Replacement,
-    wide: bool,
-    notes: &mut Vec<String>,
-) {
+fn replace_samples(trak: &mut Mp4Box, video: &VideoTrack, new: &Replacement, wide: bool, notes: &mut Vec<String>) {
     if let Some(stbl) = trak.at_mut(&[b"mdia", b"minf", b"stbl"]) {
         new.write_tables(stbl, wide);
     }
@@ -132,12 +125,6 @@ fn replace_samples(
         children.retain(|child| &child.kind != b"tapt");
         notes.push(not_kept(b"tapt", "it has the size of the old pictures"));
     }
-    notes.push(format!(
-        "the pictures of '{}' were {}x{} pixels, and are {width}x{height}",
-        movie.path().display(),
-        video.width,
-        video.height
-    ));
 }
 
 /// Scales the presentation size, two 16.16 numbers at the end of the track header, as the pictures are.

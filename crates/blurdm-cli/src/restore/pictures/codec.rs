@@ -67,7 +67,10 @@ pub fn decode(file: &[u8]) -> Result<Picture, String> {
         ));
     }
     let stored = decoder.original_color_type();
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = match format {
+        ImageFormat::Jpeg => jpeg::orientation(file),
+        _ => decoder.orientation().unwrap_or(Orientation::NoTransforms),
+    };
     let pixels = DynamicImage::from_decoder(decoder).map_err(|error| explained(&error))?;
     if !pixels::is_supported(&pixels) {
         return Err("its samples are floating-point numbers; convert it to 16 bits".into());

@@ -3,7 +3,11 @@
 //! What a JPEG file holds besides its pixels, and whether these are complete.
 
 use bytes::Bytes;
-use img_parts::jpeg::{Jpeg, JpegSegment, markers};
+use image::metadata::Orientation;
+use img_parts::{
+    ImageEXIF,
+    jpeg::{Jpeg, JpegSegment, markers},
+};
 use zune_jpeg::{
     JpegDecoder,
     zune_core::{bytestream::ZCursor, options::DecoderOptions},
@@ -40,6 +44,13 @@ pub fn lost(file: &[u8]) -> Vec<String> {
         }
     }
     lost
+}
+
+/// Returns how viewers turn a picture, as the metadata say that is kept. Readers differ on which of a damaged file's that is.
+pub fn orientation(file: &[u8]) -> Orientation {
+    let exif = parse(file).and_then(|jpeg| jpeg.exif());
+    exif.and_then(|exif| Orientation::from_exif_chunk(&exif))
+        .unwrap_or(Orientation::NoTransforms)
 }
 
 /// Adds the metadata of a file to an encoded picture.
@@ -137,6 +148,17 @@ mod tests {
         let middle = whole.len() / 2;
         overwritten[middle..middle + 200].fill(0xff);
         assert!(damage(&overwritten).is_some());
+    }
+
+    #[test]
+    fn metadata_behind_damaged_headers_are_kept_with_the_orientation_that_they_tell() {
+        let exif = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let mut damaged = file();
+        // A marker that has no length, and what may be anything.
+        damaged.splice(2..2, [b"\xff\xd7\x00\x85R%\xd5J\x95".as_slice(), exif].concat());
+        let written = with_metadata(file(), &damaged).unwrap();
+        assert_eq!(orientation(&damaged), Orientation::Rotate90);
+        assert_eq!(orientation(&written), Orientation::Rotate90);
     }
 
     #[test]
