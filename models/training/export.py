@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import shutil
 from dataclasses import dataclass, field
@@ -69,10 +70,12 @@ def load_model(config: Config, checkpoint: Path) -> BlurDm:
     return model.eval().requires_grad_(False)
 
 
-def _export(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], dynamic: dict, path: Path) -> None:
-    program = torch.onnx.export(graph.eval(), kwargs=inputs, input_names=list(inputs), output_names=outputs, dynamic_shapes=dynamic,
-                                opset_version=OPSET, dynamo=True, optimize=True, verbose=False)
-    model = program.model_proto
+def _export(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], dynamic: dict, path: Path, traced: bool = False) -> None:
+    """traced: by one run, which takes seconds where torch.export takes minutes to reason about the sides of several scales. All that depends on a side
+    must come from tensors whose shape is known to depend on it; write_bundle compares at REFERENCE_SIZES."""
+    model = _traced(graph, inputs, outputs, dynamic) if traced else torch.onnx.export(
+        graph.eval(), kwargs=inputs, input_names=list(inputs), output_names=outputs, dynamic_shapes=dynamic, opset_version=OPSET, dynamo=True, optimize=True,
+        verbose=False).model_proto
     model.ir_version = IR_VERSION
     model.doc_string = ""
     for node in model.graph.node:
@@ -86,6 +89,14 @@ def _export(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: li
     onnx.save(model, path)
 
 
+def _traced(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], dynamic: dict) -> onnx.ModelProto:
+    axes = {name: {axis: side.__name__ for axis, side in sides.items()} for name, sides in dynamic.items() if sides}
+    written = io.BytesIO()
+    torch.onnx.export(graph.eval(), tuple(inputs.values()), written, input_names=list(inputs), output_names=outputs, dynamic_axes=axes, opset_version=OPSET,
+                      dynamo=False)
+    return onnx.load_from_string(written.getvalue())
+
+
 def export_graphs(model: BlurDm, out: Path, tile: int = 0) -> None:
     """Writes the three graphs. With a tile, the frames of encoder and backbone are of that side and no other."""
     latent = torch.zeros(1, model.regions * model.latent)
@@ -93,11 +104,12 @@ def export_graphs(model: BlurDm, out: Path, tile: int = 0) -> None:
     frame = torch.zeros(1, tile or 192 * max(model.scales), tile or 256 * max(model.scales), 4, dtype=torch.uint8)
     height, width = torch.export.Dim("height", min=16, max=16384), torch.export.Dim("width", min=16, max=16384)
     sides = {"frame": None if tile else {1: height, 2: width}}
-    _export(PriorEncoderGraph(model), {"frame": frame}, ["z_blur"], sides, out / "prior_encoder.onnx")
+    traced = len(model.scales) > 1
+    _export(PriorEncoderGraph(model), {"frame": frame}, ["z_blur"], sides, out / "prior_encoder.onnx", traced)
     time = torch.ones(1)
     _export(ResidualsGraph(model), {"z_t": latent, "z_blur": latent.clone(), "t": time, "s": time.clone()}, ["blur_residual", "noise_residual"],
             {"z_t": None, "z_blur": None, "t": None, "s": None}, out / "residuals.onnx")
-    _export(BackboneGraph(model), {"frame": frame, "prior": latent}, ["restored"], sides | {"prior": None}, out / "backbone.onnx")
+    _export(BackboneGraph(model), {"frame": frame, "prior": latent}, ["restored"], sides | {"prior": None}, out / "backbone.onnx", traced)
 
 
 def _reference_frame(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

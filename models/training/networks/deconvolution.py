@@ -131,11 +131,12 @@ class PriorDeconvolution(nn.Module):
         tiles = windows.tiles(grey)
         waves = windows.transform(tiles)
         prior = prior.unflatten(1, (-1, self.width))
-        places = Places(WHOLE if prior.shape[1] == 1 else self.regions, waves[0].shape[1], waves[0].shape[3], windows)
+        # Not of waves, whose shape is a constant to the exporter that traces.
+        rows, columns = tiles.shape[1] // windows.hop - 1, tiles.shape[2] - 1
+        places = Places(WHOLE if prior.shape[1] == 1 else self.regions, rows, columns, windows)
         upper, lower = (tuple(places.mixed(part) for part in half) for half in self.filters(prior))
         halves = _halves(waves, self.shares(waves, prior), upper[2], lower[2])
-        none = torch.zeros_like(upper[0])
-        even, odd = (windows.inverse(_filtered(halves, parts)) for parts in ((upper[0], none, lower[0], none), (none, upper[1], none, lower[1])))
+        even, odd = windows.inverse(_even(halves, upper[0], lower[0])), windows.inverse(_odd(halves, upper[1], lower[1]))
         lines = even + self.way(windows.middles(tiles).flatten(3) + even, odd, places) * odd
         return lines.flatten(1, 2)[:, None, :height, :width]
 
@@ -160,7 +161,7 @@ class Places:
         self.grid, self.windows = grid, windows
         device = windows.cosines.device
         if grid != WHOLE:
-            down, across = ((torch.arange(n, device=device) + 0.5) / n for n in (rows, columns))
+            down, across = ((torch.arange(n, device=device, dtype=torch.float32) + 0.5) / n for n in (rows, columns))
             self.down, self.across = mixture(down, grid[0]), mixture(across, grid[1])
             self.near = nearness(down, grid[0]), nearness(across, grid[1])
 
@@ -171,7 +172,7 @@ class Places:
         if self.grid == WHOLE:
             return parts[:, 0, None, :, None]
         parts = self.across @ parts.unflatten(1, self.grid).transpose(2, 3)
-        return (self.down @ parts.flatten(2)).unflatten(2, parts.shape[2:])
+        return (self.down @ parts.flatten(2)).unflatten(2, (FREQUENCIES, -1, FREQUENCIES))
 
     def around(self, windows: torch.Tensor) -> torch.Tensor:
         """Sums over windows [B, rows, columns], each as near as it is to a region: [B, grid rows, grid columns]."""
@@ -207,12 +208,20 @@ def _halves(waves: tuple[torch.Tensor, ...], share: torch.Tensor, upper: torch.T
     return (cc - ss) * upper, (cs + sc) * upper, (cc + ss) * lower, (sc - cs) * lower
 
 
-def _filtered(halves: tuple[torch.Tensor, ...], filters: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    """The waves of windows [B, rows, 32, columns, 32], of their halves times the filter."""
+def _even(halves: tuple[torch.Tensor, ...], upper: torch.Tensor, lower: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The waves of windows [B, rows, 32, columns, 32], of their halves times the real part of the filter."""
     a, b, c, d = halves
-    p, q, r, s = filters
-    re, im = p * a + q * b, q * a - p * b
-    re2, im2 = r * c - s * d, s * c + r * d
+    return _waves(upper * a, -(upper * b), lower * c, lower * d)
+
+
+def _odd(halves: tuple[torch.Tensor, ...], upper: torch.Tensor, lower: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """As _even, times the imaginary part and i."""
+    a, b, c, d = halves
+    return _waves(upper * b, upper * a, -(lower * d), lower * c)
+
+
+def _waves(re: torch.Tensor, im: torch.Tensor, re2: torch.Tensor, im2: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Waves cc, cs, sc, ss of the real and imaginary parts at (u, v) and at (-u, v)."""
     return re2 + re, -(im2 + im), im2 - im, re2 - re
 
 

@@ -112,5 +112,5 @@ class MultiScaleDeconvolution(nn.Module):
         if share.shape[1] == 1:
             return share[:, :, None, None]
         rows, columns = self.deconvolution.regions
-        down, across = (mixture((torch.arange(n, device=share.device) + 0.5) / n, count) for n, count in ((height, rows), (width, columns)))
+        down, across = (mixture((torch.arange(n, device=share.device, dtype=share.dtype) + 0.5) / n, count) for n, count in ((height, rows), (width, columns)))
         return (down @ share.unflatten(1, (rows, columns)) @ across.T)[:, None]

@@ -18,7 +18,7 @@ REACH = 0.5
 
 
 def _middles(regions: int, device: torch.device) -> torch.Tensor:
-    return (torch.arange(regions, device=device) + 0.5) / regions
+    return (torch.arange(regions, device=device, dtype=torch.float32) + 0.5) / regions
 
 
 def nearness(at: torch.Tensor, regions: int) -> torch.Tensor:
@@ -31,7 +31,7 @@ def nearness(at: torch.Tensor, regions: int) -> torch.Tensor:
 def mixture(at: torch.Tensor, regions: int) -> torch.Tensor:
     """[n, regions], sums 1: of which regions' priors what lies at these shares of a side [n] is restored with."""
     position = (at * regions - 0.5).clamp(0, regions - 1)
-    return (1 - (position[:, None] - torch.arange(regions, device=at.device)).abs()).clamp_min(0)
+    return (1 - (position[:, None] - torch.arange(regions, device=at.device, dtype=at.dtype)).abs()).clamp_min(0)
 
 
 def count(grid: tuple[int, int]) -> int:

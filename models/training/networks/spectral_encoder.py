@@ -132,7 +132,9 @@ def _windows(grey: torch.Tensor, every: bool = True) -> tuple[torch.Tensor, torc
     not fill a window is left out; frames under 96 px are repeated at their edges. every: the second grid too."""
     h, w = grey.shape[1], grey.shape[2]
     shortest = WINDOW + WINDOW // 2
-    grey = F.pad(grey[:, None], (0, torch.sym_max(shortest - w, 0), 0, torch.sym_max(shortest - h, 0)), mode="replicate")[:, 0]
+    # Half of x + |x|: neither way of exporting takes a maximum of sides.
+    missing = [(shortest - side + abs(shortest - side)) // 2 for side in (w, h)]
+    grey = F.pad(grey[:, None], (0, missing[0], 0, missing[1]), mode="replicate")[:, 0]
     height, width = grey.shape[1:]
     if not every:
         windows, down, across = _grid(grey)
@@ -146,6 +148,6 @@ def _grid(grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]
     """Windows [B, count, 64, 64], and their middles in px down and across."""
     rows, columns = grey.shape[1] // WINDOW, grey.shape[2] // WINDOW
     tiles = grey[:, : rows * WINDOW, : columns * WINDOW].reshape(grey.shape[0], rows, WINDOW, columns, WINDOW)
-    down, across = ((torch.arange(n, device=grey.device) + 0.5) * WINDOW for n in (rows, columns))
+    down, across = ((torch.arange(n, device=grey.device, dtype=grey.dtype) + 0.5) * WINDOW for n in (rows, columns))
     down, across = (x.flatten() for x in (down[:, None].expand(rows, columns), across[None].expand(rows, columns)))
     return tiles.transpose(2, 3).reshape(grey.shape[0], rows * columns, WINDOW, WINDOW), down, across
