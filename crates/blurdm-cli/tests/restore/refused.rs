@@ -5,7 +5,7 @@
 use std::{
     fs,
     fs::File,
-    os::unix::fs::symlink,
+    os::unix::fs::{MetadataExt, symlink},
     path::Path,
     process::Stdio,
     time::{Duration, SystemTime},
@@ -180,6 +180,35 @@ fn a_folder_or_a_link_that_has_the_name_of_unfinished_work_is_not_touched() {
     assert_eq!(content(&named).len(), before.len());
     assert_eq!(fs::read(named.join("photos/1.jpg")).unwrap(), b"a photo");
     assert_eq!(fs::read(named.join("00000.mp4")).unwrap(), b"a film");
+}
+
+#[test]
+fn nothing_is_written_through_links_in_unfinished_work() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
+    let (work, victim) = (folder.join("out.mp4.blurdm"), folder.join("victim"));
+    clip(&input, 12, "mp4mux");
+    let arguments = [text(&input), "-o", text(&output), "--report", "--overwrite"];
+    for hard in [false, true] {
+        succeed(&[&arguments[..], &["--plan"]].concat());
+        fs::write(&victim, "a letter").unwrap();
+        let written = ["00000", "00000.json", "job.json", "output", "record", "report", "track"];
+        let parts = written.iter().map(|name| format!("{name}.part"));
+        for name in parts.chain(["00000.mp4".into(), "00000.json".into(), "still-1-0-before.png".into()]) {
+            let made = match hard {
+                true => fs::hard_link(&victim, work.join(name)),
+                false => symlink("../victim", work.join(name)),
+            };
+            made.unwrap();
+        }
+        succeed(&arguments);
+        assert_eq!(fs::read(&victim).unwrap(), b"a letter");
+        for made in ["out.mp4", "out.mp4.json", "out.mp4.html"] {
+            let made = fs::symlink_metadata(folder.join(made)).unwrap();
+            assert!(made.is_file() && made.nlink() == 1, "{made:?}");
+        }
+        assert!(!work.exists());
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Mutex,
     thread,
@@ -90,8 +91,10 @@ impl WorkDir {
             Err(TryLockError::Error(error)) => return Err(unwritable(error)),
         }
         let work = Self::of(folder, lock);
+        // What is written next is written to names at which nothing is.
+        work.clear(|name, path| name.ends_with(PART) || (name != LOCK && !is_file_of_its_own(path)))?;
         if work.read::<Plan<I>>(JOB).as_ref() != Some(plan) {
-            work.clear(|name| name != LOCK)?;
+            work.clear(|name, _| name != LOCK)?;
             work.write(JOB, plan)?;
         }
         Ok(work)
@@ -201,7 +204,7 @@ impl WorkDir {
     /// # Errors
     /// [`Error::Unwritable`].
     pub fn remove(self) -> Result<(), Error> {
-        self.clear(|_| true)?;
+        self.clear(|_, _| true)?;
         match fs::remove_dir(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
                 Err(Error::unwritable(&self.folder, reason(&error)))
@@ -226,8 +229,8 @@ impl WorkDir {
         written.map_err(|error| Error::unwritable(&path, reason(&error)))
     }
 
-    /// Removes the files of a run that have one of the `unwanted` names.
-    fn clear(&self, unwanted: impl Fn(&str) -> bool) -> Result<(), Error> {
+    /// Removes the files of a run that are `unwanted`, by their names and paths. Of links, the links.
+    fn clear(&self, unwanted: impl Fn(&str, &Path) -> bool) -> Result<(), Error> {
         let cleared = fs::read_dir(&self.folder).and_then(|entries| {
             let mut names = entries
                 .map(|entry| entry.map(|entry| entry.file_name()))
@@ -235,8 +238,12 @@ impl WorkDir {
             // By these two the folder is known as one of ours, so they are the last.
             names.sort_by_key(|name| (name == LOCK, name == JOB));
             for name in names {
-                if name.to_str().is_some_and(|name| is_own_name(name) && unwanted(name)) {
-                    fs::remove_file(self.folder.join(name))?;
+                let path = self.folder.join(&name);
+                if name
+                    .to_str()
+                    .is_some_and(|name| is_own_name(name) && unwanted(name, &path))
+                {
+                    fs::remove_file(path)?;
                 }
             }
             Ok(())
@@ -269,6 +276,11 @@ fn is_own(folder: &Path) -> bool {
         entries
             .all(|entry| entry.is_ok_and(|entry| [LOCK, "job.json.part"].iter().any(|own| entry.file_name() == *own)))
     })
+}
+
+/// Whether a file has this name and no other, and is no link.
+fn is_file_of_its_own(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.nlink() == 1)
 }
 
 /// Whether a run gives files this name.
