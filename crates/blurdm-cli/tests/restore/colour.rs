@@ -200,6 +200,21 @@ fn pictures_whose_colour_is_not_stated_stay_without() {
 }
 
 #[test]
+fn a_bitstream_that_says_nothing_of_its_range_has_that_of_the_container() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
+    for range in [1, 2] {
+        let caps = format!("format=I420,width=96,height=64,colorimetry={range}:3:5:1");
+        make(&input, &caps, "avenc_mpeg4 bitrate=4000000", "mp4mux");
+        succeed(&[&[text(&input), "-o", text(&output), "--overwrite"], &COPY[..]].concat());
+        assert_eq!(in_container(&output), in_container(&input));
+        // The named one is limited.
+        let stated = in_bitstream(&output, "h264").unwrap();
+        assert_eq!(stated, if range == 1 { "1:3:5:1" } else { "bt709" });
+    }
+}
+
+#[test]
 fn motion_jpeg_has_full_range_and_its_chroma_is_kept() {
     let (_folder, folder) = folder();
     let containers = [("avi", "avimux"), ("mkv", "matroskamux"), ("mov", "qtmux")];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What JPEG, ProRes and MPEG-2 say about colour.
+//! What JPEG, ProRes, MPEG-2 and MPEG-4 part 2 say about colour.
 
-use super::tags::Tags;
+use super::{bits::BitReader, tags::Tags};
 
 /// The European name of BT.601, which JFIF refers to.
 const BT601_625: u8 = 5;
@@ -58,4 +58,57 @@ pub fn of_mpeg2(data: &[u8]) -> Tags {
         _ => None,
     });
     Tags::new(Some(false), codes.unwrap_or(unstated))
+}
+
+/// Returns the tags of the visual object header of MPEG-4 part 2 (ISO/IEC 14496-2, section 6.2.2), which may be in front of the frame or in the container. Most
+/// state nothing.
+pub fn of_mpeg4(headers: &[u8]) -> Option<Tags> {
+    const VISUAL_OBJECT: [u8; 4] = [0, 0, 1, 0xb5];
+    const VIDEO: u32 = 1;
+    const STILL: u32 = 2;
+    let start = headers.windows(4).position(|bytes| bytes == VISUAL_OBJECT)?;
+    let mut bits = BitReader::new(&headers[start + 4..]);
+    if bits.bit()? {
+        // Version and priority.
+        bits.skip(4 + 3)?;
+    }
+    let kind = bits.bits(4)?;
+    let is_stated = [VIDEO, STILL].contains(&kind) && bits.bit()?;
+    if !is_stated {
+        return None;
+    }
+    // The format, such as PAL.
+    bits.skip(3)?;
+    let full_range = bits.bit()?;
+    let mut codes = [2; 3];
+    if bits.bit()? {
+        for code in &mut codes {
+            *code = u8::try_from(bits.bits(8)?).ok()?;
+        }
+    }
+    Some(Tags::new(Some(full_range), codes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mpeg4_states_its_colour_in_the_visual_object_or_nothing() {
+        let with = |rest: &[u8]| of_mpeg4(&[&[0, 0, 1, 0xb0, 1, 0, 0, 1, 0xb5], rest].concat());
+        // Without an identifier; of video; stated: 0 0001 1 ..., format 5, range, codes 1, 1, 1.
+        assert_eq!(
+            with(&[0b0000_1110, 0b1110_0000, 0b0010_0000, 0b0010_0000, 0b0010_0000]),
+            Some(Tags::new(Some(true), [1; 3]))
+        );
+        assert_eq!(with(&[0b0000_1110, 0b1000_0000]), Some(Tags::new(Some(false), [2; 3])));
+        // With an identifier, as most encoders write it.
+        assert_eq!(with(&[0b1000_1001, 0b0001_0000]), None);
+        assert_eq!(
+            with(&[0b1000_1001, 0b0001_1101, 0b1000_0000]),
+            Some(Tags::new(Some(true), [2; 3]))
+        );
+        assert_eq!(with(&[]), None);
+        assert_eq!(of_mpeg4(b"no header"), None);
+    }
 }

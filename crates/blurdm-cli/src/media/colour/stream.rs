@@ -75,6 +75,9 @@ fn coded(caps: &gst::Caps, frame: &[u8]) -> Tags {
         "video/x-vp9" => vp9::tags(frame),
         "video/x-prores" => others::of_prores(frame),
         "image/jpeg" => Some(others::of_jpeg(frame)),
+        "video/mpeg" if first.get::<i32>("mpegversion") == Ok(4) => codec_data
+            .and_then(others::of_mpeg4)
+            .or_else(|| others::of_mpeg4(frame)),
         "video/mpeg" => Some(others::of_mpeg2(frame)),
         _ => None,
     };
