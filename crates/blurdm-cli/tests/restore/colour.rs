@@ -361,6 +361,25 @@ fn red_green_and_blue_stay_red_green_and_blue() {
 }
 
 #[test]
+fn red_green_and_blue_of_more_bits_stay_so_in_8_bits_and_that_is_told() {
+    let (_folder, folder) = folder();
+    for format in ["GBR_10LE", "GBR_12LE"] {
+        let (input, output) = (folder.join("screen.mkv"), folder.join(format!("{format}.mkv")));
+        make(
+            &input,
+            &format!("format={format},width=96,height=64"),
+            "avenc_ffv1",
+            "matroskamux",
+        );
+        let made = succeed(&[&[text(&input), "-o", text(&output)], &COPY[..]].concat());
+        assert!(stderr(&made).contains("bits per value become 8"), "{}", stderr(&made));
+        let [before, after] = [&input, &output].map(|path| decoded(path, "GBR").1);
+        let psnr = psnr(&before, &after, 8);
+        assert!(psnr >= EQUAL, "{format}: {psnr:.1} dB");
+    }
+}
+
+#[test]
 fn a_preview_has_the_colours_that_a_player_shows() {
     let (_folder, folder) = folder();
     for colorimetry in ["1:4:0:0", "2:4:0:0", "1:3:5:1", "2:3:5:1"] {

@@ -102,13 +102,24 @@ pub fn turned(frames: &VideoInfo, orientation: Orientation) -> Result<VideoInfo,
 /// Returns the caps that frames with `caps` are converted to for an element that takes frames with `takes`.
 fn taken(caps: &gst::CapsRef, takes: &gst::Caps) -> gst::Caps {
     match VideoInfo::from_caps(caps) {
-        Ok(frames) if !is_rgb(frames.format()) => gst::Caps::builder("video/x-raw")
+        Ok(frames) if is_rgb(frames.format()) => rgb_taken(takes),
+        Ok(frames) => gst::Caps::builder("video/x-raw")
             .field("format", taken_format(&frames, takes).to_str())
             .field("colorimetry", frames.colorimetry().to_string())
             .field_if_some("chroma-site", chroma_site(&frames))
             .build(),
-        _ => gst::Caps::new_any(),
+        Err(_) => gst::Caps::new_any(),
     }
+}
+
+/// Returns the caps of red, green and blue that an element takes: of more bits it may take luma and colour differences only, which would be other colours.
+fn rgb_taken(takes: &gst::Caps) -> gst::Caps {
+    let formats = VideoFormat::iter_raw().filter(|&format| {
+        let caps = gst::Caps::builder("video/x-raw").field("format", format.to_str());
+        is_rgb(format) && takes.can_intersect(&caps.build())
+    });
+    let formats = gst::List::new(formats.map(VideoFormat::to_str));
+    gst::Caps::builder("video/x-raw").field("format", formats).build()
 }
 
 /// Returns the format of frames like these for an element that takes frames with `takes`.
