@@ -21,6 +21,12 @@ TELLING_ERROR = 60.0
 among them a network stayed at the identity for its first thousand steps (gain 0.02 dB after 525); with telling ones alone it had
 0.18 dB by then."""
 
+LENGTHS = np.geomspace(2.0, 64.0, 6)
+"""px. Between each two of them paths are as likely where a stage wants even lengths. Of stored patches that are telling, one in fifteen has a path below 6 px."""
+
+LITTLE_ERROR = 8.0
+"""Grey levels squared, from which on such a patch is blurred at all."""
+
 LOOK_AGAIN_EVERY = 200
 """Batches between two looks at how far the store has grown."""
 
@@ -56,6 +62,9 @@ class Batches:
         self._telling = self._ready[(self._length[self._ready] >= TELLING_LENGTH) & (self._error[self._ready] >= TELLING_ERROR)]
         if not len(self._telling):
             raise ConfigError(f"{self._folder}: no patch is blurred enough to learn from")
+        blurred = self._ready[self._error[self._ready] >= LITTLE_ERROR]
+        bins = np.digitize(self._length[blurred], LENGTHS)
+        self._by_length = [blurred[bins == number] for number in range(1, len(LENGTHS)) if (bins == number).any()] or [self._telling]
 
     def next(self, stage: Stage, device: torch.device) -> Example:
         self._drawn += 1
@@ -89,7 +98,9 @@ class Batches:
         return drawn
 
     def _index(self, stage: Stage) -> int:
-        pool = self._telling if self.rng.random() < stage.telling_share else self._ready
+        pool = self._ready
+        if self.rng.random() < stage.telling_share:
+            pool = self._by_length[self.rng.integers(len(self._by_length))] if stage.even_lengths else self._telling
         return pool[self.rng.integers(len(pool))]
 
     def _example(self, stage: Stage) -> tuple[list[np.ndarray], np.ndarray]:

@@ -22,7 +22,8 @@ class Stage:
     """One stage: number (0..3, see objectives.py), optimiser steps, batches of `batch` crops of `crop` px, learning rate from `rate` to `final_rate`
     along a cosine, loss.
 
-    telling_share of the examples are drawn from the visibly blurred patches, the rest from all, sharp ones included.
+    telling_share of the examples are drawn from the visibly blurred patches, the rest from all, sharp ones included. even_lengths: the former with paths of
+    all lengths alike (batches.py, LENGTHS) instead of as they are stored.
     prior_weight (stage 3): how much of the stage 2 loss is kept beside the image loss; the paper keeps none.
     spread_weight: how much the point spread in the prior counts, for backbones that deconvolve. remade_share: of the examples, how
     many are blurred anew (see remade.py) instead of taken as stored.
@@ -46,6 +47,7 @@ class Stage:
     kept: int = 0
     pictures: int = 1
     real_share: float = 0.0
+    even_lengths: bool = False
     consistency_weight: float = 0.0
     frozen: tuple[str, ...] = ()
 

@@ -223,6 +223,19 @@ def test_crops_come_with_the_spread_of_their_own_exposure(store):
     assert example.blurred.shape[2:] == (96, 96)
 
 
+def test_short_paths_are_drawn_as_often_as_long_ones_where_a_stage_wants_that(store):
+    batches = Batches(store, whole_patch=True, seed=4)
+    batches._length = np.concatenate([np.full(2, 3.0), np.full(22, 50.0)]).astype(np.float32)
+    batches._error = np.full(24, 30.0, np.float32)
+    batches._error[-1] = 500.0
+    batches._look()
+    stage = replace(load_config(CONFIGS / "smoke.toml").stage[1], telling_share=1.0)
+    drawn = np.array([[batches._length[batches._index(replace(stage, even_lengths=even))] for _ in range(400)] for even in (True, False)])
+    assert 0.4 < (drawn[0] == 3.0).mean() < 0.6
+    # Of what is stored only the last one is telling.
+    assert (drawn[1] == 50.0).all()
+
+
 def test_turning_a_crop_turns_its_spread():
     """Blurring the sharp side with the spread gives the blurred side, however the crop was turned."""
     size, rng = (64, 64), np.random.default_rng(2)
