@@ -13,6 +13,7 @@ mod colour;
 #[path = "../common/mod.rs"]
 mod common;
 mod containers;
+mod damaged;
 mod isolated;
 mod kept;
 mod labels;
