@@ -37,6 +37,11 @@ impl Packet {
         self.0[1] & 0x80 != 0
     }
 
+    /// Whether a unit begins in it: a frame, or a table.
+    pub fn begins_unit(&self) -> bool {
+        self.0[1] & 0x40 != 0
+    }
+
     /// Returns its number among those of the stream, modulo 16, if it has a payload.
     pub fn number(&self) -> Option<u8> {
         (self.0[3] & 0x10 != 0).then_some(self.0[3] & 0x0f)
@@ -45,6 +50,14 @@ impl Packet {
     /// Whether it says that its number does not follow the one before.
     pub fn announces_discontinuity(&self) -> bool {
         self.has_adaptation() && self.0[4] > 0 && self.0[5] & 0x80 != 0
+    }
+
+    pub fn payload(&self) -> &[u8] {
+        let start = match self.has_adaptation() {
+            true => 5 + usize::from(self.0[4]),
+            false => 4,
+        };
+        self.number().and_then(|_| self.0.get(start..)).unwrap_or_default()
     }
 
     fn has_adaptation(&self) -> bool {

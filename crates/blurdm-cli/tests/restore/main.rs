@@ -23,5 +23,6 @@ mod refused;
 mod replaced;
 mod resumed;
 mod times;
+mod told;
 mod upright;
 mod videos;
