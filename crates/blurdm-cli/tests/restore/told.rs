@@ -78,3 +78,69 @@ fn a_cover_that_another_container_does_not_get_is_told() {
     assert!(told.contains("the cover 'image/jpeg'"), "{told}");
     assert_eq!(lost(&input, &folder.join("out.mp4"), &[]), "[]");
 }
+
+fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    [&(body.len() as u32 + 8).to_be_bytes()[..], kind, body].concat()
+}
+
+/// Appends a box to the index of a movie, which is at the end of the file.
+fn append_to_moov(path: &Path, appended: &[u8]) {
+    let mut file = fs::read(path).unwrap();
+    let at = file.windows(4).rposition(|window| window == b"moov").unwrap();
+    let size = u32::from_be_bytes(file[at - 4..at].try_into().unwrap()) + appended.len() as u32;
+    file[at - 4..at].copy_from_slice(&size.to_be_bytes());
+    file.extend(appended);
+    fs::write(path, file).unwrap();
+}
+
+#[test]
+fn metadata_that_another_container_does_not_get_are_told_by_name_and_value() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mov");
+    clip(&input, 20, "qtmux");
+    let handler = boxed(b"hdlr", &[&[0; 8][..], b"mdta", &[0; 13]].concat());
+    let names = ["com.apple.quicktime.make", "com.apple.quicktime.location.ISO6709"];
+    let keys: Vec<u8> = names.iter().flat_map(|name| boxed(b"mdta", name.as_bytes())).collect();
+    let keys = boxed(b"keys", &[&[0, 0, 0, 0, 0, 0, 0, 2][..], &keys].concat());
+    let entry = |number: u32, value: &[u8]| {
+        let data = boxed(b"data", &[&[0, 0, 0, 1, 0, 0, 0, 0], value].concat());
+        boxed(&number.to_be_bytes(), &data)
+    };
+    let entries = [entry(1, b"Apfel"), entry(2, b"+48.1-011.6/")].concat();
+    let meta = boxed(b"meta", &[handler, keys, boxed(b"ilst", &entries)].concat());
+    let data = boxed(b"udta", &boxed(b"CAMX", b"of a camera"));
+    append_to_moov(&input, &[meta, data].concat());
+    for (name, options) in [("out.mkv", &[][..]), ("part.mov", &["--start", "0.2"])] {
+        let told = lost(&input, &folder.join(name), options);
+        for what in [
+            "the metadata com.apple.quicktime.make 'Apfel'",
+            "com.apple.quicktime.location.ISO6709 '+48.1-011.6/'",
+            "the metadata CAMX",
+        ] {
+            assert!(told.contains(what), "{what} of {name}: {told}");
+        }
+    }
+    assert_eq!(lost(&input, &folder.join("out.mov"), &[]), "[]");
+}
+
+#[test]
+fn tags_of_matroska_that_gstreamer_does_not_know_are_told() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mkv");
+    let pipeline = format!(
+        "videotestsrc num-buffers=20 ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! x264enc ! h264parse ! matroskamux name=mux ! filesink location=\"{}\"",
+        input.display()
+    );
+    launch_with(&pipeline, |bin| {
+        let mux = bin.by_name("mux").unwrap();
+        let setter = mux.dynamic_cast_ref::<gst::TagSetter>().unwrap();
+        setter.add_tag::<gst::tags::Artist>(&"X100", gst::TagMergeMode::Append);
+        setter.add_tag::<gst::tags::Title>(&"Ausfahrt", gst::TagMergeMode::Append);
+    });
+    let mut file = fs::read(&input).unwrap();
+    let name = file.windows(6).position(|name| name == b"ARTIST").unwrap();
+    file[name..name + 6].copy_from_slice(b"CAMERA");
+    fs::write(&input, file).unwrap();
+    let told = lost(&input, &folder.join("out.mkv"), &[]);
+    assert_eq!(told, r#"["the metadata CAMERA 'X100'"]"#);
+}

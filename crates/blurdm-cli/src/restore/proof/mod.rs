@@ -5,6 +5,7 @@
 
 mod hidden;
 mod labels;
+mod metadata;
 mod packets;
 mod programs;
 
@@ -116,6 +117,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
     let mut told = labels;
     told.extend(hidden.iter().map(HiddenTrack::to_string));
     told.extend(unread.iter().map(UnreadProgram::to_string));
+    told.extend(metadata::lost(expected.original, file, &told));
     if original.error.is_some() {
         // What could be read of a damaged file is told by its gaps.
         return Ok(told);
