@@ -100,6 +100,9 @@ pub fn losses(frames: &VideoInfo, coded: CodedFormat) -> Vec<String> {
     if from.has_alpha() {
         losses.push("transparency (alpha) is dropped".into());
     }
+    if frames.is_interlaced() {
+        losses.push("interlaced pictures become progressive ones, made of one field each".into());
+    }
     losses
 }
 

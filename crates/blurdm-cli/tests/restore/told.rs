@@ -144,3 +144,19 @@ fn tags_of_matroska_that_gstreamer_does_not_know_are_told() {
     let told = lost(&input, &folder.join("out.mkv"), &[]);
     assert_eq!(told, r#"["the metadata CAMERA 'X100'"]"#);
 }
+
+#[test]
+fn that_interlaced_pictures_become_progressive_is_told_before_the_work() {
+    let (_folder, folder) = folder();
+    for (mode, told) in [("interleaved", true), ("progressive", false)] {
+        let input = folder.join(format!("{mode}.mp4"));
+        launch(&format!(
+            "videotestsrc num-buffers=20 pattern=ball ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! \
+             capssetter caps=video/x-raw,interlace-mode={mode} ! x264enc interlaced={told} ! h264parse ! mp4mux ! filesink location=\"{}\"",
+            input.display()
+        ));
+        let output = folder.join("out").join(format!("{mode}.mp4"));
+        let done = stderr(&succeed(&[text(&input), "-o", text(&output)]));
+        assert_eq!(done.contains("interlaced pictures become progressive"), told, "{done}");
+    }
+}
