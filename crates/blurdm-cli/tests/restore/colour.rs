@@ -380,6 +380,19 @@ fn a_preview_has_the_colours_that_a_player_shows() {
 }
 
 #[test]
+fn colour_with_a_value_for_each_row_keeps_it() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.mkv"), folder.join("out.mkv"));
+    make(&input, "format=Y41B,width=96,height=64", "avenc_ffv1", "matroskamux");
+    let arguments = [text(&input), "-o", text(&output), "--codec", "h264"];
+    let said = stderr(&succeed(&[&arguments, &COPY[..]].concat()));
+    assert!(!said.contains("lost in"), "{said}");
+    let [before, after] = [&input, &output].map(|path| decoded(path, "Y42B").1);
+    let psnr = psnr(&before, &after, 8);
+    assert!(psnr >= EQUAL, "{psnr:.1} dB");
+}
+
+#[test]
 fn what_is_known_of_the_mastering_display_is_kept() {
     const DISPLAY: &str = "34000:16000:13250:34500:7500:3000:15635:16450:10000000:50";
     const LIGHT: &str = "1000:400";
