@@ -74,8 +74,8 @@ pub fn closest(frames: &VideoInfo, accepts: &dyn Fn(VideoFormat) -> bool) -> Vid
         .min_by_key(|&format| {
             let to = VideoFormatInfo::from_format(format);
             let (had, has) = (Detail::of(&from), Detail::of(&to));
-            let lost = (had.bits.saturating_sub(has.bits), had.chroma.saturating_sub(has.chroma));
-            (lost, Reverse(format == frames.format()), has.bits, has.chroma)
+            let lost = (had.bits.saturating_sub(has.bits), had.chroma_lost_in(&has));
+            (lost, Reverse(format == frames.format()), has.bits, has.chroma())
         });
     best.unwrap_or(VideoFormat::I420)
 }
@@ -91,7 +91,7 @@ pub fn losses(frames: &VideoInfo, coded: CodedFormat) -> Vec<String> {
     if has.bits < had.bits {
         losses.push(format!("{} bits per value become {}", had.bits, has.bits));
     }
-    if has.chroma < had.chroma {
+    if had.chroma_lost_in(&has) > 0 {
         losses.push(format!("colour in {} becomes {}", had.sampling(), has.sampling()));
     }
     if from.is_rgb() && !to.is_rgb() {
@@ -100,36 +100,53 @@ pub fn losses(frames: &VideoInfo, coded: CodedFormat) -> Vec<String> {
     if from.has_alpha() {
         losses.push("transparency (alpha) is dropped".into());
     }
+    if frames.is_interlaced() {
+        losses.push("interlaced pictures become progressive ones, made of one field each".into());
+    }
     losses
 }
 
-/// Returns the bits and the chroma of a format.
+/// The bits and the chroma of a format.
 struct Detail {
     bits: u32,
-    /// The share of the pixels that have a chroma value of their own: 4 for all, 2 for half of them, 1 for a quarter, 0 for none.
-    chroma: u32,
+    /// The binary logarithms of the columns, and of the rows, that share a chroma value. `None` where there is no chroma.
+    shared: Option<(u32, u32)>,
 }
 
 impl Detail {
     fn of(format: &VideoFormatInfo) -> Self {
-        let (across, down) = subsampling(format);
-        let chroma = if format.n_components() < 3 {
-            0
-        } else {
-            4 >> (across + down)
-        };
         Self {
             bits: format.depth().first().copied().unwrap_or(8),
-            chroma,
+            shared: (format.n_components() >= 3).then(|| subsampling(format)),
         }
     }
 
+    /// Returns how often another format has half as many chroma values in a row or a column. More rows do not make up for fewer columns.
+    fn chroma_lost_in(&self, other: &Self) -> u32 {
+        match (self.shared, other.shared) {
+            (Some(had), Some(has)) => has.0.saturating_sub(had.0) + has.1.saturating_sub(had.1),
+            (Some(_), None) => u32::MAX,
+            (None, _) => 0,
+        }
+    }
+
+    /// Returns a number that is the greater the more chroma values there are.
+    fn chroma(&self) -> u32 {
+        let most = 8u32;
+        self.shared
+            .map_or(0, |(across, down)| most.saturating_sub(across + down))
+    }
+
     fn sampling(&self) -> &'static str {
-        match self.chroma {
-            4 => "4:4:4",
-            2 => "4:2:2",
-            1 => "4:2:0",
-            _ => "4:0:0",
+        match self.shared {
+            Some((0, 0)) => "4:4:4",
+            Some((1, 0)) => "4:2:2",
+            Some((0, 1)) => "4:4:0",
+            Some((1, 1)) => "4:2:0",
+            Some((2, 0)) => "4:1:1",
+            Some((2, 2)) => "4:1:0",
+            Some(_) => "another sampling",
+            None => "4:0:0",
         }
     }
 }
@@ -163,7 +180,9 @@ mod tests {
 
     #[test]
     fn bits_and_chroma_are_kept_where_the_encoder_takes_them() {
-        use VideoFormat::{A44410le, Gray8, I420, I42010le, I42210le, Nv12, P01010le, Rgbx, Y42b, Y444, Y44410le};
+        use VideoFormat::{
+            A44410le, Gray8, I420, I42010le, I42210le, Nv12, P01010le, Rgbx, Y41b, Y42b, Y444, Y44410le, Yuv9,
+        };
         let all = FORMATS;
         for format in FORMATS {
             assert_eq!(chosen(format, (64, 48), &all, false), format);
@@ -175,6 +194,9 @@ mod tests {
         assert_eq!(chosen(I42210le, (64, 48), &[I420, Y42b, Y444], false), Y42b);
         assert_eq!(chosen(I42010le, (64, 48), &[I420, Y444], false), I420);
         assert_eq!(chosen(Y444, (64, 48), &[], false), I420);
+        // 4:1:1 has a chroma value for each row.
+        assert_eq!(chosen(Y41b, (64, 48), &all, false), Y42b);
+        assert_eq!(chosen(Yuv9, (64, 48), &all, false), I420);
     }
 
     #[test]
@@ -193,9 +215,11 @@ mod tests {
         let coded = |format| CodedFormat { format, told: format };
         let frames = |format| VideoInfo::builder(format, 64, 48).build().unwrap();
         let losses = |from, to| super::losses(&frames(from), coded(to)).join(", ");
-        use VideoFormat::{A42010le, I420, Rgba, Y444, Y44412le};
+        use VideoFormat::{A42010le, I420, Rgba, Y41b, Y42b, Y444, Y44412le};
         assert_eq!(losses(Y444, Y444), "");
         assert_eq!(losses(I420, Y444), "");
+        assert_eq!(losses(Y41b, Y42b), "");
+        assert_eq!(losses(Y41b, I420), "colour in 4:1:1 becomes 4:2:0");
         assert_eq!(
             losses(Y44412le, I420),
             "12 bits per value become 8, colour in 4:4:4 becomes 4:2:0"

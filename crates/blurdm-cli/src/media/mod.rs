@@ -16,6 +16,7 @@ mod movie_length;
 pub mod muxer;
 pub mod orientation;
 pub mod pipeline;
+pub mod transport;
 pub mod watchdog;
 
 pub use log::CAT;

@@ -13,6 +13,7 @@ mod colour;
 #[path = "../common/mod.rs"]
 mod common;
 mod containers;
+mod damaged;
 mod isolated;
 mod kept;
 mod labels;
@@ -22,5 +23,6 @@ mod refused;
 mod replaced;
 mod resumed;
 mod times;
+mod told;
 mod upright;
 mod videos;

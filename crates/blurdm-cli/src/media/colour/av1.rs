@@ -5,7 +5,7 @@
 
 use super::{
     bits::{BitReader, BitWriter},
-    hdr::{ContentLight, MasteringDisplay},
+    hdr::{ContentLight, Hdr, MasteringDisplay},
     tags::Tags,
 };
 
@@ -47,6 +47,29 @@ pub fn tags(data: &[u8], codec_data: Option<&[u8]>) -> Option<Tags> {
         let header = units(data).into_iter().find(|unit| unit.kind == SEQUENCE_HEADER)?;
         Some(read(header.payload).map(|fields| fields.tags).unwrap_or_default())
     })
+}
+
+/// Returns what is said of HDR10, in a temporal unit or in the codec data.
+pub fn hdr(data: &[u8], codec_data: Option<&[u8]>) -> Hdr {
+    let record = codec_data.and_then(|record| record.get(4..)).unwrap_or_default();
+    let mut found = Hdr::default();
+    for unit in [data, record].into_iter().flat_map(units) {
+        match unit.payload.split_first() {
+            Some((&HDR_MDCV, payload)) if unit.kind == METADATA => {
+                found.mastering = found
+                    .mastering
+                    .or(payload.first_chunk().map(MasteringDisplay::from_av1_payload));
+            }
+            Some((&HDR_CLL, &[a, b, c, d, ..])) if unit.kind == METADATA => {
+                found.light.get_or_insert(ContentLight {
+                    maximum: u16::from_be_bytes([a, b]),
+                    average: u16::from_be_bytes([c, d]),
+                });
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Returns a temporal unit whose sequence headers have these tags and are followed by this metadata. `None` where it has no sequence header.

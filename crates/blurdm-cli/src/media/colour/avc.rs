@@ -4,11 +4,16 @@
 
 use super::{
     bits::BitReader,
+    hdr::Hdr,
     nal::{self, Vui},
+    sei,
     tags::Tags,
 };
 
 const SEQUENCE_PARAMETER_SET: u8 = 7;
+
+/// Supplemental enhancement information.
+const SEI: u8 = 6;
 
 /// The flags of further fields after those about colour.
 const VUI_FLAGS: u32 = 5;
@@ -25,6 +30,16 @@ pub fn tags(data: &[u8], codec_data: Option<&[u8]>) -> Option<Tags> {
         .find(|unit| nal_type(unit) == Some(SEQUENCE_PARAMETER_SET))?;
     let payload = nal::without_emulation_prevention(unit.get(1..)?);
     Some(read_sps(&payload).map(|vui| vui.tags).unwrap_or_default())
+}
+
+/// Returns what is said of HDR10.
+pub fn hdr(data: &[u8]) -> Hdr {
+    let units = nal::units(data).into_iter();
+    units
+        .filter(|unit| nal_type(unit) == Some(SEI))
+        .filter_map(|unit| unit.get(1..))
+        .map(|unit| sei::read(&nal::without_emulation_prevention(unit)))
+        .fold(Hdr::default(), Hdr::or)
 }
 
 /// Returns an access unit with start codes whose parameter sets have these tags. `None` where it has none.

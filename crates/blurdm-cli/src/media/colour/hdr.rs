@@ -26,6 +26,23 @@ pub struct ContentLight {
     pub average: u16,
 }
 
+/// What a bitstream says of both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hdr {
+    pub mastering: Option<MasteringDisplay>,
+    pub light: Option<ContentLight>,
+}
+
+impl Hdr {
+    /// Returns this, and what it lacks from another.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            mastering: self.mastering.or(other.mastering),
+            light: self.light.or(other.light),
+        }
+    }
+}
+
 impl MasteringDisplay {
     /// Reads the content of the box `mdcv` (ISO/IEC 23001-8), where green comes first.
     pub fn from_mdcv(bytes: &[u8; 24]) -> Self {
@@ -76,6 +93,25 @@ impl MasteringDisplay {
         payload.extend(scaled(self.maximum, 8).to_be_bytes());
         payload.extend(scaled(self.minimum, 14).to_be_bytes());
         payload
+    }
+}
+
+impl MasteringDisplay {
+    /// Reads `metadata_hdr_mdcv()` of AV1.
+    pub fn from_av1_payload(bytes: &[u8; 24]) -> Self {
+        let word = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+        let coordinate = |at: usize| ((u64::from(word(at)) * 50_000 + 32_768) / 65_536) as u16;
+        let point = |at: usize| [coordinate(at), coordinate(at + 2)];
+        let long = |at: usize| u64::from(word(at)) << 16 | u64::from(word(at + 2));
+        let scaled = |value: u64, bits: u32| ((value * 10_000 + (1 << (bits - 1))) >> bits).min(u32::MAX.into()) as u32;
+        Self {
+            red: point(0),
+            green: point(4),
+            blue: point(8),
+            white: point(12),
+            maximum: scaled(long(16), 8),
+            minimum: scaled(long(20), 14),
+        }
     }
 }
 

@@ -4,11 +4,16 @@
 
 use super::{
     bits::BitReader,
+    hdr::Hdr,
     nal::{self, Vui},
+    sei,
     tags::Tags,
 };
 
 const SEQUENCE_PARAMETER_SET: u8 = 33;
+
+/// Supplemental enhancement information before a picture.
+const PREFIX_SEI: u8 = 39;
 
 /// The flags of further fields after those about colour.
 const VUI_FLAGS: u32 = 6;
@@ -27,6 +32,17 @@ pub fn tags(data: &[u8], codec_data: Option<&[u8]>) -> Option<Tags> {
         .find(|unit| nal_type(unit) == Some(SEQUENCE_PARAMETER_SET))?;
     let payload = nal::without_emulation_prevention(unit.get(2..)?);
     Some(read_sps(&payload).map(|vui| vui.tags).unwrap_or_default())
+}
+
+/// Returns what is said of HDR10.
+pub fn hdr(data: &[u8], codec_data: Option<&[u8]>) -> Hdr {
+    let mut units = nal::units(data);
+    units.extend(codec_data.map(in_hvcc).unwrap_or_default());
+    let messages = units.into_iter().filter(|unit| nal_type(unit) == Some(PREFIX_SEI));
+    messages
+        .filter_map(|unit| unit.get(2..))
+        .map(|unit| sei::read(&nal::without_emulation_prevention(unit)))
+        .fold(Hdr::default(), Hdr::or)
 }
 
 /// Returns an access unit with start codes whose parameter sets have these tags. `None` where it has none.

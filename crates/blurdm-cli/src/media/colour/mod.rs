@@ -11,6 +11,7 @@ mod hevc;
 mod nal;
 mod others;
 mod raw;
+mod sei;
 mod stream;
 mod tags;
 mod vp9;

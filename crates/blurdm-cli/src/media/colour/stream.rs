@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{
     av1, avc,
     container::{self, Stated},
-    hdr::{ContentLight, MasteringDisplay},
+    hdr::{ContentLight, Hdr, MasteringDisplay},
     hevc, others,
     tags::{Tags, assumed_matrix},
     vp9,
@@ -28,16 +28,19 @@ impl Colour {
     /// Reads the colour of the video that the demuxer calls `id`, with these caps, from its container and its first frame.
     pub fn read(path: &Path, id: &str, caps: &gst::Caps, frame: &[u8]) -> Self {
         let Stated { tags, mastering, light } = container::read(path, id, caps);
-        let coded = coded(caps, frame);
-        // The parsers pass on what the bitstream says about the display, if the container says nothing.
+        let (coded, in_frame) = coded(caps, frame);
+        // The parsers pass on what the bitstream says about the display, if the container says nothing. Not all bitstreams go through one.
         let text = |name: &str| caps.structure(0).and_then(|first| first.get::<&str>(name).ok());
-        let in_caps = || text("mastering-display-info").and_then(|text| text.parse().ok());
-        let light_in_caps = || text("content-light-level").and_then(|text| text.parse().ok());
+        let in_caps = Hdr {
+            mastering: text("mastering-display-info").and_then(|text| text.parse().ok()),
+            light: text("content-light-level").and_then(|text| text.parse().ok()),
+        };
+        let Hdr { mastering, light } = Hdr { mastering, light }.or(in_caps).or(in_frame);
         Self {
             coded: coded.or(tags),
             stated: tags.or(coded),
-            mastering: mastering.or_else(in_caps),
-            light: light.or_else(light_in_caps),
+            mastering,
+            light,
         }
     }
 }
@@ -61,25 +64,28 @@ impl Colour {
     }
 }
 
-fn coded(caps: &gst::Caps, frame: &[u8]) -> Tags {
+/// Returns what a first frame with these caps says.
+fn coded(caps: &gst::Caps, frame: &[u8]) -> (Tags, Hdr) {
     let Some(first) = caps.structure(0) else {
-        return Tags::default();
+        return Default::default();
     };
     let codec_data = first.get::<gst::Buffer>("codec_data").ok();
     let codec_data = codec_data.as_ref().and_then(|buffer| buffer.map_readable().ok());
     let codec_data = codec_data.as_ref().map(|map| map.as_slice());
-    let tags = match first.name().as_str() {
-        "video/x-h264" => avc::tags(frame, codec_data),
-        "video/x-h265" => hevc::tags(frame, codec_data),
-        "video/x-av1" => av1::tags(frame, codec_data),
-        "video/x-vp9" => vp9::tags(frame),
-        "video/x-prores" => others::of_prores(frame),
-        "image/jpeg" => Some(others::of_jpeg(frame)),
-        "video/mpeg" if first.get::<i32>("mpegversion") == Ok(4) => codec_data
-            .and_then(others::of_mpeg4)
-            .or_else(|| others::of_mpeg4(frame)),
-        "video/mpeg" => Some(others::of_mpeg2(frame)),
-        _ => None,
+    let nothing = Hdr::default();
+    let (tags, hdr) = match first.name().as_str() {
+        "video/x-h264" => (avc::tags(frame, codec_data), avc::hdr(frame)),
+        "video/x-h265" => (hevc::tags(frame, codec_data), hevc::hdr(frame, codec_data)),
+        "video/x-av1" => (av1::tags(frame, codec_data), av1::hdr(frame, codec_data)),
+        "video/x-vp9" => (vp9::tags(frame), nothing),
+        "video/x-prores" => (others::of_prores(frame), nothing),
+        "image/jpeg" => (Some(others::of_jpeg(frame)), nothing),
+        "video/mpeg" if first.get::<i32>("mpegversion") == Ok(4) => {
+            let of_mpeg4 = codec_data.and_then(others::of_mpeg4);
+            (of_mpeg4.or_else(|| others::of_mpeg4(frame)), nothing)
+        }
+        "video/mpeg" => (Some(others::of_mpeg2(frame)), nothing),
+        _ => (None, nothing),
     };
-    tags.unwrap_or_default()
+    (tags.unwrap_or_default(), hdr)
 }

@@ -3,8 +3,8 @@
 //! What is restored: the input files, the names of what is written for them, the frames of a file, and its segments.
 
 mod claims;
+mod damage;
 pub mod inputs;
-mod matroska;
 pub mod output_name;
 mod pictures;
 mod scan;

@@ -10,10 +10,8 @@ use std::{
 
 use gst::prelude::*;
 
-use mp4_splice::Movie;
-
 use super::{
-    matroska,
+    damage,
     videos::{CodedFrame, Video, VideoChoice, VideoNumber, choose, left_out, main},
 };
 use crate::{
@@ -140,9 +138,9 @@ impl Scan {
         let others: Vec<gst::Caps> = others.map(|(_, caps)| caps.clone()).collect();
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
         let damage = damage
-            .or_else(|| truncation(path))
+            .or_else(|| damage::of(path))
             .or_else(|| left_out(&videos, &chosen));
-        let is_matroska = matroska::is_matroska(path);
+        let is_matroska = damage::is_matroska(path);
         let scanned = videos.into_iter().zip(rest).enumerate();
         Ok(scanned
             .filter(|(index, _)| chosen.contains(index))
@@ -205,15 +203,6 @@ impl Scan {
     /// Returns the media type of the video, as in "video/x-h264".
     pub fn media_type(&self) -> &str {
         self.caps.structure(0).map_or("", |first| first.name().as_str())
-    }
-}
-
-/// Returns how a file is truncated, if it is. Demuxers end without an error where the file ends.
-fn truncation(path: &Path) -> Option<String> {
-    match Movie::open(path) {
-        Err(error @ mp4_splice::Error::Truncated { .. }) => Some(error.to_string()),
-        _ => matroska::missing_bytes(path)
-            .map(|missing| format!("'{}' is cut off: it lacks {missing} bytes at its end", path.display())),
     }
 }
 

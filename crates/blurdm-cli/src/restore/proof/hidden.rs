@@ -145,7 +145,7 @@ impl io::Write for HashWriter<'_> {
 }
 
 /// Reads the index, so that the parser need not read the whole file.
-fn read_moov(file: &mut File) -> io::Result<Vec<u8>> {
+pub(super) fn read_moov(file: &mut File) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     let none = || io::Error::new(io::ErrorKind::InvalidData, "it has no moov box");
     let mut at = 0;

@@ -5,9 +5,11 @@
 use gst::prelude::*;
 
 /// The tags that are compared, and what they are called in messages. Others describe the coding, or change with every muxer.
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 14] = [
     ("image-orientation", ORIENTATION),
     ("attachment", "the attachment"),
+    ("image", "the cover"),
+    ("preview-image", "the preview picture"),
     ("title", "the title"),
     ("language-code", "the language"),
     ("artist", "the artist"),
@@ -47,18 +49,18 @@ pub fn is_orientation(label: &str) -> bool {
     label.starts_with(ORIENTATION)
 }
 
-/// Returns the values of a tag as text: of an attachment its file name.
+/// Returns the values of a tag as text: of a file its name, or its type.
 fn values<'a>(tags: &'a gst::TagListRef, name: &'a str) -> impl Iterator<Item = String> + 'a {
     (0..tags.size_by_name(name)).filter_map(move |index| {
         let value = tags.index_generic(name, index)?;
         match value.get::<gst::Sample>() {
-            Ok(sample) => Some(
-                sample
-                    .info()
-                    .and_then(|info| info.get::<String>("filename").ok())
-                    .unwrap_or_else(|| "without a name".into()),
-            ),
+            Ok(sample) => Some(name_of_file(&sample).unwrap_or_else(|| "without a name".into())),
             Err(_) => value.serialize().ok().map(|text| text.trim_matches('"').to_owned()),
         }
     })
+}
+
+fn name_of_file(sample: &gst::Sample) -> Option<String> {
+    let name = sample.info().and_then(|info| info.get::<String>("filename").ok());
+    name.or_else(|| Some(sample.caps()?.structure(0)?.name().to_string()))
 }

@@ -5,7 +5,9 @@
 
 mod hidden;
 mod labels;
+mod metadata;
 mod packets;
+mod programs;
 
 use std::{
     collections::BTreeSet,
@@ -14,6 +16,7 @@ use std::{
 
 use hidden::HiddenTrack;
 use packets::{Packets, Streams};
+use programs::UnreadProgram;
 
 use crate::{
     error::Error,
@@ -80,6 +83,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
     let mut original = packets::read(expected.original, expected.part.map(|part| (part, &restored[..])))?;
     let labels = lost_labels(&original, &written, &restored);
     let hidden = HiddenTrack::all(expected.original, &original);
+    let unread = UnreadProgram::all(expected.original, &original);
     for expected_video in expected.videos {
         let (planned, id) = (expected_video.planned()?, &expected_video.video.stream);
         let of_several = |reason| match expected.videos.len() {
@@ -112,6 +116,8 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
     }
     let mut told = labels;
     told.extend(hidden.iter().map(HiddenTrack::to_string));
+    told.extend(unread.iter().map(UnreadProgram::to_string));
+    told.extend(metadata::lost(expected.original, file, &told));
     if original.error.is_some() {
         // What could be read of a damaged file is told by its gaps.
         return Ok(told);

@@ -96,6 +96,7 @@ pub fn turned(frames: &VideoInfo, orientation: Orientation) -> Result<VideoInfo,
     VideoInfo::builder(format, width, height)
         .par(pixel)
         .colorimetry(&frames.colorimetry())
+        .interlace_mode(frames.interlace_mode())
         .build()
 }
 

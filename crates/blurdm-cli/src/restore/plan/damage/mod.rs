@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Damage that demuxers pass over in silence: they end where a file ends early, and go on behind bytes that they do not understand. It is found in the
+//! structure of the file, and not in the times of its frames, which may vary in a recording that is whole.
+
+mod clusters;
+mod fragments;
+mod kind;
+mod transport;
+
+use std::path::Path;
+
+use mp4_splice::{Error, Movie};
+
+pub use clusters::is_matroska;
+
+/// Returns a sentence about what a file lacks, if that can be seen.
+pub fn of(path: &Path) -> Option<String> {
+    let damage = match Movie::open(path) {
+        Err(error @ Error::Truncated { .. }) => return Some(error.to_string()),
+        Err(Error::Fragmented { .. }) => fragments::damage(path),
+        Ok(_) => None,
+        Err(_) if is_matroska(path) => clusters::damage(path),
+        Err(_) => transport::damage(path),
+    };
+    // What cannot be read here cannot be demuxed either, and that is an error of its own.
+    damage.map(|damage| format!("'{}' {damage}", path.display()))
+}
