@@ -21,6 +21,7 @@ mod proven;
 mod refused;
 mod replaced;
 mod resumed;
+mod sounds;
 mod times;
 mod upright;
 mod videos;
