@@ -12,7 +12,7 @@ use std::{
 
 use gst::prelude::*;
 
-use super::{log::CAT, movie_length};
+use super::{lacing, log::CAT, movie_length};
 use crate::sync::lock;
 
 /// A stream of a file.
@@ -98,6 +98,7 @@ pub fn pipeline(
         let _guard = lock(&serialize);
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         let stream = Stream::of(pad, &caps, streams.fetch_add(1, Ordering::Relaxed));
+        lacing::complete_times(pad, &caps);
         on_stream(&pipeline, pad, &stream, &caps);
         if !pad.is_linked() && discard(&pipeline, pad).is_err() {
             gst::debug!(CAT, obj = pad, "this stream cannot be discarded");

@@ -9,6 +9,7 @@ pub mod element;
 pub mod encoder;
 mod encoder_options;
 pub mod interrupt;
+mod lacing;
 mod log;
 pub mod matroska;
 mod messages;
