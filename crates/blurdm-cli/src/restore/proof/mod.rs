@@ -108,7 +108,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
     }
     if expected.same_container {
         check_same(&original, &written).map_err(unproven)?;
-        hidden::check_same(&hidden, expected.original, file).map_err(unproven)?;
+        hidden::check_same(&hidden, &restored, expected.original, file).map_err(unproven)?;
         return Ok(Vec::new());
     }
     let mut told = labels;
