@@ -103,3 +103,30 @@ fn only_blurred_frames_are_restored_if_that_is_requested() {
     let record = record(&output);
     assert_eq!(record["passed"], 12, "{record}");
 }
+
+#[test]
+fn a_preview_may_lie_beside_the_original() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip(&input, 12, "mp4mux");
+    let original = fs::read(&input).unwrap();
+    succeed(&[text(&input), "-o", text(&folder), "--preview", "0.1"]);
+    let mut names: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["clip-after.png", "clip-before.png", "clip.mp4"]);
+    assert!(fs::read(&input).unwrap() == original);
+    // A picture that the preview would replace is an original as well.
+    let refused = run(&[
+        text(&folder.join("clip-after.png")),
+        text(&input),
+        "-o",
+        text(&folder),
+        "--preview",
+        "0",
+        "--overwrite",
+    ]);
+    assert!(stderr(&refused).contains("never overwritten"), "{}", stderr(&refused));
+}

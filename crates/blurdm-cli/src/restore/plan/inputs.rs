@@ -152,7 +152,7 @@ impl Inputs {
     /// video. Otherwise it is a folder, in which the structure of the input folders is kept. `extension` replaces that of the inputs.
     ///
     /// # Errors
-    /// Two inputs with the same output, an output that is an input, a file in place of the folder, the name of a picture or of standard output.
+    /// Two inputs with the same output, a file in place of the folder, the name of a picture or of standard output.
     pub fn outputs(&self, out: &Path, extension: Option<&str>) -> Result<Vec<PathBuf>, InputError> {
         if out.as_os_str() == STANDARD_OUTPUT {
             return Err(InputError::StandardOutput);
@@ -186,19 +186,8 @@ impl Inputs {
             None => out.join(&input.relative),
         };
         let outputs: Vec<PathBuf> = self.files.iter().map(output).collect();
-        self.check(&outputs)?;
-        Ok(outputs)
-    }
-
-    fn check(&self, outputs: &[PathBuf]) -> Result<(), InputError> {
-        let originals: HashSet<PathBuf> = self
-            .files
-            .iter()
-            .flat_map(Input::originals)
-            .filter_map(|original| fs::canonicalize(original).ok())
-            .collect();
         let mut taken: HashMap<&Path, &Path> = HashMap::with_capacity(outputs.len());
-        for (input, output) in self.files.iter().zip(outputs) {
+        for (input, output) in self.files.iter().zip(&outputs) {
             if let Some(first) = taken.insert(output, &input.path) {
                 return Err(InputError::SameOutput {
                     first: first.to_owned(),
@@ -206,6 +195,22 @@ impl Inputs {
                     output: output.clone(),
                 });
             }
+        }
+        Ok(outputs)
+    }
+
+    /// Checks that no output is an original.
+    ///
+    /// # Errors
+    /// [`InputError::Original`].
+    pub fn check_originals(&self, outputs: &[PathBuf]) -> Result<(), InputError> {
+        let originals: HashSet<PathBuf> = self
+            .files
+            .iter()
+            .flat_map(Input::originals)
+            .filter_map(|original| fs::canonicalize(original).ok())
+            .collect();
+        for (input, output) in self.files.iter().zip(outputs) {
             for written in input.written(output) {
                 if fs::canonicalize(&written).is_ok_and(|existing| originals.contains(&existing)) {
                     return Err(InputError::Original(written));
@@ -610,7 +615,8 @@ mod tests {
         let error = found(&[&at("c")]).unwrap().outputs(Path::new("/o"), Some("mkv"));
         assert!(matches!(error, Err(InputError::SameOutput { .. })), "{error:?}");
         for out in [at("a"), at("b/../a"), at("a/1.mp4")] {
-            let error = found(&[&at("a/1.mp4")]).unwrap().outputs(&out, None);
+            let inputs = found(&[&at("a/1.mp4")]).unwrap();
+            let error = inputs.check_originals(&inputs.outputs(&out, None).unwrap());
             assert!(matches!(error, Err(InputError::Original(_))), "{error:?}");
         }
     }
