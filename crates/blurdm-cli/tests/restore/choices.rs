@@ -130,3 +130,33 @@ fn a_preview_may_lie_beside_the_original() {
     ]);
     assert!(stderr(&refused).contains("never overwritten"), "{}", stderr(&refused));
 }
+
+#[test]
+fn a_name_is_that_of_a_file_where_it_ends_as_one_of_video_does_and_of_a_folder_with_a_slash() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip(&input, 12, "mp4mux");
+    for (name, written) in [
+        ("sound.mka", "sound.mka"),
+        ("other.mkv3d", "other.mkv"),
+        ("old.ogv", "old.mkv"),
+        ("slash.mp4/", "slash.mp4/clip.mp4"),
+    ] {
+        let output = format!("{}/{name}", text(&folder));
+        succeed(&[text(&input), "-o", &output]);
+        let written = folder.join(written);
+        assert!(written.is_file() && frames(&written).len() == 12, "{name}");
+    }
+    for (name, told) in [
+        ("clip.mp4/", "name a folder"),
+        ("song.m4a", "extension of a file that is not written"),
+    ] {
+        let refused = run(&[text(&input), "-o", &format!("{}/{name}", text(&folder))]);
+        assert!(
+            !refused.status.success() && stderr(&refused).contains(told),
+            "{name}: {}",
+            stderr(&refused)
+        );
+    }
+    assert!(!folder.join("song.m4a").exists() && !folder.join("clip.mp4.blurdm").exists());
+}
