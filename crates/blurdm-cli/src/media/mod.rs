@@ -8,6 +8,7 @@ pub mod demuxer;
 pub mod element;
 pub mod encoder;
 mod encoder_options;
+pub mod frame_size;
 pub mod interrupt;
 mod lacing;
 mod log;
