@@ -29,6 +29,10 @@ pub fn complete_times(pad: &gst::Pad, caps: &gst::CapsRef) {
         }
         let length = buffer.map_readable().ok().and_then(|packet| lengths.of_packet(&packet));
         *next = buffer.pts().zip(length).map(|(time, length)| time + length);
+        if buffer.duration().is_none() && length.is_some_and(|length| !length.is_zero()) {
+            // Without it, readers of MP4 leave out the last packet.
+            buffer.make_mut().set_duration(length);
+        }
         gst::PadProbeReturn::Ok
     });
 }

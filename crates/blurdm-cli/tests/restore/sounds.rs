@@ -166,3 +166,26 @@ fn packets_that_share_a_block_are_all_kept_at_their_times() {
         }
     }
 }
+
+#[test]
+fn sound_that_the_container_cannot_hold_is_told_before_the_work_and_left_out() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("in.mkv"), folder.join("out.mp4"));
+    clip_with(&input, "flacenc ! flacparse");
+    let told = stderr(&succeed(&[text(&input), "-o", text(&output)]));
+    let (noted, restored) = (
+        told.find("cannot hold a stream of audio/x-flac"),
+        told.find("restored, 50 frames"),
+    );
+    assert!(noted.is_some() && noted < restored, "{told}");
+    assert!(record(&output)["lost"].to_string().contains("audio/x-flac"));
+    // AC-3 is known by its first packet only.
+    let encoder = ["avenc_eac3 ! ac3parse", "avenc_ac3 ! ac3parse"];
+    for (encoder, is_kept) in encoder.into_iter().zip([false, true]) {
+        clip_with(&input, &format!("audioconvert ! {encoder}"));
+        let output = folder.join(format!("kept-{is_kept}.mp4"));
+        let told = stderr(&succeed(&[text(&input), "-o", text(&output)]));
+        assert_eq!(told.contains("cannot hold a stream of"), !is_kept, "{told}");
+        assert_eq!(packets(&output).len(), 1 + usize::from(is_kept), "{told}");
+    }
+}
