@@ -40,6 +40,9 @@ impl CommandError {
 pub enum Error {
     #[error("'{}' cannot be read: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: String },
+    /// It can be read, but not restored.
+    #[error("'{}' cannot be restored: {reason}", path.display())]
+    Unsuitable { path: PathBuf, reason: String },
     #[error("'{}' has no video", path.display())]
     NoVideo { path: PathBuf },
     #[error("'{}' has no video of this number; its videos are 1 to {videos}", path.display())]

@@ -12,7 +12,7 @@ use std::{
 
 use gst::prelude::*;
 
-use super::{log::CAT, movie_length};
+use super::{lacing, log::CAT, movie_length};
 use crate::sync::lock;
 
 /// A stream of a file.
@@ -96,14 +96,45 @@ pub fn pipeline(
     parser.connect_pad_added(move |_, pad| {
         let Some(pipeline) = weak.upgrade() else { return };
         let _guard = lock(&serialize);
-        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+        let caps = caps_of(pad);
         let stream = Stream::of(pad, &caps, streams.fetch_add(1, Ordering::Relaxed));
+        lacing::complete_times(pad, &caps);
         on_stream(&pipeline, pad, &stream, &caps);
         if !pad.is_linked() && discard(&pipeline, pad).is_err() {
             gst::debug!(CAT, obj = pad, "this stream cannot be discarded");
         }
     });
     Ok(pipeline)
+}
+
+/// Returns the caps of a stream. Before its first packet a parser only tells all that it can make of any stream: of these, what it gets is meant.
+fn caps_of(pad: &gst::Pad) -> gst::Caps {
+    if let Some(caps) = pad.current_caps() {
+        return caps;
+    }
+    let possible = pad.query_caps(None);
+    let Some(stored) = stored_caps(pad) else {
+        return possible;
+    };
+    let media = stored.structure(0).map(|first| first.name().to_owned());
+    let same: gst::Caps = possible
+        .iter()
+        .filter(|one| media.as_deref() == Some(one.name()))
+        .map(ToOwned::to_owned)
+        .collect();
+    if same.is_empty() { possible } else { same }
+}
+
+/// Returns the caps of the stream before its parser, as the container states them.
+fn stored_caps(pad: &gst::Pad) -> Option<gst::Caps> {
+    let mut source = pad.dynamic_cast_ref::<gst::GhostPad>()?.target()?;
+    loop {
+        let sink = source.parent_element()?.static_pad("sink")?;
+        match sink.current_caps() {
+            Some(caps) => return Some(caps),
+            None => source = sink.peer()?,
+        }
+    }
 }
 
 /// Calls `on_tags` with the tags that have come and will come through a pad.

@@ -4,6 +4,9 @@
 
 use gst::prelude::*;
 
+use super::pipeline::{End, Pipeline};
+use crate::error::Error;
+
 const CHROMA_SITE: &str = "chroma-site";
 const FRAME_RATE: &str = "framerate";
 
@@ -33,6 +36,54 @@ pub fn create(factory: &str) -> Result<gst::Element, gst::glib::BoolError> {
         });
     });
     Ok(muxer)
+}
+
+/// Whether a muxer cannot hold a stream: it has no pad for these caps, or refuses them when they come, as that of MP4 does for some headers of ALAC.
+///
+/// # Errors
+/// [`Error::Interrupted`]; an element of GStreamer's own is missing.
+pub fn refuses(factory: &str, caps: &gst::Caps) -> Result<bool, Error> {
+    let mux = create(factory)?;
+    let templates = mux.pad_template_list();
+    let accepts = |template: &&gst::PadTemplate| {
+        template.direction() == gst::PadDirection::Sink && template.caps().can_intersect(caps)
+    };
+    let Some(template) = templates.iter().find(accepts) else {
+        return Ok(true);
+    };
+    let is_text = caps.structure(0).is_some_and(|first| first.name().starts_with("text/"));
+    if is_text || !caps.is_fixed() {
+        return Ok(false);
+    }
+    let Some(pad) = mux.request_pad(template, None, None) else {
+        return Ok(true);
+    };
+    let input = gst_app::AppSrc::builder().caps(caps).format(gst::Format::Time).build();
+    let sink = gst::ElementFactory::make("fakesink").property("async", false).build()?;
+    let pipeline = gst::Pipeline::new();
+    pipeline.add_many([input.upcast_ref(), &mux, &sink])?;
+    mux.link(&sink)?;
+    let linked = input.static_pad("src").map(|source| source.link(&pad));
+    if !matches!(linked, Some(Ok(_))) {
+        return Ok(true);
+    }
+    let mut packet = gst::Buffer::from_slice([0; 64]);
+    if let Some(packet) = packet.get_mut() {
+        packet.set_pts(gst::ClockTime::ZERO);
+        packet.set_dts(gst::ClockTime::ZERO);
+        packet.set_duration(gst::ClockTime::from_mseconds(20));
+    }
+    let Ok(pipeline) = Pipeline::start(pipeline) else {
+        return Ok(false);
+    };
+    // What is wrong with them is told by the pipeline.
+    input.push_buffer(packet).ok();
+    input.end_of_stream().ok();
+    // The muxer itself complains about the packet, which is none, and the source about caps that it cannot send.
+    Ok(match pipeline.wait_end()? {
+        End::Failed(reason) => reason.ends_with(&format!("({})", input.name())),
+        End::Eos | End::MissingPlugin(_) => false,
+    })
 }
 
 /// Returns the caps of VP9 with a chroma site, if they have none. GStreamer 1.22's muxer for MP4 reads the missing text through a null

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     digest::sha256,
-    mux::Output,
+    mux::{Output, muxer_for},
     options::Options,
     plan::{self, Part, Segment, output_name, webm},
     report::{self, Identity, Record, ReportedVideo, Witness, WorkIdentity},
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, reason},
+    media::muxer,
     memory,
     progress::{FileProgress, Outcome, Progress},
 };
@@ -184,10 +185,10 @@ impl<'a> Job<'a> {
     fn note_changes(&self, progress: &FileProgress) {
         let (choice, parts) = (self.planned.choice(), &self.planned.notes);
         choice.iter().chain(parts).for_each(|note| progress.note(note));
-        let first = self.planned.videos.first().filter(|_| webm::is_webm(&self.output));
-        for lost in first.iter().flat_map(|video| webm::lost(&video.scan)) {
+        for lost in self.unholdable() {
             progress.note(&format!(
-                "WebM cannot hold a stream of {lost}, which is not kept; .mkv can"
+                "'{}' cannot hold a stream of {lost}, which is not kept; another container may",
+                self.output.display()
             ));
         }
         let changes = self
@@ -196,6 +197,26 @@ impl<'a> Job<'a> {
             .iter()
             .flat_map(|video| video.changes(self.options.codec));
         changes.for_each(|change| progress.note(&change));
+    }
+
+    /// Returns the media types of the streams that the container cannot hold. None where all of the original stays in its bytes.
+    fn unholdable(&self) -> Vec<String> {
+        let is_spliced = self.part().is_none()
+            && output_name::is_mp4(&self.output)
+            && mp4_splice::Movie::open(self.witness.path()).is_ok();
+        let Some(first) = self.planned.videos.first().filter(|_| !is_spliced) else {
+            return Vec::new();
+        };
+        let muxer = muxer_for(&self.output);
+        let others = first.scan.others.iter();
+        let refused = others.filter(|caps| muxer::refuses(muxer, caps).unwrap_or(false));
+        refused
+            .map(|caps| {
+                caps.structure(0)
+                    .map_or("unknown", |first| first.name().as_str())
+                    .to_owned()
+            })
+            .collect()
     }
 
     /// Restores one video after the other. Returns the numbers of those of which nothing can be decoded, and why. There are others then.

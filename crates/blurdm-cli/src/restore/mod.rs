@@ -172,6 +172,10 @@ pub fn run(arguments: &Arguments, out: impl io::Write) -> Result<ExitCode, Comma
     watchdog::start(arguments.stall_limit, watchdog::end_process)?;
     let found = inputs::find(&arguments.inputs, &arguments.output)?;
     let outputs = found.outputs(&arguments.output, None)?;
+    // A preview has names of its own, which are compared with the originals as well.
+    if arguments.preview.is_none() {
+        found.check_originals(&outputs)?;
+    }
     let options = arguments.options()?;
     if let Some(codec) = options.codec {
         Encoder::find(codec, options.quality, options.hardware_encoder, false)?;

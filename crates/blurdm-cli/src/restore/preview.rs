@@ -34,6 +34,7 @@ pub fn save(
     };
     let scan = Scan::run(input, video)?.into_iter().next();
     let scan = scan.ok_or_else(|| Error::NoVideo { path: input.to_owned() })?;
+    scan.check_size()?;
     let start = scan.frames.iter().rev().map(|frame| frame.time);
     let start = start.into_iter().find(|&start| start <= time);
     let start = start.filter(|_| time < scan.length()).unwrap_or(time);

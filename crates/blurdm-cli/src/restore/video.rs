@@ -59,7 +59,7 @@ impl PlannedVideos {
     /// Scans `input` and plans the segments of the chosen videos.
     ///
     /// # Errors
-    /// As [`Scan::run`]; [`Error::EmptyRange`] where no video has a frame in the part that is asked for; [`Error::NoEncoder`].
+    /// As [`Scan::run`]; [`Error::EmptyRange`] where no video has a frame in the part that is asked for; [`Error::Unsuitable`]; [`Error::NoEncoder`].
     pub fn of(input: &Path, output: &Path, options: &Options) -> Result<Self, Error> {
         let scans = Scan::run(input, options.video)?;
         let has_several = scans.len() > 1;
@@ -70,9 +70,12 @@ impl PlannedVideos {
                 true => format!("video {}: ", scan.video.number),
                 false => String::new(),
             };
-            let segments = match plan::segments(&scan, options.range, next_number) {
+            let segments = scan
+                .check_size()
+                .and_then(|()| plan::segments(&scan, options.range, next_number));
+            let segments = match segments {
                 Ok(segments) => segments,
-                Err(error @ Error::EmptyRange { .. }) => {
+                Err(error @ (Error::EmptyRange { .. } | Error::Unsuitable { .. })) => {
                     notes.push(format!("{prefix}{error}"));
                     first_error.get_or_insert(error);
                     continue;

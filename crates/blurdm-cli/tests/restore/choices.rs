@@ -103,3 +103,60 @@ fn only_blurred_frames_are_restored_if_that_is_requested() {
     let record = record(&output);
     assert_eq!(record["passed"], 12, "{record}");
 }
+
+#[test]
+fn a_preview_may_lie_beside_the_original() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip(&input, 12, "mp4mux");
+    let original = fs::read(&input).unwrap();
+    succeed(&[text(&input), "-o", text(&folder), "--preview", "0.1"]);
+    let mut names: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["clip-after.png", "clip-before.png", "clip.mp4"]);
+    assert!(fs::read(&input).unwrap() == original);
+    // A picture that the preview would replace is an original as well.
+    let refused = run(&[
+        text(&folder.join("clip-after.png")),
+        text(&input),
+        "-o",
+        text(&folder),
+        "--preview",
+        "0",
+        "--overwrite",
+    ]);
+    assert!(stderr(&refused).contains("never overwritten"), "{}", stderr(&refused));
+}
+
+#[test]
+fn a_name_is_that_of_a_file_where_it_ends_as_one_of_video_does_and_of_a_folder_with_a_slash() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip(&input, 12, "mp4mux");
+    for (name, written) in [
+        ("sound.mka", "sound.mka"),
+        ("other.mkv3d", "other.mkv"),
+        ("old.ogv", "old.mkv"),
+        ("slash.mp4/", "slash.mp4/clip.mp4"),
+    ] {
+        let output = format!("{}/{name}", text(&folder));
+        succeed(&[text(&input), "-o", &output]);
+        let written = folder.join(written);
+        assert!(written.is_file() && frames(&written).len() == 12, "{name}");
+    }
+    for (name, told) in [
+        ("clip.mp4/", "name a folder"),
+        ("song.m4a", "extension of a file that is not written"),
+    ] {
+        let refused = run(&[text(&input), "-o", &format!("{}/{name}", text(&folder))]);
+        assert!(
+            !refused.status.success() && stderr(&refused).contains(told),
+            "{name}: {}",
+            stderr(&refused)
+        );
+    }
+    assert!(!folder.join("song.m4a").exists() && !folder.join("clip.mp4.blurdm").exists());
+}

@@ -92,6 +92,16 @@ pub fn patch(path: &Path, kind: &[u8; 4], change: impl Fn(&mut [u8])) {
     fs::write(path, file).unwrap();
 }
 
+/// Takes the duration that all packets of a track have out of the tracks of a Matroska file.
+pub fn forget_default_durations(file: &mut [u8]) {
+    while let Some(at) = file.windows(3).position(|window| window == b"\x23\xe3\x83") {
+        let bytes = file[at + 3] & 0x7f;
+        // A Void element of the same length.
+        file[at] = 0xec;
+        file[at + 1] = 0x80 | (bytes + 2);
+    }
+}
+
 /// Changes a big-endian 32-bit number.
 pub fn change(number: &mut [u8], by: impl Fn(u32) -> u32) {
     let old = u32::from_be_bytes(number.try_into().unwrap());

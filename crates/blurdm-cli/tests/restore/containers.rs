@@ -5,10 +5,13 @@
 use std::{
     fs,
     path::Path,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use crate::clips::{clip, folder, frames, launch, packets, run, stderr, succeed, text};
+use gst::prelude::*;
+
+use crate::clips::{clip, folder, frames, launch, launch_with, packets, run, stderr, succeed, text};
 
 /// Returns a GIF of 32x32 with frames of one colour each. After every code comes one that clears the table, so that no code is longer than the first.
 fn gif(frames: u8, is_loop: bool) -> Vec<u8> {
@@ -182,4 +185,51 @@ fn what_webm_cannot_hold_becomes_vp9_or_is_refused_before_the_work() {
     let restored = succeed(&[text(&silent), "-o", text(&out)]);
     assert!(stderr(&restored).contains("becomes VP9"), "{}", stderr(&restored));
     assert!(is_webm(&out) && frames(&out).len() == 12);
+}
+
+/// Returns a frame of I420 whose rows have no padding, of one whose rows are padded to four bytes.
+fn unpadded(frame: &[u8], width: usize, height: usize) -> Vec<u8> {
+    let planes = [(width, height), (width / 2, height / 2), (width / 2, height / 2)];
+    let (mut packed, mut rest) = (Vec::new(), frame);
+    for (width, height) in planes {
+        let stride = width.next_multiple_of(4);
+        let (plane, behind) = rest.split_at(stride * height);
+        packed.extend(plane.chunks(stride).flat_map(|row| &row[..width]));
+        rest = behind;
+    }
+    packed
+}
+
+#[test]
+fn uncompressed_frames_without_padding_are_restored() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("raw.mkv"), folder.join("out.mkv"));
+    let padded = Arc::new(Mutex::new(Vec::new()));
+    let seen = padded.clone();
+    let pipeline = format!(
+        "videotestsrc name=camera num-buffers=12 pattern=ball ! video/x-raw,format=I420,width=100,height=70,framerate=25/1 ! \
+         matroskamux ! filesink location=\"{}\"",
+        input.display()
+    );
+    launch_with(&pipeline, |bin| {
+        let pad = bin.by_name("camera").unwrap().static_pad("src").unwrap();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let buffer = info.buffer_mut().unwrap();
+            let frame = buffer.map_readable().unwrap().to_vec();
+            let mut packed = gst::Buffer::from_mut_slice(unpadded(&frame, 100, 70));
+            let times = gst::BufferCopyFlags::TIMESTAMPS;
+            buffer.copy_into(packed.get_mut().unwrap(), times, ..).unwrap();
+            seen.lock().unwrap().push(frame);
+            *buffer = packed;
+            gst::PadProbeReturn::Ok
+        });
+    });
+    succeed(&[text(&input), "-o", text(&output), "--strength", "0"]);
+    let (before, after) = (padded.lock().unwrap(), frames(&output));
+    assert_eq!((before.len(), after.len()), (12, 12));
+    for (before, (_, after)) in before.iter().zip(&after) {
+        let (before, after) = (unpadded(before, 100, 70), unpadded(after, 100, 70));
+        let apart: u64 = before.iter().zip(&after).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        assert!(apart < 2 * before.len() as u64, "{apart}");
+    }
 }

@@ -22,6 +22,7 @@ mod proven;
 mod refused;
 mod replaced;
 mod resumed;
+mod sounds;
 mod times;
 mod told;
 mod upright;

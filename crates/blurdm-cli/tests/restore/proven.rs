@@ -4,27 +4,40 @@
 
 use std::{fs, path::Path};
 
-use crate::clips::{assert_kept, clip, folder, mp4, run, stderr, succeed, text};
+use mp4_splice::Movie;
+
+use crate::clips::{assert_kept, clip, folder, mp4, record, run, stderr, succeed, text};
+
+/// Adds a box to the last of these boxes, each of which is the last of its type and in the one before it.
+fn add_box(file: &mut Vec<u8>, parents: &[&[u8; 4]], added: &[u8]) {
+    let starts: Vec<usize> = parents.iter().map(|kind| find(file, kind)).collect();
+    let size = |file: &[u8], start: usize| u32::from_be_bytes(file[start..start + 4].try_into().unwrap()) as usize;
+    assert_eq!(
+        starts[0] + size(file, starts[0]),
+        file.len(),
+        "nothing follows the moov"
+    );
+    let end = starts.last().map(|&start| start + size(file, start)).unwrap();
+    for start in starts {
+        let grown = (size(file, start) + added.len()) as u32;
+        file[start..start + 4].copy_from_slice(&grown.to_be_bytes());
+    }
+    file.splice(end..end, added.iter().copied());
+}
+
+/// Returns where the last box of a type is.
+fn find(file: &[u8], kind: &[u8; 4]) -> usize {
+    file.windows(4).rposition(|window| window == kind).unwrap() - 4
+}
 
 /// Adds auxiliary sample information to the sample table of the last track: one offset, and `after` it.
 fn add_auxiliary(path: &Path, after: &[u8]) {
     let mut file = fs::read(path).unwrap();
-    let find = |kind: &[u8; 4]| file.windows(4).rposition(|window| window == kind).unwrap() - 4;
-    let boxes = [b"moov", b"trak", b"mdia", b"minf", b"stbl"].map(find);
-    let stco = find(b"stco");
-    let offset = &file[stco + 16..stco + 20];
-    let body = [&[0; 4], &[0, 0, 0, 1], offset, after].concat();
+    let stco = find(&file, b"stco");
+    let body = [&[0; 4], &[0, 0, 0, 1], &file[stco + 16..stco + 20], after].concat();
     let size = (body.len() as u32 + 8).to_be_bytes();
-    let added = [&size[..], b"saio", &body].concat();
-    let end =
-        |file: &[u8], start: usize| start + u32::from_be_bytes(file[start..start + 4].try_into().unwrap()) as usize;
-    let stbl_end = end(&file, boxes[4]);
-    assert_eq!(end(&file, boxes[0]), file.len(), "nothing follows the moov");
-    for start in boxes {
-        let size = (end(&file, start) - start + added.len()) as u32;
-        file[start..start + 4].copy_from_slice(&size.to_be_bytes());
-    }
-    file.splice(stbl_end..stbl_end, added);
+    let saio = [&size[..], b"saio", &body].concat();
+    add_box(&mut file, &[b"moov", b"trak", b"mdia", b"minf", b"stbl"], &saio);
     fs::write(path, file).unwrap();
 }
 
@@ -62,4 +75,39 @@ fn an_output_that_is_not_what_was_planned_gets_no_name() {
         "{told}"
     );
     assert!(!output.exists() && !folder.join("out.mp4.blurdm/output.part").exists());
+}
+
+/// Makes the last track one of hints for streaming another one, as RTP servers use them.
+fn make_hints(path: &Path, of_track: u32) {
+    let mut file = fs::read(path).unwrap();
+    let handler = file.windows(4).rposition(|window| window == b"soun").unwrap();
+    file[handler..handler + 4].copy_from_slice(b"hint");
+    let tref = [
+        &20_u32.to_be_bytes()[..],
+        b"tref",
+        &12_u32.to_be_bytes(),
+        b"hint",
+        &of_track.to_be_bytes(),
+    ]
+    .concat();
+    add_box(&mut file, &[b"moov", b"trak"], &tref);
+    fs::write(path, file).unwrap();
+}
+
+#[test]
+fn hints_for_streaming_the_old_video_are_left_out_and_told_and_others_are_kept() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    for (of_track, is_kept) in [(1, false), (9, true)] {
+        clip(&input, 12, "mp4mux");
+        make_hints(&input, of_track);
+        let output = folder.join(format!("out-{of_track}.mp4"));
+        let done = succeed(&[text(&input), "-o", text(&output)]);
+        let movie = Movie::open(&output).unwrap();
+        assert_eq!(movie.tracks().iter().any(|track| &track.handler == b"hint"), is_kept);
+        let lost = record(&output)["lost"].to_string();
+        for told in [stderr(&done), lost] {
+            assert_eq!(told.contains("hints for streaming the old video"), !is_kept, "{told}");
+        }
+    }
 }

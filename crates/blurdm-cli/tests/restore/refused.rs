@@ -377,3 +377,29 @@ fn a_name_that_leaves_no_room_for_the_names_beside_it_is_refused_before_the_work
         }
     }
 }
+
+#[test]
+fn of_frames_that_are_too_small_or_too_large_the_size_is_named_before_the_work() {
+    let (_folder, folder) = folder();
+    for size in ["14x14", "96x14", "16400x16"] {
+        let (width, height) = size.split_once('x').unwrap();
+        let (input, output) = (
+            folder.join(format!("{size}.mkv")),
+            folder.join(format!("out-{size}.mkv")),
+        );
+        launch(&format!(
+            "videotestsrc num-buffers=3 ! video/x-raw,format=I420,width={width},height={height},framerate=25/1 ! \
+             matroskamux ! filesink location=\"{}\"",
+            input.display()
+        ));
+        for option in [&[][..], &["--preview", "0"]] {
+            let refused = run(&[&[text(&input), "-o", text(&output)], option].concat());
+            let told = stderr(&refused);
+            assert_eq!(refused.status.code(), Some(1), "{told}");
+            let named = format!("its frames have {size} pixels, and the model takes 16x16 to 16384x16384");
+            assert!(told.contains(&named), "{told}");
+        }
+        assert_eq!(content(&folder).len(), 1, "{size}");
+        fs::remove_file(&input).unwrap();
+    }
+}

@@ -8,7 +8,10 @@ use gst::prelude::*;
 
 use mp4_splice::Movie;
 
-use crate::clips::{Streams, change, folder, launch_with, mp4, patch, record, stderr, streams, succeed, text, times};
+use crate::clips::{
+    SIDE, Streams, change, folder, forget_default_durations, launch, launch_with, mp4, patch, record, stderr, streams,
+    succeed, text, times,
+};
 
 /// Returns the packets of each stream as the container has them.
 fn stored(path: &Path) -> Streams {
@@ -196,4 +199,29 @@ fn earlier_sound(path: &Path, ms: u16) {
     }
     assert_eq!(blocks, 1);
     fs::write(path, file).unwrap();
+}
+
+#[test]
+fn the_last_frame_is_there_where_the_file_states_no_frame_rate_however_many_come_in_a_second() {
+    let (_folder, folder) = folder();
+    for (rate, frames) in [(1000, 40), (25, 12)] {
+        let input = folder.join(format!("{rate}.mkv"));
+        launch(&format!(
+            "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,format=I420,{SIDE},framerate={rate}/1 ! \
+             x264enc bframes=2 ! h264parse ! matroskamux ! filesink location=\"{}\"",
+            input.display()
+        ));
+        let mut file = fs::read(&input).unwrap();
+        forget_default_durations(&mut file);
+        fs::write(&input, file).unwrap();
+        let before = video_times(&input);
+        for ending in ["mkv", "mp4"] {
+            let output = folder.join(format!("out-{rate}.{ending}"));
+            succeed(&[text(&input), "-o", text(&output)]);
+            let after = video_times(&output);
+            assert_eq!(after.len(), frames, "{rate} in {ending}");
+            let apart = before.iter().zip(&after).map(|(a, b)| a.unwrap().abs_diff(b.unwrap()));
+            assert!(apart.max().unwrap() <= 1_000_000, "{rate} in {ending}");
+        }
+    }
 }

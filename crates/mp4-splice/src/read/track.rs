@@ -120,11 +120,15 @@ impl Track {
             .unwrap_or(true)
     }
 
+    /// Returns the tracks that this one refers to by a reference of this type.
+    pub fn referred(&self, kind: &FourCc) -> impl Iterator<Item = u32> {
+        let of_kind = self.references.iter().filter(move |(reference, _)| reference == kind);
+        of_kind.flat_map(|(_, ids)| ids).copied()
+    }
+
     /// Whether the track refers to track `id` by a reference of this type.
     pub fn refers_to(&self, kind: &FourCc, id: u32) -> bool {
-        self.references
-            .iter()
-            .any(|(reference, ids)| reference == kind && ids.contains(&id))
+        self.referred(kind).any(|referred| referred == id)
     }
 }
 

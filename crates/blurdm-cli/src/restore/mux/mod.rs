@@ -13,4 +13,5 @@ mod subtitles;
 mod track_flags;
 
 pub use output::Output;
+pub use remux::muxer_for;
 pub use restored_video::RestoredVideo;

@@ -247,6 +247,12 @@ fn copy(
         .property("max-size-time", 0u64)
         .build()?;
     let converter = subtitles::plain_text_converter(caps)?;
+    let factory = mux.factory().map(|factory| factory.name());
+    if let Some(factory) = factory.filter(|_| converter.is_none())
+        && muxer::refuses(&factory, caps).unwrap_or(false)
+    {
+        return Err(gst::glib::bool_error!("the muxer does not accept it"));
+    }
     let mux_pad = match &converter {
         Some((_, plain)) => request_pad(mux, plain),
         None => mux.compatible_pad(pad, None),

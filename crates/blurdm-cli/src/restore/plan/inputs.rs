@@ -24,6 +24,12 @@ const VIDEO_EXTENSIONS: [&str; 15] = [
     "3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ts", "webm", "wmv",
 ];
 
+/// Extensions of other files that hold video. Those in folders are not searched for, but an output of such a name is a file.
+const OTHER_VIDEO_EXTENSIONS: [&str; 26] = [
+    "3g2", "3gpp", "asf", "divx", "dv", "f4v", "ivf", "m2t", "m2v", "mk3d", "mka", "mkv3d", "mod", "mp4v", "mpe",
+    "mpv", "nut", "ogm", "ogv", "qt", "rm", "rmvb", "tod", "trp", "vob", "y4m",
+];
+
 /// Extensions of pictures, of which numbered ones are a clip.
 const PICTURE_EXTENSIONS: [&str; 11] = [
     "bmp", "jpe", "jpeg", "jpg", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
@@ -33,9 +39,9 @@ const PICTURE_EXTENSIONS: [&str; 11] = [
 const UNREAD_EXTENSIONS: [&str; 8] = ["avif", "cin", "dpx", "exr", "hdr", "jp2", "jxl", "tga"];
 
 /// Extensions of files that are not written. A folder is not named so by intention.
-const OTHER_EXTENSIONS: [&str; 20] = [
-    "aac", "apng", "avif", "bmp", "flac", "gif", "h264", "h265", "hevc", "jpeg", "jpg", "m3u8", "mp3", "ogg", "opus",
-    "png", "tif", "tiff", "wav", "webp",
+const OTHER_EXTENSIONS: [&str; 29] = [
+    "264", "265", "aac", "ac3", "apng", "avif", "bmp", "flac", "gif", "h264", "h265", "hevc", "jpeg", "jpg", "m3u8",
+    "m4a", "m4b", "mks", "mp3", "mpd", "oga", "ogg", "opus", "png", "tif", "tiff", "wav", "webp", "wma",
 ];
 
 /// The name that other programs take for their standard output.
@@ -149,10 +155,10 @@ pub fn find(given: &[OsString], out: &Path) -> Result<Inputs, InputError> {
 
 impl Inputs {
     /// Returns the output of each file. `out` is the name of the output if the only argument is a file and `out` has the extension of a
-    /// video. Otherwise it is a folder, in which the structure of the input folders is kept. `extension` replaces that of the inputs.
+    /// video. Otherwise, and if it ends with a slash, it is a folder, in which the structure of the input folders is kept. `extension` replaces that of the inputs.
     ///
     /// # Errors
-    /// Two inputs with the same output, an output that is an input, a file in place of the folder, the name of a picture or of standard output.
+    /// Two inputs with the same output, a file in place of the folder, the name of a picture or of standard output.
     pub fn outputs(&self, out: &Path, extension: Option<&str>) -> Result<Vec<PathBuf>, InputError> {
         if out.as_os_str() == STANDARD_OUTPUT {
             return Err(InputError::StandardOutput);
@@ -161,12 +167,13 @@ impl Inputs {
             [only] if self.is_single_file => only.pictures.as_ref(),
             _ => None,
         };
-        let names_picture = picture.is_some() && is_picture(out) && !out.is_dir();
+        let is_folder = ends_as_folder(out);
+        let names_picture = picture.is_some() && is_picture(out) && !is_folder;
         let is_other = has_extension(out, &OTHER_EXTENSIONS) || is_picture(out) || is_unread_picture(out);
-        if is_other && !out.exists() && !names_picture {
+        if is_other && !out.exists() && !is_folder && !names_picture {
             return Err(InputError::NotWritten(out.to_owned()));
         }
-        let names_video = is_video(out) && !out.is_dir();
+        let names_video = !is_folder && (is_video(out) || has_extension(out, &OTHER_VIDEO_EXTENSIONS));
         if names_video && self.files.iter().any(|input| input.pictures.is_some()) {
             return Err(InputError::VideoOfPictures(out.to_owned()));
         }
@@ -177,7 +184,9 @@ impl Inputs {
                 files: self.files.len(),
             });
         }
-        if out.is_file() && !names_file {
+        // Without a slash at its end, with which no file is found.
+        let is_file = out.components().collect::<PathBuf>().is_file();
+        if is_file && !names_file {
             return Err(InputError::NotAFolder(out.to_owned()));
         }
         let output = |input: &Input| match extension {
@@ -186,19 +195,8 @@ impl Inputs {
             None => out.join(&input.relative),
         };
         let outputs: Vec<PathBuf> = self.files.iter().map(output).collect();
-        self.check(&outputs)?;
-        Ok(outputs)
-    }
-
-    fn check(&self, outputs: &[PathBuf]) -> Result<(), InputError> {
-        let originals: HashSet<PathBuf> = self
-            .files
-            .iter()
-            .flat_map(Input::originals)
-            .filter_map(|original| fs::canonicalize(original).ok())
-            .collect();
         let mut taken: HashMap<&Path, &Path> = HashMap::with_capacity(outputs.len());
-        for (input, output) in self.files.iter().zip(outputs) {
+        for (input, output) in self.files.iter().zip(&outputs) {
             if let Some(first) = taken.insert(output, &input.path) {
                 return Err(InputError::SameOutput {
                     first: first.to_owned(),
@@ -206,6 +204,22 @@ impl Inputs {
                     output: output.clone(),
                 });
             }
+        }
+        Ok(outputs)
+    }
+
+    /// Checks that no output is an original.
+    ///
+    /// # Errors
+    /// [`InputError::Original`].
+    pub fn check_originals(&self, outputs: &[PathBuf]) -> Result<(), InputError> {
+        let originals: HashSet<PathBuf> = self
+            .files
+            .iter()
+            .flat_map(Input::originals)
+            .filter_map(|original| fs::canonicalize(original).ok())
+            .collect();
+        for (input, output) in self.files.iter().zip(outputs) {
             for written in input.written(output) {
                 if fs::canonicalize(&written).is_ok_and(|existing| originals.contains(&existing)) {
                     return Err(InputError::Original(written));
@@ -388,6 +402,12 @@ fn fixed_part(pattern: &Path) -> PathBuf {
 
 fn is_video(path: &Path) -> bool {
     has_extension(path, &VIDEO_EXTENSIONS)
+}
+
+/// Whether a path is that of a folder: one that is there, or one that ends as only the name of a folder does.
+fn ends_as_folder(path: &Path) -> bool {
+    let name = path.as_os_str().as_encoded_bytes();
+    name.ends_with(b"/") || name.ends_with(b"/.") || path.is_dir()
 }
 
 fn is_picture(path: &Path) -> bool {
@@ -610,7 +630,8 @@ mod tests {
         let error = found(&[&at("c")]).unwrap().outputs(Path::new("/o"), Some("mkv"));
         assert!(matches!(error, Err(InputError::SameOutput { .. })), "{error:?}");
         for out in [at("a"), at("b/../a"), at("a/1.mp4")] {
-            let error = found(&[&at("a/1.mp4")]).unwrap().outputs(&out, None);
+            let inputs = found(&[&at("a/1.mp4")]).unwrap();
+            let error = inputs.check_originals(&inputs.outputs(&out, None).unwrap());
             assert!(matches!(error, Err(InputError::Original(_))), "{error:?}");
         }
     }

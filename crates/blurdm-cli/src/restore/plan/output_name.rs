@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Extensions of the containers that are written. Others become Matroska.
-const SUPPORTED: [&str; 6] = ["mp4", "m4v", "mov", "mkv", "mka", "webm"];
+const SUPPORTED: [&str; 7] = ["mp4", "m4v", "mov", "mkv", "mka", "mk3d", "webm"];
 
 /// Returns the name of the output. Where the container cannot be written it gets the extension of Matroska, and a note says so.
 pub fn supported_name(output: &Path) -> (PathBuf, Option<String>) {

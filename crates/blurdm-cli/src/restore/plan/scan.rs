@@ -19,6 +19,7 @@ use crate::{
     media::{
         colour::Colour,
         demuxer::{self, Kind, Parsing},
+        frame_size,
         orientation::{self, Orientation},
         pipeline::Pipeline,
     },
@@ -189,6 +190,22 @@ impl Scan {
         let from = self.frames.partition_point(|frame| frame.time < time);
         let to = self.frames.partition_point(|frame| frame.time <= time);
         &self.frames[from..to]
+    }
+
+    /// Checks that the model takes frames of this size, as far as the container states it.
+    ///
+    /// # Errors
+    /// [`Error::Unsuitable`].
+    pub fn check_size(&self) -> Result<(), Error> {
+        let side = |name| self.caps.structure(0).and_then(|first| first.get::<i32>(name).ok());
+        let size = side("width").zip(side("height"));
+        match size.and_then(|(width, height)| frame_size::refusal(width, height)) {
+            Some(reason) => Err(Error::Unsuitable {
+                path: self.path.clone(),
+                reason,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Whether the width or the height of the pictures is odd, as far as the container states them.

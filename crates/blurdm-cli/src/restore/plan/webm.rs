@@ -48,11 +48,6 @@ pub fn check_sound(output: &Path, scan: &Scan) -> Result<(), Error> {
     })
 }
 
-/// Returns the media types of the streams that WebM cannot hold.
-pub fn lost(scan: &Scan) -> impl Iterator<Item = &str> {
-    scan.others.iter().filter(|caps| !holds(caps)).map(media_type)
-}
-
 fn holds(caps: &gst::Caps) -> bool {
     let templates = gst::ElementFactory::find(MUXER).map(|factory| factory.static_pad_templates());
     let accepts = |template: gst::StaticPadTemplate| {

@@ -11,7 +11,7 @@ use std::{
 use gst::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::labels::labels;
+use super::{headers::essential, labels::labels};
 use crate::{
     error::Error,
     media::{
@@ -36,6 +36,8 @@ pub struct Packets {
     pub stored: Vec<u64>,
     /// The hash of all their bytes.
     pub hash: Vec<u8>,
+    /// The hash of the headers of the codec, where these come ahead of the packets.
+    pub headers: Vec<u8>,
     /// What the file says about it.
     pub labels: BTreeSet<String>,
 }
@@ -44,6 +46,7 @@ pub struct Packets {
 struct Collector {
     packets: Packets,
     digest: Sha256,
+    headers: Sha256,
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
 }
 
@@ -129,12 +132,15 @@ fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, part: Option<Part
         std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
     });
     let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
-    pad.add_probe(what, move |_, info| {
+    pad.add_probe(what, move |pad, info| {
         if let Some(event) = info.event() {
             lock(&collector).packets.labels.extend(labels(event));
         }
         if let Some(buffer) = info.buffer() {
-            lock(&collector).record(buffer, part);
+            match media_type_of_header(pad, buffer) {
+                Some(media_type) => lock(&collector).record_header(&media_type, buffer),
+                None => lock(&collector).record(buffer, part),
+            }
         } else if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {
             lock(&collector).segment = event.segment().clone().downcast().ok();
         }
@@ -142,7 +148,30 @@ fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, part: Option<Part
     });
 }
 
+/// Returns the media type of a stream if a buffer of it is a header of its codec, which has no time.
+fn media_type_of_header(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<String> {
+    if buffer.pts().or(buffer.dts()).is_some() {
+        return None;
+    }
+    let caps = pad.current_caps()?;
+    let first = caps.structure(0).filter(|first| first.has_field("streamheader"))?;
+    Some(first.name().to_string())
+}
+
+impl Packets {
+    /// Whether a stream has the same packets and headers.
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        (&self.hash, &self.headers) == (&other.hash, &other.headers)
+    }
+}
+
 impl Collector {
+    fn record_header(&mut self, media_type: &str, buffer: &gst::BufferRef) {
+        if let Ok(data) = buffer.map_readable() {
+            self.headers.update(essential(media_type, &data));
+        }
+    }
+
     fn record(&mut self, buffer: &gst::BufferRef, part: Option<Part>) {
         let time = buffer.pts().or(buffer.dts());
         let within = self.segment.as_ref().zip(time);
@@ -169,6 +198,7 @@ impl Collector {
         packets.times.sort_unstable();
         packets.stored.sort_unstable();
         packets.hash = std::mem::take(&mut self.digest).finalize().to_vec();
+        packets.headers = std::mem::take(&mut self.headers).finalize().to_vec();
         packets
     }
 }

@@ -5,6 +5,7 @@
 use gst::prelude::*;
 use gst_video::VideoInfo;
 
+use super::packed;
 use crate::{
     error::Error,
     media::{
@@ -41,6 +42,7 @@ pub fn pipeline(scan: &Scan, target: gst::Pad) -> Result<gst::Pipeline, Error> {
     let pipeline = demuxer::pipeline(&scan.path, Parsing::All, on_stream)?;
     pipeline.add(&decode)?;
     colour::correct_caps(&target, scan.colour);
+    packed::state_layout(&target);
     decode.connect_pad_added(move |_, pad| {
         if !target.is_linked() && pad.link(&target).is_err() {
             gst::error!(CAT, obj = pad, "the decoded stream is not video");

@@ -8,6 +8,7 @@ mod finished;
 mod frame_times;
 mod frames;
 mod gate;
+mod packed;
 mod png;
 mod reusable_element;
 mod run;

@@ -28,6 +28,9 @@ const QUEUE_CAPACITY: u64 = 4;
 /// How long to sleep while the queue is full.
 const FULL_QUEUE_SLEEP: Duration = Duration::from_millis(2);
 
+/// The least duration of a frame. One that is 0 in the units of the file would make readers leave out the last frame.
+const LEAST_DURATION: gst::ClockTime = gst::ClockTime::from_mseconds(1);
+
 pub struct SegmentWriter {
     pipeline: Pipeline,
     input: gst_app::AppSrc,
@@ -69,6 +72,9 @@ impl SegmentWriter {
         let mut chain = vec![input.clone().upcast()];
         chain.extend(conversion::elements(&info, coded, &colour)?);
         chain.extend(encoder.elements(Some((coded.told, colour)))?);
+        if let Some(coded) = chain.last().and_then(|last| last.static_pad("src")) {
+            complete_durations(&coded);
+        }
         chain.extend([mux, file]);
         let pipeline = gst::Pipeline::new();
         pipeline.add_many(&chain)?;
@@ -126,6 +132,19 @@ impl SegmentWriter {
             end => Err(error(&self.path, end)),
         }
     }
+}
+
+/// Gives frames a duration that have none: decoders and parsers state none where the file has no frame rate that they take for one. Only that of the last
+/// frame gets into the file, since the others last until the next.
+fn complete_durations(coded: &gst::Pad) {
+    coded.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+        if let Some(frame) = info.buffer_mut()
+            && frame.duration() < Some(LEAST_DURATION)
+        {
+            frame.make_mut().set_duration(LEAST_DURATION);
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 fn error(path: &Path, end: End) -> Error {
