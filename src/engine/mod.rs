@@ -23,6 +23,7 @@ mod options;
 mod precision;
 mod prior_history;
 mod provider;
+mod regular_file;
 mod runtime;
 mod selection;
 mod session;
@@ -35,8 +36,8 @@ use ndarray::Array1;
 
 pub use crate::{diffusion::TemporalPolicy, frame::REDUCTIONS};
 
-pub(crate) use bundle::builtin;
 pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
+pub(crate) use bundle::{Origin, builtin};
 pub use error::Error;
 pub use frame_size::{FrameSize, MAXIMUM_SIDE, MINIMUM_SIDE, PIXEL_BYTES, TILE_SIDES};
 #[cfg(feature = "cuda-memory")]

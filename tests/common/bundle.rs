@@ -2,10 +2,14 @@
 
 //! Copies of the built-in bundle, to be damaged or to be given graphs with known results.
 
+/// ONNX's messages as the gate decodes them, to change and to write files with.
+#[path = "../../src/engine/bundle/gate/onnx.rs"]
+pub mod messages;
 pub mod onnx;
 
 use std::{fs, ops::Range, path::Path};
 
+use prost::Message;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -139,6 +143,15 @@ impl Copy {
         self.write(name, bytes);
         let hash: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
         self.set(&format!("\"{name}\""), &format!("\"{hash}\""));
+    }
+
+    /// Creates a bundle as [`Copy::shifting`] does, with a backbone that is changed by `change`.
+    pub fn with_backbone(change: impl FnOnce(&mut messages::Model)) -> Self {
+        let copy = Self::shifting(None, 0.5);
+        let mut model = messages::Model::decode(copy.file(BACKBONE).as_slice()).unwrap();
+        change(&mut model);
+        copy.vouch(BACKBONE, &model.encode_to_vec());
+        copy
     }
 
     /// Replaces every weight of a graph with NaN.

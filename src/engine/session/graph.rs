@@ -100,7 +100,9 @@ fn builder(context: Context<'_>, size: Option<FrameSize>) -> Result<SessionBuild
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
-        .with_inter_op_spinning(false)?;
+        .with_inter_op_spinning(false)?
+        // The gate reads ONNX: nothing is to be taken for the runtime's own format.
+        .with_config_entry("session.load_model_format", "ONNX")?;
     if context.settings.threads > 0 {
         builder = builder.with_intra_threads(context.settings.threads)?;
     }
