@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub(super) use contract::Contract;
+pub(super) use gate::check as check_graph;
 pub use manifest::{BackboneSection, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
 
 const MANIFEST: &str = "manifest.toml";
@@ -31,7 +32,7 @@ const MANIFEST: &str = "manifest.toml";
 const LARGEST_MANIFEST: u64 = 1 << 20;
 
 /// The largest graph, in bytes: protocol buffers cannot be longer.
-const LARGEST_GRAPH: u64 = (1 << 31) - 1;
+pub(super) const LARGEST_GRAPH: u64 = (1 << 31) - 1;
 
 /// A checked bundle: every value of the manifest is accepted, every graph has the hash that the manifest states, and
 /// has passed the gate. The graphs are kept in memory, and are what sessions are created from. Clones share them.
