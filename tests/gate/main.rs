@@ -11,6 +11,7 @@ mod common;
 mod accepted;
 mod files;
 mod graphs;
+mod mutated;
 mod nodes;
 mod structure;
 
