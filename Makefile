@@ -32,7 +32,7 @@ help:
 	@echo 'make uninstall          remove them'
 	@echo 'make lint               format, lints, documentation, licences, spelling and links'
 	@echo 'make test               that, and the tests of the plugin and the command'
-	@echo 'make faults             each call of blurdm restore that changes a file fails once, 200 kills, 5000 damaged files; takes hours'
+	@echo 'make faults             each call of blurdm restore that changes a file fails once, 200 kills, 5000 damaged files, a million changed graphs; takes hours'
 	@echo 'make fuzz               random inputs for what reads files; FUZZ_SECONDS=3600 for an hour each'
 	@echo 'make test-training      tests of the training package, of restoring on Ray, and of build-aux'
 	@echo 'make test-gpu           parity and speed on an NVIDIA GPU, with an ONNX Runtime for it'
@@ -124,8 +124,10 @@ fuzz: | packages
 
 # `make test` tries some of it.
 faults: export BLURDM_FAULTS = all
+faults: export BLURDM_MUTATIONS ?= 1000000
 faults: | packages $(RUNTIME)
 	cargo test --locked --package blurdm-cli --test faults -- --nocapture
+	cargo test --locked --release --package gst-plugin-blurdm --test gate mutated -- --nocapture
 
 bench: | packages $(RUNTIME)
 	cargo bench --locked

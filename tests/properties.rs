@@ -221,6 +221,7 @@ fn the_defaults_are_those_of_the_property_table() {
         ("tile-size", "0", false),
         ("tile-overlap", "32", false),
         ("reduction", "1", false),
+        ("load-timeout", "0", false),
         ("steps", "0", true),
         ("prior-interval", "1", true),
         ("prior-smoothing", "-1", true),

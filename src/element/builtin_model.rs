@@ -7,9 +7,10 @@
 
 use std::io;
 
+use bytes::Bytes;
 use gst::{glib, prelude::*};
 
-use crate::engine::{Bundle, Error, builtin};
+use crate::engine::{Bundle, Error, Origin, builtin};
 
 /// Name of the query's structure, its field with the name of the file, and the field of the answer.
 const QUERY: &str = "blurdm-builtin-file";
@@ -37,13 +38,13 @@ pub(super) fn answer(query: &mut gst::QueryRef) -> bool {
 /// # Errors
 /// As [`Bundle::open`]; [`Error::BundleMissing`] for an element that does not answer.
 pub fn bundle(element: &gst::Element) -> Result<Bundle, Error> {
-    Bundle::read(builtin::NAME, |name| {
+    Bundle::read(builtin::NAME, Origin::BuiltIn, |name, _| {
         let query = gst::Structure::builder(QUERY).field(FILE, name).build();
         let mut query = gst::query::Custom::new(query);
         let answered = element.query(&mut query);
         let answer = query.structure().filter(|_| answered);
         let contents = answer.and_then(|answer| answer.get::<glib::Bytes>(CONTENTS).ok());
         let contents = contents.ok_or(io::ErrorKind::NotFound)?;
-        Ok(contents.to_vec())
+        Ok(Bytes::from_owner(contents))
     })
 }

@@ -19,7 +19,8 @@ pub fn to_message(error: &Error) -> gst::ErrorMessage {
         Error::Provider { .. } | Error::Precision { .. } => gst::error_msg!(gst::LibraryError::Settings, ("{text}")),
         Error::BundleMissing { .. } => gst::error_msg!(gst::ResourceError::NotFound, ("{text}")),
         Error::BundleInvalid { .. } | Error::Schedule { .. } => gst::error_msg!(gst::ResourceError::Read, ("{text}")),
-        Error::Memory { .. } => gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{text}")),
+        Error::LoadTimeout { .. } => gst::error_msg!(gst::ResourceError::Failed, ("{text}")),
+        Error::Memory { .. } | Error::Thread { .. } => gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{text}")),
         Error::Size { .. } => gst::error_msg!(gst::CoreError::Negotiation, ("{text}")),
         Error::Steps { .. } | Error::Tile { .. } => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
         Error::Inference { .. } | Error::NotAPicture { .. } | Error::Cancelled => {

@@ -128,11 +128,14 @@ impl ElementImpl for BlurDm {
     }
 
     fn change_state(&self, transition: gst::StateChange) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
-        // The base class waits for the frame that is being restored.
-        if transition == gst::StateChange::PausedToReady
-            && let Some(canceler) = self.canceler()
-        {
-            canceler.cancel();
+        // The base class waits for the frame that is being restored, or for the model that is being loaded for it.
+        if transition == gst::StateChange::PausedToReady {
+            let (canceler, loading) = {
+                let mut shared = lock(&self.shared);
+                shared.stopping = true;
+                (shared.canceler.clone(), shared.loading.clone())
+            };
+            canceler.iter().chain(&loading).for_each(Canceler::cancel);
         }
         let changed = self.parent_change_state(transition);
         if transition == gst::StateChange::ReadyToNull {

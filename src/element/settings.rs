@@ -3,7 +3,7 @@
 //! The element's properties: their specifications and their values. A new property takes a line in each of: the struct that holds it, its
 //! default, [`Settings::get`], [`Settings::set`] and [`PROPERTIES`].
 
-use std::{path::PathBuf, sync::LazyLock};
+use std::{path::PathBuf, sync::LazyLock, time::Duration};
 
 use gst::{glib, prelude::*};
 
@@ -25,6 +25,9 @@ const MAX_IN_FLIGHT: u32 = 2;
 /// A minute of video, which is longer than any blur lasts.
 const MAX_INTERVAL: u32 = 3600;
 
+/// A day.
+const MAX_LOAD_TIMEOUT: u32 = 24 * 60 * 60;
+
 /// With 1 the first prior would remain forever.
 const MAX_SMOOTHING: f64 = 0.99;
 
@@ -45,6 +48,8 @@ pub struct Settings {
     pub tile_size: u32,
     pub tile_overlap: u32,
     pub reduction: u32,
+    /// In seconds; 0 selects by the provider.
+    pub load_timeout: u32,
     /// Those that may change while playing.
     pub frame: FrameSettings,
 }
@@ -79,6 +84,7 @@ impl Default for Settings {
             tile_size: 0,
             tile_overlap: engine::DEFAULT_TILE_OVERLAP as u32,
             reduction: 1,
+            load_timeout: 0,
             frame: FrameSettings::default(),
         }
     }
@@ -115,6 +121,7 @@ impl Settings {
             tile_size: self.tile_size as usize,
             tile_overlap: self.tile_overlap as usize,
             reduction: self.reduction as usize,
+            load_limit: (self.load_timeout > 0).then(|| Duration::from_secs(self.load_timeout.into())),
         }
     }
 
@@ -146,6 +153,7 @@ impl Settings {
             "tile-size" => self.tile_size.to_value(),
             "tile-overlap" => self.tile_overlap.to_value(),
             "reduction" => self.reduction.to_value(),
+            "load-timeout" => self.load_timeout.to_value(),
             "steps" => self.frame.steps.to_value(),
             "prior-interval" => self.frame.prior_interval.to_value(),
             "prior-smoothing" => self.frame.prior_smoothing.to_value(),
@@ -184,6 +192,7 @@ impl Settings {
             "tile-size" => take(&mut self.tile_size, value),
             "tile-overlap" => take(&mut self.tile_overlap, value),
             "reduction" => take(&mut self.reduction, value),
+            "load-timeout" => take(&mut self.load_timeout, value),
             "steps" => take(&mut self.frame.steps, value),
             "prior-interval" => take(&mut self.frame.prior_interval, value),
             "prior-smoothing" => take(&mut self.frame.prior_smoothing, value),
@@ -312,6 +321,13 @@ pub static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
             .minimum(1)
             .maximum(*REDUCTIONS.end() as u32)
             .default_value(default.reduction)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("load-timeout")
+            .nick("Load timeout")
+            .blurb("Seconds that loading the model may take, at the start and for new caps, before that is an error; 0 selects 300, and 3600 where tensorrt may build engines")
+            .maximum(MAX_LOAD_TIMEOUT)
+            .default_value(default.load_timeout)
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("steps")

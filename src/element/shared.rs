@@ -18,6 +18,10 @@ pub struct Shared {
     pub provider: Option<Provider>,
     /// Cancels what the streaming thread runs; `None` before caps.
     pub canceler: Option<Canceler>,
+    /// Cancels what is being loaded for new caps; `None` while nothing is. A flush does not: the next frame needs it.
+    pub loading: Option<Canceler>,
+    /// The element goes to READY, and loads nothing more.
+    pub stopping: bool,
 }
 
 impl Shared {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
@@ -67,6 +67,13 @@ pub enum Error {
     },
     #[error("the model's {graph} graph failed: {reason}")]
     Inference { graph: &'static str, reason: String },
+    #[error(
+        "the model was not loaded within {} s; set load-timeout to more, or use a smaller model",
+        .limit.as_secs_f64()
+    )]
+    LoadTimeout { limit: Duration },
+    #[error("no thread can be made to load the model in: {reason}; end other programs, or allow more threads")]
+    Thread { reason: String },
     #[error("the frame was discarded, because the run was cancelled; resume to go on")]
     Cancelled,
     #[error("the model does not compute a picture: {reason}; the bundle is damaged or was exported wrongly")]

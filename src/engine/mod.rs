@@ -19,10 +19,13 @@ mod bundle;
 mod error;
 mod frame_size;
 mod gpu;
+mod graph_file;
+mod loading;
 mod options;
 mod precision;
 mod prior_history;
 mod provider;
+mod regular_file;
 mod runtime;
 mod selection;
 mod session;
@@ -35,13 +38,15 @@ use ndarray::Array1;
 
 pub use crate::{diffusion::TemporalPolicy, frame::REDUCTIONS};
 
-pub(crate) use bundle::builtin;
 pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
+pub(crate) use bundle::{Origin, builtin};
 pub use error::Error;
 pub use frame_size::{FrameSize, MAXIMUM_SIDE, MINIMUM_SIDE, PIXEL_BYTES, TILE_SIDES};
 #[cfg(feature = "cuda-memory")]
 pub use gpu::DeviceFrame;
 pub use gpu::{Gpu, default_cache, gpus};
+pub use graph_file::GraphFile;
+pub(crate) use loading::OnLimit;
 pub use options::{DEFAULT_TILE_OVERLAP, Options, Sampling, Settings};
 pub use precision::Precision;
 pub use provider::{Choice, Provider};
@@ -81,6 +86,9 @@ impl Deblurrer {
     /// Loads the graphs for frames of `size`, on the chosen provider or the best one that runs, and runs them once.
     /// This warm-up makes the first frame as fast as the others, and rejects a model whose output is nonsense.
     ///
+    /// All this is done in a thread of its own, for which the caller waits [`Options::load_limit`] at most. A thread
+    /// that is still at work then ends when ONNX Runtime is done.
+    ///
     /// # Errors
     /// - Those of [`runtime()`].
     /// - [`Error::Size`] for a size outside 16x16 to 16384x16384, and for a reduction that is not possible.
@@ -89,13 +97,10 @@ impl Deblurrer {
     /// - [`Error::Provider`] when the chosen provider, or with [`Choice::Auto`] every one, cannot be used.
     /// - [`Error::Memory`] when not even the smallest tiles fit in memory.
     /// - [`Error::BundleInvalid`] for graphs that break the contract, and [`Error::NotAPicture`] for their output.
+    /// - [`Error::LoadTimeout`], and [`Error::Thread`] where no thread can be made.
     pub fn new(bundle: &Bundle, options: &Options, search: &Search, size: FrameSize) -> Result<Self, Error> {
-        let runtime = runtime(search)?;
-        let canceler = Canceler::new().map_err(|error| Error::RuntimeUnusable {
-            path: runtime.path().to_owned(),
-            reason: error.message().to_owned(),
-        })?;
-        Self::with_canceler(bundle, options, search, size, canceler)
+        let canceler = Canceler::new(runtime(search)?)?;
+        Self::load(bundle, options, search, size, canceler, OnLimit::Cancel)
     }
 
     /// As [`Deblurrer::new`], with a canceler that is shared with another `Deblurrer`.
@@ -103,6 +108,34 @@ impl Deblurrer {
     /// # Errors
     /// As [`Deblurrer::new`], and [`Error::Cancelled`].
     pub fn with_canceler(
+        bundle: &Bundle,
+        options: &Options,
+        search: &Search,
+        size: FrameSize,
+        canceler: Canceler,
+    ) -> Result<Self, Error> {
+        Self::load(bundle, options, search, size, canceler, OnLimit::Leave)
+    }
+
+    /// As [`Deblurrer::with_canceler`], with a choice of what becomes of the canceler when the limit is over.
+    pub(crate) fn load(
+        bundle: &Bundle,
+        options: &Options,
+        search: &Search,
+        size: FrameSize,
+        canceler: Canceler,
+        on_limit: OnLimit,
+    ) -> Result<Self, Error> {
+        let limit = options.loading_limit(selection::may_build_engines(options.provider, runtime(search)?));
+        let load = {
+            let (bundle, options, search, canceler) = (bundle.clone(), *options, search.clone(), canceler.clone());
+            move || Self::load_here(&bundle, &options, &search, size, canceler)
+        };
+        loading::in_own_thread(&canceler, limit, on_limit, load)
+    }
+
+    /// Loads in the thread that calls this.
+    fn load_here(
         bundle: &Bundle,
         options: &Options,
         search: &Search,

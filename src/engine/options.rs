@@ -2,6 +2,8 @@
 
 //! What a caller chooses: how a bundle is loaded, and how each frame's prior is sampled.
 
+use std::time::Duration;
+
 use super::{precision::Precision, provider::Choice};
 use crate::diffusion::TemporalPolicy;
 
@@ -25,6 +27,21 @@ pub struct Options {
     /// [`REDUCTIONS`](super::REDUCTIONS). The change is enlarged and added to the frame. A reduced frame costs less,
     /// and less fine detail is restored.
     pub reduction: usize,
+    /// How long loading may take, the runs of the warm-up included. `None` means 5 minutes, and an hour where TensorRT
+    /// may build engines.
+    pub load_limit: Option<Duration>,
+}
+
+/// What [`Options::load_limit`] is by default, and where engines may be built.
+const LOAD_LIMIT: Duration = Duration::from_secs(5 * 60);
+const ENGINE_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+impl Options {
+    /// Returns how long loading may take. `builds_engines`: whether a provider that may be tried builds some.
+    pub(super) fn loading_limit(&self, builds_engines: bool) -> Duration {
+        let default = if builds_engines { ENGINE_LIMIT } else { LOAD_LIMIT };
+        self.load_limit.unwrap_or(default)
+    }
 }
 
 impl Default for Options {
@@ -36,6 +53,7 @@ impl Default for Options {
             tile_size: 0,
             tile_overlap: DEFAULT_TILE_OVERLAP,
             reduction: 1,
+            load_limit: None,
         }
     }
 }

@@ -20,6 +20,11 @@ pub enum CommandError {
     /// The arguments name no usable input or output.
     #[error("{0}")]
     Arguments(String),
+    #[error("model '{}': {reason}", path.display())]
+    Model { path: PathBuf, reason: String },
+    /// What a process of this command has reported.
+    #[error("{0}")]
+    Reported(String),
     #[error("the output cannot be printed: {0}")]
     Output(#[from] io::Error),
     #[error("the manual cannot be written to '{}': {reason}", folder.display())]

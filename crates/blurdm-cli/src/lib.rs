@@ -4,6 +4,7 @@
 
 mod bench;
 mod build_engine;
+mod child_process;
 mod doctor;
 mod engine_args;
 mod error;
@@ -44,7 +45,7 @@ enum Command {
     BuildEngine(build_engine::Arguments),
     /// Measure how fast a file is decoded, restored and encoded on this machine
     Bench(Box<bench::Arguments>),
-    /// List the available models with their precisions, scores and licences
+    /// List the available models with their precisions, scores and licences, or check one
     Models(models::Arguments),
     /// Print a completion script for a shell
     Completions(shell::Completions),

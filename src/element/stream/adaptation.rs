@@ -128,7 +128,7 @@ impl Adaptation {
         }
     }
 
-    /// Blocks until the sessions that are being made are made, since that cannot be cancelled half-way, and drops them.
+    /// Blocks until the sessions that are being made are made, or their canceler is cancelled, and drops them.
     pub fn discard_building(&mut self, context: Context<'_>) {
         if let Some(building) = self.building.take()
             && building.thread.join().is_err()

@@ -131,6 +131,13 @@ impl Deblurrers {
         Ok(cost)
     }
 
+    /// Warms up at the scale that the properties ask for in the thread that calls this: providers do some work once per thread. An error
+    /// is ignored: the first frame will meet it.
+    pub fn warmed_up(mut self) -> Self {
+        self.warm_up(self.reduction).ok();
+        self
+    }
+
     /// Returns the deblurrer at the scale that the properties ask for.
     pub fn full(&self) -> &Deblurrer {
         &self.full

@@ -12,7 +12,7 @@ use crate::{
         messages::{CAT, post_progress, post_provider},
         settings::Settings,
     },
-    engine::{self, Bundle, Canceler, Choice, Deblurrer, Error, FrameSize, Options, Provider, Search},
+    engine::{self, Bundle, Canceler, Choice, Deblurrer, Error, FrameSize, OnLimit, Options, Provider, Search},
 };
 
 /// The graphs are tried on a frame of this size before caps are known, so that a model or a provider that cannot be used is an error of
@@ -189,9 +189,34 @@ fn make_sessions(
         "Loading the model"
     };
     post_progress(context.element, gst::ProgressType::Start, text);
-    Deblurrer::new(bundle, options, search, size)
-        .inspect_err(|_| post_progress(context.element, gst::ProgressType::Error, "The model cannot be used"))
+    let canceler = Canceler::new(engine::runtime(search)?)?;
+    begin_loading(context, &canceler)
+        .and_then(|()| Deblurrer::load(bundle, options, search, size, canceler, OnLimit::Cancel))
+        .inspect_err(|error| {
+            let (kind, text) = match error {
+                Error::Cancelled => (gst::ProgressType::Canceled, "Loading the model was cancelled"),
+                _ => (gst::ProgressType::Error, "The model cannot be used"),
+            };
+            post_progress(context.element, kind, text);
+        })
         .map(|deblurrer| Deblurrers::new(deblurrer, options.reduction))
+}
+
+/// Lets a state change cancel what is being loaded, or run before the first frame, until [`end_loading`] is called.
+///
+/// # Errors
+/// [`Error::Cancelled`] if one has begun.
+pub fn begin_loading(context: Context<'_>, canceler: &Canceler) -> Result<(), Error> {
+    let mut shared = context.shared();
+    if shared.stopping {
+        return Err(Error::Cancelled);
+    }
+    shared.loading = Some(canceler.clone());
+    Ok(())
+}
+
+pub fn end_loading(context: Context<'_>) {
+    context.shared().loading = None;
 }
 
 /// Returns the folder of the plugin's file; `None` if the plugin is linked statically.

@@ -12,7 +12,7 @@ use super::{
     context::{Context, Liveness},
     deblurrers::Deblurrers,
     in_flight::{HELD_FRAMES, InFlight},
-    loading::{LoadedModel, Reusable, post_loaded},
+    loading::{LoadedModel, Reusable, begin_loading, end_loading, post_loaded},
 };
 use crate::{
     element::{errors::to_message, messages::CAT, shared::Shared, timing::blocked_downstream::BlockedDownstream},
@@ -47,8 +47,10 @@ impl State {
     /// # Errors
     /// Those of [`LoadedModel::load`].
     pub fn start(context: Context<'_>, reusable: Option<Reusable>) -> Result<Self, Error> {
-        let (loaded, deblurrers) = LoadedModel::load(context, &context.settings(), reusable)?;
         *context.shared() = Shared::default();
+        let loaded = LoadedModel::load(context, &context.settings(), reusable);
+        end_loading(context);
+        let (loaded, deblurrers) = loaded?;
         loaded.announce(context, &deblurrers);
         Ok(Self {
             loaded: Arc::new(loaded),
@@ -84,9 +86,14 @@ impl State {
             return Err(self.refuse(context, caps, message));
         }
         let interval = interval(info);
-        let deblurrers = self
-            .load_for_caps(context, last, info, interval)
-            .map_err(|error| self.refuse(context, caps, to_message(&error)))?;
+        let loaded = self.load_for_caps(context, last, info, interval);
+        end_loading(context);
+        let deblurrers = match loaded {
+            Ok(deblurrers) => deblurrers,
+            // By the change to READY. The frame that these caps came for is flushed.
+            Err(Error::Cancelled) if context.shared().stopping => return Ok(()),
+            Err(error) => return Err(self.refuse(context, caps, to_message(&error))),
+        };
         context.shared().canceler = Some(deblurrers.full().canceler());
         self.start_in_flight(context, deblurrers, info, interval);
         Ok(())
@@ -158,7 +165,10 @@ impl State {
             None => self.loaded.for_size(context, size)?,
         };
         deblurrers.reset_history();
-        deblurrers.full().canceler().resume();
+        let canceler = deblurrers.full().canceler();
+        canceler.resume();
+        // The runs that find the level can be cancelled as well.
+        begin_loading(context, &canceler)?;
         self.adaptation.discard_building(context);
         self.adaptation = Adaptation::new(&self.loaded, &deblurrers, interval);
         if context.frame_settings().adaptive && interval.is_some() && self.liveness.get(context) {
@@ -213,6 +223,8 @@ impl State {
         });
         self.deblurrers = match &mut in_flight {
             Some(in_flight) if on_gpu => in_flight.warm_up(deblurrers),
+            // Frames run in this thread, and the model was loaded in another one.
+            None if on_gpu => Some(deblurrers.warmed_up()),
             _ => Some(deblurrers),
         };
         let wait = in_flight.as_ref().and(interval).unwrap_or_default();

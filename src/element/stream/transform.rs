@@ -334,8 +334,11 @@ fn post_unusable(context: Context<'_>, error: &impl std::error::Error) -> gst::F
     gst::FlowError::Error
 }
 
-/// Posts that a frame arrived before caps.
+/// Posts that a frame arrived before caps, unless it is because the element stops while it loads the model for them.
 fn post_no_caps(context: Context<'_>) -> gst::FlowError {
+    if context.shared().stopping {
+        return gst::FlowError::Flushing;
+    }
     gst::element_error!(
         context.element,
         gst::CoreError::Negotiation,

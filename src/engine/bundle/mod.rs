@@ -5,6 +5,7 @@
 
 pub(crate) mod builtin;
 mod contract;
+mod gate;
 mod manifest;
 
 use std::{
@@ -13,40 +14,58 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::{
     diffusion::Schedule,
-    engine::{error::Error, precision::Precision},
+    engine::{error::Error, precision::Precision, regular_file},
 };
 
 pub(super) use contract::Contract;
+pub(super) use gate::check as check_graph;
 pub use manifest::{BackboneSection, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
 
 const MANIFEST: &str = "manifest.toml";
 
-/// A checked bundle: every value of the manifest is accepted, and every graph has the hash that the manifest states.
+/// The largest manifest, in bytes. Ours have 2,000.
+const LARGEST_MANIFEST: u64 = 1 << 20;
+
+/// The largest graph, in bytes: protocol buffers cannot be longer.
+pub(super) const LARGEST_GRAPH: u64 = (1 << 31) - 1;
+
+/// A checked bundle: every value of the manifest is accepted, every graph has the hash that the manifest states, and
+/// has passed the gate. The graphs are kept in memory, and are what sessions are created from. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Bundle {
     manifest: Manifest,
     schedule: Schedule,
     label: String,
     hash: String,
-    encoder: Vec<u8>,
-    residuals: Vec<u8>,
+    encoder: Bytes,
+    residuals: Bytes,
     /// By variant.
-    backbones: BTreeMap<String, Vec<u8>>,
+    backbones: BTreeMap<String, Bytes>,
+}
+
+/// Where the files of a bundle come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From this program, whose own tests have put them through the gate.
+    BuiltIn,
+    /// From whoever has written them.
+    Folder,
 }
 
 impl Bundle {
     /// Returns the bundle that is compiled into the library, blurdm-nano.
     ///
     /// # Errors
-    /// As [`Bundle::open`]; the same checks are made.
+    /// As [`Bundle::open`]; the same checks are made, except for the gate's.
     pub fn builtin() -> Result<Self, Error> {
-        Self::read(builtin::NAME, |name| {
+        Self::read(builtin::NAME, Origin::BuiltIn, |name, _| {
             builtin::file(name)
-                .map(<[u8]>::to_vec)
+                .map(Bytes::from_static)
                 .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         })
     }
@@ -55,8 +74,9 @@ impl Bundle {
     ///
     /// # Errors
     /// [`Error::BundleMissing`] when there is no such folder or manifest, [`Error::BundleInvalid`] for an unknown key,
-    /// a wrong hash, a missing file or a path that leaves the folder, [`Error::Schedule`] for a schedule that cannot be
-    /// sampled.
+    /// a wrong hash, a missing file, one that is not regular or a path that leaves the folder, and for a graph that has
+    /// what graphs for images never have and what may crash or block ONNX Runtime, [`Error::Schedule`] for a schedule
+    /// that cannot be sampled.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let label = folder.display().to_string();
         let root = fs::canonicalize(folder).map_err(|error| Error::BundleMissing {
@@ -65,41 +85,51 @@ impl Bundle {
                 "{error}; set model to a folder that holds {MANIFEST}, or leave it empty for the built-in model"
             ),
         })?;
-        Self::read(&label, |name| read_inside(&root, name))
+        Self::read(&label, Origin::Folder, |name, largest| {
+            read_inside(&root, name, largest)
+        })
     }
 
-    /// Reads a bundle whose files `file` returns by name. Errors name it by `label`.
-    pub(crate) fn read(label: &str, file: impl Fn(&str) -> io::Result<Vec<u8>>) -> Result<Self, Error> {
+    /// Reads a bundle whose files `file` returns by name, if they are no larger than a number of bytes. Errors name it
+    /// by `label`.
+    pub(crate) fn read(
+        label: &str,
+        origin: Origin,
+        file: impl Fn(&str, u64) -> io::Result<Bytes>,
+    ) -> Result<Self, Error> {
         let invalid = |file: &str, reason: String| Error::BundleInvalid {
             bundle: label.to_owned(),
             file: file.to_owned(),
             reason,
         };
-        let text = file(MANIFEST).map_err(|error| Error::BundleMissing {
+        let text = file(MANIFEST, LARGEST_MANIFEST).map_err(|error| Error::BundleMissing {
             bundle: label.to_owned(),
             reason: format!("{MANIFEST} cannot be read: {error}"),
         })?;
-        let text = String::from_utf8(text).map_err(|error| invalid(MANIFEST, error.to_string()))?;
-        let manifest = Manifest::parse(&text).map_err(|reason| invalid(MANIFEST, reason))?;
+        let text = std::str::from_utf8(&text).map_err(|error| invalid(MANIFEST, error.to_string()))?;
+        let manifest = Manifest::parse(text).map_err(|reason| invalid(MANIFEST, reason))?;
         let schedule = Schedule::new(manifest.schedule.alphas.clone(), manifest.schedule.beta_bars.clone());
         let schedule = schedule.map_err(|source| Error::Schedule {
             bundle: label.to_owned(),
             source,
         })?;
         manifest.check(&schedule).map_err(|reason| invalid(MANIFEST, reason))?;
-        let graph = |name: &str| -> Result<Vec<u8>, Error> {
+        let graph = |name: &str| -> Result<Bytes, Error> {
             let expected = manifest.files.get(name).ok_or_else(|| {
                 invalid(
                     MANIFEST,
                     format!("[files] has no sha256 for '{name}', which the manifest uses"),
                 )
             })?;
-            let bytes = file(name).map_err(|error| invalid(name, error.to_string()))?;
+            let bytes = file(name, LARGEST_GRAPH).map_err(|error| invalid(name, error.to_string()))?;
             let actual = hex(&Sha256::digest(&bytes));
             if !actual.eq_ignore_ascii_case(expected) {
                 let reason =
                     format!("its sha256 is {actual}, and the manifest says {expected}; fetch the bundle again");
                 return Err(invalid(name, reason));
+            }
+            if origin == Origin::Folder {
+                gate::check(&bytes).map_err(|reason| invalid(name, reason))?;
             }
             Ok(bytes)
         };
@@ -148,18 +178,18 @@ impl Bundle {
 
     /// Returns the graph `backbone` that a precision runs, or `None` if the bundle has no such variant.
     pub(crate) fn backbone(&self, precision: Precision) -> Option<&[u8]> {
-        self.backbones.get(precision.variant()).map(Vec::as_slice)
+        self.backbones.get(precision.variant()).map(Bytes::as_ref)
     }
 }
 
 /// Reads a file of the folder `root`, whose path is canonical. A path that leaves the folder, also through a link, is
 /// an error.
-fn read_inside(root: &Path, name: &str) -> io::Result<Vec<u8>> {
+fn read_inside(root: &Path, name: &str, largest: u64) -> io::Result<Bytes> {
     let path = fs::canonicalize(join_inside(root, name)?)?;
     if !path.starts_with(root) {
         return Err(leaves_folder(name));
     }
-    fs::read(path)
+    regular_file::read(&path, largest).map(Bytes::from)
 }
 
 fn join_inside(root: &Path, name: &str) -> io::Result<PathBuf> {

@@ -5,7 +5,11 @@
 //! An engine is valid for one runtime, one version of the provider's library, one device, one model and one size. Each
 //! such key has a folder of its own, whose `key.toml` holds the key and the hashes of the files. A folder is filled
 //! under another name and renamed when it is complete, so that an interrupted build is never used. A folder that does
-//! not match its `key.toml` is built again. Other users may not write to the cache: an engine is a program.
+//! not match its `key.toml` is built again.
+//!
+//! An engine is a program. So the cache, its folders and files must belong to this user, and nobody else may write to
+//! them; what does not is not used. The hashes in `key.toml` tell damage and not forgery: they lie beside what they
+//! are of, and whoever can write as this user can write both.
 
 use std::{
     collections::BTreeMap,
@@ -19,9 +23,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::engine::{frame_size::FrameSize, precision::Precision, provider::Provider};
+use super::owned;
+use crate::engine::{frame_size::FrameSize, precision::Precision, provider::Provider, regular_file};
 
 const KEY_FILE: &str = "key.toml";
+
+/// The largest `key.toml` and the largest engine, in bytes.
+const LARGEST_KEY: u64 = 1 << 20;
+const LARGEST_ENGINE: u64 = 1 << 36;
 
 /// The number of hexadecimal digits of a key's digest in the name of its folder.
 const NAME_DIGITS: usize = 16;
@@ -94,11 +103,10 @@ impl CacheFolder {
     /// processes that have ended are removed.
     ///
     /// # Errors
-    /// When `root` cannot be created or written to.
+    /// When `root` cannot be created or written to, belongs to another user, or can be written by others.
     pub fn open(root: &Path, key: CacheKey) -> io::Result<Self> {
-        let mut private = DirBuilder::new();
-        private.recursive(true).mode(0o700);
-        private.create(root)?;
+        private().recursive(true).create(root)?;
+        let root = &*owned::folder(root)?;
         let destination = root.join(key.folder_name());
         if is_complete(&destination, &key) {
             return Ok(Self {
@@ -112,7 +120,7 @@ impl CacheFolder {
         remove_abandoned(root, &key.folder_name());
         let working = root.join(format!("{}.{}{BUILDING}", key.folder_name(), process::id()));
         remove(&working)?;
-        private.create(&working)?;
+        private().create(&working)?;
         Ok(Self {
             destination,
             working,
@@ -140,6 +148,9 @@ impl CacheFolder {
         if self.complete {
             return Ok(());
         }
+        for entry in fs::read_dir(&self.working)? {
+            owned::make_private(&entry?.path())?;
+        }
         let files = hashes(&self.working)?;
         if files.is_empty() {
             return remove(&self.working);
@@ -149,7 +160,9 @@ impl CacheFolder {
             files,
         };
         let text = toml::to_string(&contents).map_err(io::Error::other)?;
-        fs::write(self.working.join(KEY_FILE), text)?;
+        let key_file = self.working.join(KEY_FILE);
+        fs::write(&key_file, text)?;
+        owned::make_private(&key_file)?;
         match fs::rename(&self.working, &self.destination) {
             // Another process has built the same engines.
             Err(_) if is_complete(&self.destination, &self.key) => remove(&self.working)?,
@@ -183,27 +196,44 @@ impl Drop for CacheFolder {
     }
 }
 
+/// Returns what creates folders for this user only.
+fn private() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    builder
+}
+
+/// Whether a folder is this user's alone and holds the engines of a key.
 fn is_complete(path: &Path, key: &CacheKey) -> bool {
-    let Ok(text) = fs::read_to_string(path.join(KEY_FILE)) else {
+    // A link is another folder's name.
+    if !owned::folder(path).is_ok_and(|found| found == path) {
         return false;
-    };
-    let Ok(contents) = toml::from_str::<Contents>(&text) else {
-        return false;
-    };
-    contents.key == *key && hashes(path).is_ok_and(|files| files == contents.files)
+    }
+    contents(path).is_ok_and(|contents| contents.key == *key && hashes(path).is_ok_and(|files| files == contents.files))
+}
+
+fn contents(folder: &Path) -> io::Result<Contents> {
+    let file = folder.join(KEY_FILE);
+    owned::file(&file)?;
+    let text = regular_file::read(&file, LARGEST_KEY)?;
+    toml::from_slice(&text).map_err(io::Error::other)
 }
 
 /// Returns the SHA-256 of each file of a folder except `key.toml`.
+///
+/// # Errors
+/// When an entry is no file that only this user can write.
 fn hashes(folder: &Path) -> io::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name == KEY_FILE || !entry.file_type()?.is_file() {
+        if name == KEY_FILE {
             continue;
         }
+        owned::file(&entry.path())?;
         let mut hash = Sha256::new();
-        hash.update(fs::read(entry.path())?);
+        hash.update(regular_file::read(&entry.path(), LARGEST_ENGINE)?);
         files.insert(name, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
     }
     Ok(files)
@@ -247,6 +277,13 @@ pub fn default_cache() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::{
+        fs::Permissions,
+        os::unix::fs::{PermissionsExt, chown, symlink},
+    };
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
 
@@ -354,13 +391,115 @@ mod tests {
         assert!(!again.is_complete() && fs::read_dir(again.path()).unwrap().next().is_none());
     }
 
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
     #[test]
-    fn other_users_may_not_write_engines() {
-        use std::os::unix::fs::PermissionsExt;
+    fn a_new_cache_and_what_is_in_it_cannot_be_written_by_others() {
         let parent = tempfile::tempdir().unwrap();
         let root = parent.path().join("blurdm");
+        let folder = built(&root, key());
+        for path in [&root, folder.path()] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+        for name in [KEY_FILE, "backbone.engine"] {
+            let mode = fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o022, 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cache_that_others_can_write_to_or_exchange_is_not_used() {
+        for mode in [0o770, 0o702, 0o777, 0o1777] {
+            let parent = tempfile::tempdir().unwrap();
+            let root = parent.path().join("blurdm");
+            built(&root, key());
+            set_mode(&root, mode);
+            let error = CacheFolder::open(&root, key()).unwrap_err().to_string();
+            assert!(error.contains("written by others; run chmod go-w"), "{error}");
+            set_mode(&root, 0o755);
+            assert!(found(&root, key()), "{mode:o}");
+            // The folder that it lies in.
+            set_mode(parent.path(), 0o777);
+            let error = CacheFolder::open(&root, key()).unwrap_err().to_string();
+            assert!(error.contains("everybody"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_cache_of_another_user_is_not_used() {
+        let own = tempfile::tempdir().unwrap();
+        // Only root can give a folder away, and has none of another user's; all others have root's.
+        let foreign = if rustix::process::geteuid().is_root() {
+            chown(own.path(), Some(12_345), None).unwrap();
+            own.path()
+        } else {
+            Path::new("/usr")
+        };
+        let error = CacheFolder::open(foreign, key()).unwrap_err().to_string();
+        assert!(error.contains("belongs to another user"), "{error}");
+    }
+
+    #[test]
+    fn a_link_to_a_cache_is_followed_and_what_it_leads_to_is_what_is_checked() {
+        let parent = tempfile::tempdir().unwrap();
+        let (root, link) = (parent.path().join("blurdm"), parent.path().join("link"));
         built(&root, key());
-        assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+        symlink(&root, &link).unwrap();
+        assert!(found(&link, key()));
+        set_mode(&root, 0o777);
+        assert!(CacheFolder::open(&link, key()).is_err());
+    }
+
+    #[test]
+    fn engines_that_others_can_write_and_links_are_built_again() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let outside = elsewhere.path().join("backbone.engine");
+        fs::write(&outside, "an engine").unwrap();
+        type Spoil<'a> = &'a dyn Fn(&Path);
+        let replace = |name: &str, folder: &Path, put: &dyn Fn(&Path)| {
+            fs::remove_file(folder.join(name)).unwrap();
+            put(&folder.join(name));
+        };
+        let spoils: [(&str, Spoil<'_>); 7] = [
+            ("folder", &|folder| set_mode(folder, 0o770)),
+            ("engine", &|folder| set_mode(&folder.join("backbone.engine"), 0o666)),
+            ("key", &|folder| set_mode(&folder.join(KEY_FILE), 0o620)),
+            ("link", &|folder| {
+                replace("backbone.engine", folder, &|path| symlink(&outside, path).unwrap());
+            }),
+            ("hard link", &|folder| {
+                replace("backbone.engine", folder, &|path| {
+                    fs::hard_link(&outside, path).unwrap()
+                });
+            }),
+            ("one more link", &|folder| {
+                symlink(&outside, folder.join("more.engine")).unwrap()
+            }),
+            ("FIFO", &|folder| {
+                replace(KEY_FILE, folder, &|path| {
+                    mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+                });
+            }),
+        ];
+        for (name, spoil) in spoils {
+            let root = tempfile::tempdir().unwrap();
+            let folder = built(root.path(), key());
+            spoil(folder.path());
+            assert!(!found(root.path(), key()), "{name}");
+            built(root.path(), key());
+            assert!(found(root.path(), key()), "{name}");
+        }
+        assert_eq!(fs::read(&outside).unwrap(), b"an engine");
+        // The folder of a key as a link to one that is complete.
+        let root = tempfile::tempdir().unwrap();
+        let folder = built(root.path(), key());
+        let moved = elsewhere.path().join("moved");
+        fs::rename(folder.path(), &moved).unwrap();
+        symlink(&moved, root.path().join(key().folder_name())).unwrap();
+        assert!(!found(root.path(), key()));
+        assert!(moved.join("backbone.engine").exists());
     }
 
     #[test]

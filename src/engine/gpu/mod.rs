@@ -10,6 +10,7 @@ mod engine_cache;
 #[cfg(test)]
 pub(super) mod fake_driver;
 mod gpus;
+mod owned;
 mod staging;
 
 pub(super) use device::{Device, address};

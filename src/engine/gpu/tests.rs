@@ -27,7 +27,7 @@ const SIZE: FrameSize = FrameSize { width: 64, height: 48 };
 fn network(device: Option<&Device>) -> Result<Network, Error> {
     let bundle = Bundle::builtin().unwrap();
     let runtime = runtime(&Search::default()).unwrap();
-    let canceler = Canceler::new().unwrap();
+    let canceler = Canceler::new(runtime).unwrap();
     let context = Context {
         staged: device.map(|device| Staged {
             device,

@@ -18,8 +18,8 @@ use super::{
     gpu::gpus,
     options::{Options, Settings},
     precision::Precision,
-    provider::Provider,
-    runtime::log,
+    provider::{Choice, Provider},
+    runtime::{Runtime, log, refusal},
     session::{Context, Network},
 };
 
@@ -31,6 +31,13 @@ pub(super) struct Selected {
     pub precision: Precision,
     /// The better providers, with the reasons why they cannot be used.
     pub rejected: Vec<(Provider, String)>,
+}
+
+/// Whether a provider that may be tried builds engines, which takes long.
+pub(super) fn may_build_engines(choice: Choice, runtime: &Runtime) -> bool {
+    let (better, last) = choice.candidates();
+    let mut candidates = better.iter().chain([&last]);
+    candidates.any(|&provider| provider.engine_builder().is_some() && refusal(provider, runtime).is_none())
 }
 
 /// Loads a bundle for frames of size `frame`. Where they do not fit in memory, smaller and smaller tiles are tried.

@@ -9,8 +9,10 @@ use std::sync::{
 
 use ort::session::RunOptions;
 
+use crate::engine::{error::Error, runtime::Runtime};
+
 /// Cancels the runs of a [`Deblurrer`](crate::engine::Deblurrer), from any thread. A cancelled run returns
-/// [`Error::Cancelled`](crate::engine::Error::Cancelled).
+/// [`Error::Cancelled`].
 ///
 /// ONNX Runtime looks for a cancellation between the nodes of a graph, so that a run ends within the time that one node
 /// takes.
@@ -23,12 +25,16 @@ pub struct Canceler {
 }
 
 impl Canceler {
-    /// Creates a canceler. Requires that a runtime is loaded: `ort` creates options with it.
-    pub(crate) fn new() -> Result<Self, ort::Error> {
-        let mut asynchronous = RunOptions::new()?;
-        asynchronous.disable_device_sync()?;
+    /// Creates a canceler of runs of a runtime, which is loaded.
+    pub(crate) fn new(runtime: &Runtime) -> Result<Self, Error> {
+        let unusable = |error: ort::Error| Error::RuntimeUnusable {
+            path: runtime.path().to_owned(),
+            reason: error.message().to_owned(),
+        };
+        let mut asynchronous = RunOptions::new().map_err(unusable)?;
+        asynchronous.disable_device_sync().map_err(unusable)?;
         Ok(Self {
-            options: Arc::new(RunOptions::new()?),
+            options: Arc::new(RunOptions::new().map_err(unusable)?),
             asynchronous: Arc::new(asynchronous),
             cancelled: Arc::default(),
         })

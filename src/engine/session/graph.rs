@@ -24,7 +24,7 @@ use crate::{
         options::Settings,
         precision::Precision,
         provider::Provider,
-        runtime::{self, Setup},
+        runtime::{self, Runtime, Setup},
     },
 };
 
@@ -51,7 +51,7 @@ impl Graph {
             graph: name,
             reason: error.message().to_owned(),
         };
-        let builder = builder(context, size).map_err(failed)?;
+        let builder = builder_for(context, size).map_err(failed)?;
         let setup = Setup {
             settings: context.settings,
             precision: context.precision,
@@ -93,14 +93,40 @@ impl Graph {
     }
 }
 
-fn builder(context: Context<'_>, size: Option<FrameSize>) -> Result<SessionBuilder, ort::Error> {
+/// Creates a session of any graph on the CPU, and drops it. Errors name it by `label`.
+pub(in crate::engine) fn try_graph(runtime: &Runtime, label: &str, bytes: &[u8]) -> Result<(), Error> {
+    // A graph that is not run needs no more threads.
+    let builder = builder(runtime).and_then(|builder| Ok(builder.with_intra_threads(1)?));
+    let created = builder.and_then(|mut builder| builder.commit_from_memory(bytes));
+    created
+        .map(|_| ())
+        .map_err(|error| cannot_load(label, "the graph", &error))
+}
+
+fn cannot_load(bundle: &str, graph: &str, error: &ort::Error) -> Error {
+    Error::BundleInvalid {
+        bundle: bundle.to_owned(),
+        file: graph.to_owned(),
+        reason: format!("ONNX Runtime cannot load the graph: {}", error.message()),
+    }
+}
+
+/// Returns the builder of a session with what all sessions have in common.
+fn builder(runtime: &Runtime) -> Result<SessionBuilder, ort::Error> {
     // A spinning worker thread takes the core that the decoder and the sink need. The level is `All` because ONNX
     // Runtime 1.20 and 1.21 refuse the number that `Level3` stands for.
-    let mut builder = Session::builder(context.runtime.environment())?
+    let builder = Session::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
-        .with_inter_op_spinning(false)?;
+        .with_inter_op_spinning(false)?
+        // The gate reads ONNX: nothing is to be taken for the runtime's own format.
+        .with_config_entry("session.load_model_format", "ONNX")?;
+    Ok(builder)
+}
+
+fn builder_for(context: Context<'_>, size: Option<FrameSize>) -> Result<SessionBuilder, ort::Error> {
+    let mut builder = builder(context.runtime)?;
     if context.settings.threads > 0 {
         builder = builder.with_intra_threads(context.settings.threads)?;
     }
@@ -128,11 +154,7 @@ fn session(
     };
     let mut builder = runtime::register(provider, builder, setup).map_err(|error| rejected(error.message()))?;
     builder.commit_from_memory(bytes).map_err(|error| match provider {
-        Provider::Cpu => Error::BundleInvalid {
-            bundle: context.bundle.to_owned(),
-            file: setup.graph.to_owned(),
-            reason: format!("ONNX Runtime cannot load the graph: {}", error.message()),
-        },
+        Provider::Cpu => cannot_load(context.bundle, setup.graph, &error),
         _ => rejected(&format!("it cannot run the {} graph: {}", setup.graph, error.message())),
     })
 }

@@ -10,4 +10,5 @@ mod network;
 
 pub use canceler::Canceler;
 pub(super) use context::{Context, Staged};
+pub(super) use graph::try_graph;
 pub(super) use network::Network;

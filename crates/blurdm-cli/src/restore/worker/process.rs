@@ -8,21 +8,15 @@ use std::{
     net::Shutdown,
     os::{
         fd::OwnedFd,
-        unix::{
-            net::UnixStream,
-            process::{CommandExt, ExitStatusExt},
-        },
+        unix::{net::UnixStream, process::CommandExt},
     },
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus},
+    process::{Child, Command},
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::process::Signal;
-
 use super::messages::{Order, Report};
-use crate::{error::Error, media::interrupt::POLL_INTERVAL, memory};
+use crate::{child_process, error::Error, media::interrupt::POLL_INTERVAL, memory};
 
 /// How long a worker without work may take to end by itself.
 const END_LIMIT: Duration = Duration::from_secs(5);
@@ -51,7 +45,7 @@ impl Worker {
         let failed = |error: io::Error| Error::Worker(format!("its worker process cannot be started: {error}"));
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         ours.set_read_timeout(Some(POLL_INTERVAL.into())).map_err(failed)?;
-        let process = Command::new(executable().map_err(failed)?)
+        let process = Command::new(child_process::executable().map_err(failed)?)
             .arg0("blurdm")
             .args(["restore", "--worker"])
             .args(env::args_os().skip(2))
@@ -113,7 +107,10 @@ impl Worker {
         }
         self.process.kill().ok();
         match self.process.wait() {
-            Ok(status) => Error::Worker(memory::explained_end(&describe(status))),
+            Ok(status) => Error::Worker(memory::explained_end(&format!(
+                "its worker process {}",
+                child_process::describe(status)
+            ))),
             Err(error) => Error::Worker(format!("its worker process is gone: {error}")),
         }
     }
@@ -123,27 +120,5 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.process.kill().ok();
         self.process.wait().ok();
-    }
-}
-
-/// Returns this executable, which may have been replaced by a newer one since the start.
-fn executable() -> io::Result<PathBuf> {
-    let running = Path::new("/proc/self/exe");
-    if running.exists() {
-        Ok(running.into())
-    } else {
-        env::current_exe()
-    }
-}
-
-fn describe(status: ExitStatus) -> String {
-    match status.signal() {
-        // As the kernel does where memory is short.
-        Some(signal) if signal == Signal::KILL.as_raw() => {
-            "its worker process was killed (SIGKILL), as the system does where memory is short".into()
-        }
-        // ExitStatus has the names of the signals.
-        Some(_) => format!("its worker process has crashed, {status}"),
-        None => format!("its worker process has ended, {status}"),
     }
 }

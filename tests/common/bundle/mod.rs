@@ -2,10 +2,14 @@
 
 //! Copies of the built-in bundle, to be damaged or to be given graphs with known results.
 
+/// ONNX's messages as the gate decodes them, to change and to write files with.
+#[path = "../../../src/engine/bundle/gate/onnx.rs"]
+pub mod messages;
 pub mod onnx;
 
 use std::{fs, ops::Range, path::Path};
 
+use prost::Message;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -81,6 +85,55 @@ impl Copy {
         copy
     }
 
+    /// Creates a bundle that leaves square frames unchanged, after `steps` products of matrices of their size, `batch` times. A run that is
+    /// cancelled ends between two of them.
+    pub fn slow(batch: i64, steps: usize) -> Self {
+        let node = |operator: &str, inputs: &[&str], output: &str| messages::Node {
+            input: inputs.iter().map(|&name| name.into()).collect(),
+            output: vec![output.into()],
+            op_type: Some(operator.into()),
+            ..messages::Node::default()
+        };
+        let attribute = |name: &str, numbers: &[i64]| messages::Attribute {
+            name: Some(name.into()),
+            ints: numbers.to_vec(),
+            r#type: Some(messages::attribute_type::INTS),
+            ..messages::Attribute::default()
+        };
+        Self::with_backbone(|model| {
+            let graph = model.graph.as_mut().unwrap();
+            graph.initializer.push(messages::Tensor {
+                dims: vec![4],
+                data_type: Some(messages::data_type::INT64),
+                int64_data: vec![batch, 4, 1, 1],
+                name: Some("batch".into()),
+                ..messages::Tensor::default()
+            });
+            let mut planes = node("Transpose", &["numbers"], "planes");
+            planes.attribute = vec![attribute("perm", &[0, 3, 1, 2])];
+            // Rows whose sum is 1, so that no product overflows.
+            let first = [
+                planes,
+                node("Softmax", &["planes"], "shares"),
+                node("Expand", &["shares", "batch"], "product 0"),
+            ];
+            let products = (0..steps).map(|step| {
+                let (last, next) = (format!("product {step}"), format!("product {}", step + 1));
+                node("MatMul", &[&last, "shares"], &next)
+            });
+            let mut mean = node("ReduceMean", &[&format!("product {steps}")], "mean");
+            mean.attribute = vec![attribute("axes", &[0, 1, 2, 3])];
+            let last = [
+                mean,
+                node("Mul", &["mean", "black"], "none"),
+                node("Add", &["numbers", "none"], "slowly"),
+            ];
+            graph.node.splice(1..1, first.into_iter().chain(products).chain(last));
+            let rounded = graph.node.iter_mut().find(|node| node.op_type() == "Round").unwrap();
+            rounded.input = vec!["slowly".into()];
+        })
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -139,6 +192,15 @@ impl Copy {
         self.write(name, bytes);
         let hash: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
         self.set(&format!("\"{name}\""), &format!("\"{hash}\""));
+    }
+
+    /// Creates a bundle as [`Copy::shifting`] does, with a backbone that is changed by `change`.
+    pub fn with_backbone(change: impl FnOnce(&mut messages::Model)) -> Self {
+        let copy = Self::shifting(None, 0.5);
+        let mut model = messages::Model::decode(copy.file(BACKBONE).as_slice()).unwrap();
+        change(&mut model);
+        copy.vouch(BACKBONE, &model.encode_to_vec());
+        copy
     }
 
     /// Replaces every weight of a graph with NaN.

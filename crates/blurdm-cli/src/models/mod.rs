@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `blurdm models`: the models that are available.
+//! `blurdm models`: the models that are available, and whether one can be used.
+
+mod check;
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use gst::glib;
 use gstblurdm::engine::{Bundle, Precision};
 use serde::Serialize;
@@ -19,13 +21,25 @@ use crate::{error::CommandError, plugin};
 const MANIFEST: &str = "manifest.toml";
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Folder of a model bundle, or of several, to list as well; may be given several times
     #[arg(long = "model", value_name = "FOLDER")]
     folders: Vec<PathBuf>,
     /// Print the list as a JSON array
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say whether a model has what could crash or block ONNX Runtime, and load it on the CPU in a process of its own
+    Check(check::Arguments),
+    /// What that process does
+    #[command(name = check::LOAD, hide = true)]
+    Load(check::Arguments),
 }
 
 /// A bundle that was read and whose files have the hashes of its manifest.
@@ -85,12 +99,24 @@ impl Model {
     }
 }
 
+/// Runs the subcommand, or lists the models.
+///
+/// # Errors
+/// Those of the subcommand; otherwise a given folder that holds no model, or one that cannot be read.
+pub fn run(arguments: &Arguments, out: impl Write) -> Result<(), CommandError> {
+    match &arguments.command {
+        Some(Command::Check(arguments)) => check::run(arguments, out),
+        Some(Command::Load(arguments)) => check::load(arguments),
+        None => list(arguments, out),
+    }
+}
+
 /// Lists the built-in model, those in the given folders, and those that are installed. An installed model that cannot be read is reported
 /// on standard error.
 ///
 /// # Errors
 /// A given folder that holds no model, or one that cannot be read.
-pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), CommandError> {
+fn list(arguments: &Arguments, mut out: impl Write) -> Result<(), CommandError> {
     let mut models = vec![Model::of(&plugin::builtin_bundle()?, None)];
     for folder in &arguments.folders {
         for folder in bundles_of(folder) {
