@@ -15,6 +15,7 @@ mod messages;
 mod movie_length;
 pub mod muxer;
 pub mod orientation;
+mod packet_times;
 pub mod pipeline;
 pub mod watchdog;
 

@@ -16,6 +16,7 @@ mod containers;
 mod isolated;
 mod kept;
 mod labels;
+mod laced;
 mod pictures;
 mod proven;
 mod refused;
