@@ -14,6 +14,7 @@ mod colour;
 mod common;
 mod containers;
 mod isolated;
+mod joined;
 mod kept;
 mod labels;
 mod laced;

@@ -4,6 +4,7 @@
 
 mod claims;
 pub mod inputs;
+mod joined;
 mod matroska;
 pub mod output_name;
 mod pictures;

@@ -13,7 +13,7 @@ use gst::prelude::*;
 use mp4_splice::Movie;
 
 use super::{
-    matroska,
+    joined, matroska,
     videos::{CodedFrame, Video, VideoChoice, VideoNumber, choose, left_out, main},
 };
 use crate::{
@@ -141,6 +141,7 @@ impl Scan {
         let damage = end.into_read_result(path).err().map(|error| error.to_string());
         let damage = damage
             .or_else(|| truncation(path))
+            .or_else(|| joined(path))
             .or_else(|| left_out(&videos, &chosen));
         let is_matroska = matroska::is_matroska(path);
         let scanned = videos.into_iter().zip(rest).enumerate();
@@ -215,6 +216,15 @@ fn truncation(path: &Path) -> Option<String> {
         _ => matroska::missing_bytes(path)
             .map(|missing| format!("'{}' is cut off: it lacks {missing} bytes at its end", path.display())),
     }
+}
+
+/// Returns what of a file is not read, if further recordings were joined to the first.
+fn joined(path: &Path) -> Option<String> {
+    let bytes = joined::bytes_behind(path)?;
+    Some(format!(
+        "'{}' is several recordings that were joined, and only the first is read: {bytes} bytes follow its end; restore them as files of their own, or join them with a program that writes one recording",
+        path.display()
+    ))
 }
 
 /// Records every frame that passes a pad.
