@@ -2,11 +2,14 @@
 
 //! Why a command fails, or why one of its files is not processed.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use gstblurdm::engine;
 
 use crate::plugin::PluginError;
+
+/// Exit status where the arguments are wrong.
+const EXIT_ARGUMENTS: u8 = 2;
 
 /// Why a command fails.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +37,14 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// The exit status: what is wrong with the arguments themselves has that of clap.
+    pub fn exit_status(&self) -> ExitCode {
+        match self {
+            Self::Arguments(_) | Self::NoSubcommand(_) => ExitCode::from(EXIT_ARGUMENTS),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
     /// Whether the reader of the output has closed it, as `head` does after ten lines.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)

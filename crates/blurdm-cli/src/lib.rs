@@ -72,7 +72,7 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // Where nobody can be told, the exit status still says it.
             writeln!(io::stderr(), "blurdm: {error}").ok();
-            ExitCode::FAILURE
+            error.exit_status()
         }
     }
 }

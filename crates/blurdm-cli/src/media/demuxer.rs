@@ -12,7 +12,7 @@ use std::{
 
 use gst::prelude::*;
 
-use super::{lacing, log::CAT, movie_length};
+use super::{log::CAT, matroska::tracks::codec_delays, movie_length, packet_times};
 use crate::sync::lock;
 
 /// A stream of a file.
@@ -51,6 +51,13 @@ impl Stream {
             },
             enabled: start.is_none_or(|start| !start.stream_flags().contains(gst::StreamFlags::UNSELECT)),
         }
+    }
+}
+
+impl Stream {
+    /// Returns the number of a track of Matroska, whose id has its UID as well.
+    pub fn matroska_number(&self) -> Option<u64> {
+        self.id.split(':').next()?.parse().ok()
     }
 }
 
@@ -93,12 +100,14 @@ pub fn pipeline(
     let (streams, weak) = (AtomicUsize::new(0), pipeline.downgrade());
     // Pads of one file are added one after the other, but nothing guarantees that.
     let serialize = Mutex::new(());
+    let delays = codec_delays(path);
     parser.connect_pad_added(move |_, pad| {
         let Some(pipeline) = weak.upgrade() else { return };
         let _guard = lock(&serialize);
         let caps = caps_of(pad);
         let stream = Stream::of(pad, &caps, streams.fetch_add(1, Ordering::Relaxed));
-        lacing::complete_times(pad, &caps);
+        let delay = stream.matroska_number().and_then(|number| delays.get(&number));
+        packet_times::complete(pad, &caps, delay.copied().unwrap_or(0));
         on_stream(&pipeline, pad, &stream, &caps);
         if !pad.is_linked() && discard(&pipeline, pad).is_err() {
             gst::debug!(CAT, obj = pad, "this stream cannot be discarded");

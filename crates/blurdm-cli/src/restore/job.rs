@@ -270,8 +270,8 @@ impl<'a> Job<'a> {
             part: self.part(),
             tags: &[(report::TAG, &tag)],
         };
-        let (made, lost) = output.make(&self.output, &work, || self.witness.check())?;
-        for lost in &lost {
+        let (made, lacking) = output.make(&self.output, &work, || self.witness.check())?;
+        for lost in &lacking.told {
             progress.note(&format!("not kept: {lost}"));
         }
         let reason = |number: usize| {
@@ -283,7 +283,7 @@ impl<'a> Job<'a> {
         let gaps = videos
             .iter()
             .flat_map(|video| video.gaps(reason(video.planned().scan.video.number)));
-        let gaps: Vec<String> = damage.into_iter().chain(gaps).collect();
+        let gaps: Vec<String> = damage.into_iter().chain(gaps).chain(lacking.gaps).collect();
         let records: Vec<_> = videos.iter().map(FinishedVideo::record).collect();
         let record = Record {
             enhanced: true,
@@ -298,7 +298,7 @@ impl<'a> Job<'a> {
             passed: records.iter().map(|video| video.passed).sum(),
             videos: records,
             gaps: gaps.clone(),
-            lost,
+            lost: lacking.told,
             finished: report::now(),
         };
         let record_file = record.make(&self.output, &work)?;

@@ -363,7 +363,7 @@ fn folders_with_videos_covers_and_several_runs_are_sorted_out() {
         .collect();
     assert_eq!(order, ["left_1.png", "left_2.png", "left_10.png"]);
     let none = run(&[text(&input.join("b/single7.png")), "-o", text(&folder.join("x.mp4"))]);
-    assert_eq!(none.status.code(), Some(1));
+    assert_eq!(none.status.code(), Some(2));
     let lone = folder.join("lone");
     save(&rgb(1), &lone.join("photo.jpg"));
     let refused = run(&[text(&lone), "-o", text(&output)]);
@@ -405,7 +405,7 @@ fn originals_and_files_of_others_are_safe() {
     let before = content(&input);
     for target in [input.clone(), folder.join("in/../in")] {
         let refused = run(&[text(&input), "-o", text(&target), "--overwrite"]);
-        assert_eq!(refused.status.code(), Some(1));
+        assert_eq!(refused.status.code(), Some(2));
         assert!(stderr(&refused).contains("is an original"), "{}", stderr(&refused));
     }
     fs::create_dir(&output).unwrap();
@@ -441,7 +441,7 @@ fn two_clips_are_not_written_to_one_place() {
     frames(&folder.join("b"), 1..=2);
     let (a, b) = (folder.join("a"), folder.join("b"));
     let refused = run(&[text(&a), text(&b), "-o", text(&folder.join("out"))]);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(2));
     assert!(
         stderr(&refused).contains("would both be restored"),
         "{}",
@@ -726,7 +726,7 @@ fn what_cannot_be_read_is_refused_with_what_to_do() {
     frames(&folder.join("frames"), 1..=2);
     for target in ["out.mp4", "out.png", "out.gif"] {
         let refused = run(&[text(&folder.join("frames")), "-o", text(&folder.join(target))]);
-        assert_eq!(refused.status.code(), Some(1));
+        assert_eq!(refused.status.code(), Some(2));
         assert!(stderr(&refused).contains("name a folder"), "{}", stderr(&refused));
         assert!(!folder.join(target).exists());
     }
@@ -810,7 +810,7 @@ fn a_picture_that_is_named_itself_is_restored_on_its_own() {
         ["other.png", "other.png.json", "photo.jpg", "photo.jpg.json"]
     );
     let original = run(&[text(&photo), "-o", text(&photo), "--overwrite"]);
-    assert_eq!(original.status.code(), Some(1));
+    assert_eq!(original.status.code(), Some(2));
     // As a shell expands `frames/*.png`.
     frames(&folder.join("frames"), 1..=3);
     let given: Vec<PathBuf> = (1..=3)

@@ -354,7 +354,7 @@ fn the_exit_status_is_that_of_the_work_where_standard_error_cannot_be_written() 
     };
     assert_eq!(status(&input, &[]), Some(0));
     assert_eq!(status(&input, &["--overwrite", "--quiet"]), Some(0));
-    assert_eq!(status(&folder.join("gone.mp4"), &[]), Some(1));
+    assert_eq!(status(&folder.join("gone.mp4"), &[]), Some(2));
 }
 
 #[test]
@@ -401,5 +401,22 @@ fn of_frames_that_are_too_small_or_too_large_the_size_is_named_before_the_work()
         }
         assert_eq!(content(&folder).len(), 1, "{size}");
         fs::remove_file(&input).unwrap();
+    }
+}
+
+#[test]
+fn arguments_that_are_wrong_end_with_exit_status_2() {
+    let (_folder, folder) = folder();
+    let clip = folder.join("clip.mp4");
+    fs::write(&clip, "not looked at").unwrap();
+    let (gif, nowhere) = (folder.join("out.gif"), folder.join("gone.mp4"));
+    for arguments in [
+        [text(&clip), "-o", text(&gif)],
+        [text(&clip), "-o", "-"],
+        [text(&clip), "-o", text(&clip)],
+        [text(&nowhere), "-o", "out"],
+    ] {
+        let refused = run(&arguments);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {}", stderr(&refused));
     }
 }

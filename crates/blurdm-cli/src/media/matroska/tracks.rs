@@ -3,8 +3,10 @@
 //! The description of the tracks of a file.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    path::Path,
 };
 
 use super::ebml::{Element, Place, children};
@@ -12,6 +14,7 @@ use super::ebml::{Element, Place, children};
 pub const TRACKS: u32 = 0x1654_ae6b;
 pub const TRACK_ENTRY: u32 = 0xae;
 pub const TRACK_NUMBER: u32 = 0xd7;
+const CODEC_DELAY: u32 = 0x56aa;
 
 /// More bytes of tracks are taken for damage.
 const MAX_TRACKS: u64 = 64 << 20;
@@ -40,4 +43,15 @@ pub fn entries(body: &[u8]) -> impl Iterator<Item = Element<'_>> {
 /// Returns the number of a track.
 pub fn number(entry: &[u8]) -> Option<u64> {
     children(entry).find(|element| element.id == TRACK_NUMBER)?.number()
+}
+
+/// Returns the delay of the decoder of each track that states one, in nanoseconds, by the number of the track. None where the file is not Matroska.
+pub fn codec_delays(path: &Path) -> BTreeMap<u64, u64> {
+    let tracks = File::open(path).and_then(|mut file| read(&mut file)).ok().flatten();
+    let body = tracks.map(|(_, body)| body).unwrap_or_default();
+    let delay = |entry: Element| {
+        let delay = children(entry.body).find(|element| element.id == CODEC_DELAY)?;
+        Some((number(entry.body)?, delay.number()?))
+    };
+    entries(&body).filter_map(delay).collect()
 }

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, reason},
     restore::{
         plan::{Part, output_name},
-        proof::{self, Expected, ExpectedVideo},
+        proof::{self, Expected, ExpectedVideo, Lacking},
         segments::WorkDir,
     },
 };
@@ -43,26 +43,29 @@ impl Output<'_> {
         path: &Path,
         work: &WorkDir,
         check: impl FnOnce() -> Result<(), Error>,
-    ) -> Result<(PathBuf, Vec<String>), Error> {
+    ) -> Result<(PathBuf, Lacking), Error> {
         // Muxers are not chosen by this name, but by that of the output.
         let part = work.partial("output");
         let written = self.write_to(&part, path).and_then(|(mut lost, spliced)| {
-            lost.extend(self.prove(&part, path, spliced)?);
+            let lacking = self.prove(&part, path, spliced, &lost)?;
             check()?;
-            Ok(lost)
+            lost.extend(lacking.told);
+            Ok(Lacking { told: lost, ..lacking })
         });
         if written.is_err() {
             fs::remove_file(&part).ok();
         }
-        let mut lost = written?;
+        let mut lacking = written?;
         if let Err(error) = keep_time(self.original, &part) {
-            lost.push(format!("its time of modification: {}", reason(&error)));
+            lacking
+                .told
+                .push(format!("its time of modification: {}", reason(&error)));
         }
-        Ok((part, lost))
+        Ok((part, lacking))
     }
 
     /// Compares the written file with the plan. Returns what it lacks.
-    fn prove(&self, part: &Path, path: &Path, spliced: bool) -> Result<Vec<String>, Error> {
+    fn prove(&self, part: &Path, path: &Path, spliced: bool, told: &[String]) -> Result<Lacking, Error> {
         let times = self.times(path);
         let videos = self.videos.iter().zip(&times);
         let videos = videos.map(|(video, times)| ExpectedVideo {
@@ -77,6 +80,8 @@ impl Output<'_> {
             part: self.part,
             same_container: spliced,
             same_times: !spliced && self.keeps_container_times(path),
+            start: self.remux(path, &times).start(remux::muxer_for(path)),
+            told,
         };
         proof::prove(&expected, part, path)
     }
@@ -91,6 +96,17 @@ impl Output<'_> {
     fn times(&self, path: &Path) -> Vec<Vec<u64>> {
         let of_container = self.keeps_container_times(path);
         self.videos.iter().map(|video| video.times(of_container)).collect()
+    }
+
+    fn remux<'a>(&'a self, path: &Path, times: &'a [Vec<u64>]) -> Remux<'a> {
+        Remux {
+            original: self.original,
+            videos: self.videos,
+            times,
+            part: self.part,
+            keeps_container_times: self.keeps_container_times(path),
+            tags: self.tags,
+        }
     }
 
     /// Writes the output as `part`. Returns what it lacks, and whether everything else is spliced from the original's bytes.
@@ -109,15 +125,8 @@ impl Output<'_> {
                 Err(SpliceError::Unsuitable(reason)) => lost.push(reason),
             }
         }
-        let remux = Remux {
-            original: self.original,
-            videos: self.videos,
-            times: &self.times(path),
-            part: self.part,
-            keeps_container_times: self.keeps_container_times(path),
-            tags: self.tags,
-        };
-        lost.extend(remux.write(part, remux::muxer_for(path))?);
+        let times = self.times(path);
+        lost.extend(self.remux(path, &times).write(part, remux::muxer_for(path))?);
         for video in self.videos {
             if video.scan.orientation.is_none() {
                 lost.push("the orientation, which is no whole number of quarter turns".into());

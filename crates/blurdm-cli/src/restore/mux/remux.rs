@@ -27,7 +27,10 @@ use crate::{
         pipeline::{End, Pipeline},
         watchdog,
     },
-    restore::plan::{Part, webm},
+    restore::{
+        plan::{Part, webm},
+        proof,
+    },
     sync::lock,
 };
 
@@ -143,6 +146,14 @@ impl Remux<'_> {
         }
     }
 
+    /// Returns the running time in the original that is 0 in the output. What is before it is left out. With times of the container all is kept.
+    pub fn start(&self, muxer: &str) -> i64 {
+        match self.keeps_container_times {
+            true => i64::MIN,
+            false => self.time_offset(muxer) + self.shift(),
+        }
+    }
+
     /// Returns the running time minus the stream time, which is that of the file.
     fn shift(&self) -> i64 {
         self.videos.first().map_or(0, |video| video.scan.shift)
@@ -222,7 +233,7 @@ fn wait_until(pipeline: &Pipeline, condition: impl Fn() -> bool) -> Result<(), E
 /// Returns a description of a stream for messages.
 fn description(caps: &gst::Caps) -> String {
     let name = caps.structure(0).map_or("unknown", |first| first.name().as_str());
-    format!("a stream of {name}")
+    proof::description(name)
 }
 
 fn add_tags(mux: &gst::Element, tags: &[(&str, &str)]) {

@@ -17,7 +17,7 @@ use super::{
     output_name::WORK_EXTENSION,
     pictures::{self, PictureRun},
 };
-use crate::error::CommandError;
+use crate::error::{CommandError, Error};
 
 /// Extensions of video files.
 const VIDEO_EXTENSIONS: [&str; 15] = [
@@ -118,7 +118,11 @@ pub enum InputError {
 
 impl From<InputError> for CommandError {
     fn from(error: InputError) -> Self {
-        Self::Arguments(error.to_string())
+        match error {
+            // The argument is right, and the file is not.
+            InputError::Unreadable { path, reason } => Self::File(Error::unreadable(path, reason)),
+            error => Self::Arguments(error.to_string()),
+        }
     }
 }
 

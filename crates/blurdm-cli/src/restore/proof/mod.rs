@@ -40,6 +40,19 @@ pub struct Expected<'a> {
     pub same_container: bool,
     /// Whether all times in the container are those of the original.
     pub same_times: bool,
+    /// The running time in the original at which its other streams begin in the output, in nanoseconds. What is before it is known to be left out.
+    pub start: i64,
+    /// What is told already.
+    pub told: &'a [String],
+}
+
+/// What an output lacks of the other streams.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Lacking {
+    /// What the container cannot hold, and packets that are not presented there.
+    pub told: Vec<String>,
+    /// Packets that should be there.
+    pub gaps: Vec<String>,
 }
 
 /// A restored video.
@@ -63,16 +76,16 @@ impl ExpectedVideo<'_> {
     }
 }
 
-/// Compares a file with what it must have. Returns what it lacks of the other streams and is told.
+/// Compares a file with what it must have. Returns what it lacks of the other streams.
 ///
 /// # Errors
 /// [`Error::Unproven`]; [`Error::Interrupted`].
-pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<String>, Error> {
+pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Lacking, Error> {
     let unproven = |reason: String| Error::Unproven {
         path: output.to_owned(),
         reason,
     };
-    let mut written = packets::read(file, None)?;
+    let mut written = packets::read(file, None, i64::MIN)?;
     if let Some(reason) = &written.error {
         return Err(unproven(format!("it cannot be read: {reason}")));
     }
@@ -81,7 +94,8 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
         .iter()
         .map(|video| video.video.stream.as_str())
         .collect();
-    let mut original = packets::read(expected.original, expected.part.map(|part| (part, &restored[..])))?;
+    let part = expected.part.map(|part| (part, &restored[..]));
+    let mut original = packets::read(expected.original, part, expected.start)?;
     let labels = lost_labels(&original, &written, &restored);
     let hidden = HiddenTrack::all(expected.original, &original);
     let unread = UnreadProgram::all(expected.original, &original);
@@ -113,7 +127,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
     if expected.same_container {
         check_same(&original, &written).map_err(unproven)?;
         hidden::check_same(&hidden, &restored, expected.original, file).map_err(unproven)?;
-        return Ok(Vec::new());
+        return Ok(Lacking::default());
     }
     let mut told = labels;
     told.extend(hidden.iter().map(HiddenTrack::to_string));
@@ -121,13 +135,15 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Vec<Stri
     told.extend(metadata::lost(expected.original, file, &told));
     if original.error.is_some() {
         // What could be read of a damaged file is told by its gaps.
-        return Ok(told);
+        let gaps = Vec::new();
+        return Ok(Lacking { told, gaps });
     }
-    told.extend(missing(&original, &written).map_err(unproven)?);
+    let missing = missing(&original, &written, expected.told).map_err(unproven)?;
     if expected.same_times {
         check_times(&original, &written).map_err(unproven)?;
     }
-    Ok(told)
+    told.extend(missing.told);
+    Ok(Lacking { told, ..missing })
 }
 
 /// Finds the video that has the planned frames. Returns its id.
@@ -249,34 +265,46 @@ fn check_same(original: &Streams, written: &Streams) -> Result<(), String> {
     Ok(())
 }
 
-/// Finds for each other stream one that has its packets, in the order of both files. Returns sentences about packets that are missing.
-/// A stream that the container cannot hold at all is told by the muxer.
-fn missing(original: &Streams, written: &Streams) -> Result<Vec<String>, String> {
+/// Finds for each other stream one that has its packets, in the order of both files. Returns what is missing. A stream that the container cannot hold at
+/// all is `told` by the muxer.
+fn missing(original: &Streams, written: &Streams, told: &[String]) -> Result<Lacking, String> {
     let mut left: Vec<&Packets> = written.by_id.values().collect();
-    let mut told = Vec::new();
+    let mut lacking = Lacking::default();
     for (id, before) in &original.by_id {
         if let Some(same) = left.iter().position(|after| after.is_copy_of(before)) {
             left.remove(same);
             continue;
         }
-        let media = before.coding.split(' ').next();
-        let alike = |after: &&Packets| after.coding.split(' ').next() == media;
-        let Some(position) = left.iter().position(alike) else {
+        let media = before.media();
+        let after = left.iter().position(|after| after.media() == media);
+        let after = after.map(|position| left.remove(position));
+        if after.is_none() && told.contains(&description(media)) {
             continue;
-        };
-        let after = left.remove(position);
-        let is_text = media.is_some_and(|media| media.starts_with("text/"));
-        if after.count < before.count {
-            let lost = before.count - after.count;
-            told.push(format!(
-                "{lost} of {} packets of stream {id} ({})",
-                before.count, before.coding
-            ));
-        } else if after.coding == before.coding && !is_text {
+        }
+        let found = after.map_or(0, |after| after.count);
+        if found < before.count {
+            let lost = before.count - found;
+            let packets = format!("{lost} of {} packets of stream {id} ({})", before.count, before.coding);
+            if lost <= before.outside {
+                lacking.told.push(packets);
+            } else if before.untimed > 0 {
+                let untimed = before.untimed;
+                lacking.gaps.push(format!(
+                    "{packets} are missing in the output; the file does not say the times of {untimed}"
+                ));
+            } else {
+                lacking.gaps.push(format!("{packets} are missing in the output"));
+            }
+        } else if after.is_some_and(|after| after.coding == before.coding) && !media.starts_with("text/") {
             return Err(format!("stream {id} ({}) is not that of the original", before.coding));
         }
     }
-    Ok(told)
+    Ok(lacking)
+}
+
+/// Returns a description of a stream of this media type.
+pub fn description(media: &str) -> String {
+    format!("a stream of {media}")
 }
 
 #[cfg(test)]
@@ -344,11 +372,28 @@ mod tests {
     }
 
     #[test]
-    fn packets_that_a_muxer_drops_are_told_and_changed_ones_are_an_error() {
+    fn packets_that_are_missing_are_gaps_unless_the_reason_is_known_and_changed_ones_are_an_error() {
         let original = streams([("002", 7, 2)]);
-        let told = missing(&original, &streams([("001", 5, 4)])).unwrap_or_default();
-        assert_eq!(told, ["2 of 7 packets of stream 002 (audio/mpeg raw)"]);
-        assert_eq!(missing(&original, &streams([("009", 7, 2)])), Ok(Vec::new()));
-        assert!(missing(&original, &streams([("009", 7, 3)])).is_err());
+        let lost = "2 of 7 packets of stream 002 (audio/mpeg raw)";
+        let found = missing(&original, &streams([("001", 5, 4)]), &[]).unwrap_or_default();
+        assert_eq!(found.gaps, [format!("{lost} are missing in the output")]);
+        let mut early = streams([("002", 7, 2)]);
+        for packets in early.by_id.values_mut() {
+            packets.outside = 2;
+        }
+        let found = missing(&early, &streams([("001", 5, 4)]), &[]).unwrap_or_default();
+        assert_eq!((&found.told[..], found.gaps.len()), (&[lost.to_owned()][..], 0));
+        let none = streams([]);
+        let found = missing(&original, &none, &[]).unwrap_or_default();
+        assert_eq!(found.gaps.len(), 1);
+        assert_eq!(
+            missing(&original, &none, &[description("audio/mpeg")]),
+            Ok(Lacking::default())
+        );
+        assert_eq!(
+            missing(&original, &streams([("009", 7, 2)]), &[]),
+            Ok(Lacking::default())
+        );
+        assert!(missing(&original, &streams([("009", 7, 3)]), &[]).is_err());
     }
 }

@@ -30,6 +30,10 @@ pub struct Packets {
     /// How it is coded: what two streams must have in common for their bytes to be comparable.
     pub coding: String,
     pub count: usize,
+    /// How many of them muxers leave out: they are not presented, or begin before what is written.
+    pub outside: usize,
+    /// How many have no time, whatever part is read.
+    pub untimed: usize,
     /// Stream times of those that are presented, in nanoseconds and in ascending order.
     pub times: Vec<u64>,
     /// Times in the container of all of them, in nanoseconds and in ascending order.
@@ -50,6 +54,13 @@ struct Collector {
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
 }
 
+impl Packets {
+    /// Returns the media type.
+    pub fn media(&self) -> &str {
+        self.coding.split(' ').next().unwrap_or_default()
+    }
+}
+
 /// The streams of a file, by what the demuxer calls them.
 #[derive(Debug)]
 pub struct Streams {
@@ -58,11 +69,11 @@ pub struct Streams {
     pub error: Option<String>,
 }
 
-/// Reads all streams of a file; of all but `whole` only what is in `part`.
+/// Reads all streams of a file; of all but `whole` only what is in `part`. `start` is the running time at which muxers begin to write, in nanoseconds.
 ///
 /// # Errors
 /// [`Error::Interrupted`].
-pub fn read(path: &Path, part: Option<(Part, &[&str])>) -> Result<Streams, Error> {
+pub fn read(path: &Path, part: Option<(Part, &[&str])>, start: i64) -> Result<Streams, Error> {
     let found: Arc<Mutex<BTreeMap<String, Arc<Mutex<Collector>>>>> = Arc::default();
     let shared = found.clone();
     let part = part.map(|(part, whole)| (part, whole.iter().map(|&id| id.to_owned()).collect::<Vec<_>>()));
@@ -74,7 +85,7 @@ pub fn read(path: &Path, part: Option<(Part, &[&str])>) -> Result<Streams, Error
             packets.coding = coding(caps);
         }
         let part = part.as_ref().filter(|(_, whole)| !whole.contains(&stream.id));
-        add_probe(pad, collector, part.map(|(part, _)| *part));
+        add_probe(pad, collector, part.map(|(part, _)| *part), start);
     };
     let pipeline = demuxer::pipeline(path, Parsing::Unframed, on_stream)?;
     let end = match Pipeline::start(pipeline) {
@@ -105,7 +116,7 @@ pub fn joined(files: &[PathBuf]) -> Result<Packets, Error> {
         let shared = collector.clone();
         let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, _: &Stream, caps: &gst::Caps| {
             lock(&shared).packets.coding = coding(caps);
-            add_probe(pad, shared.clone(), None);
+            add_probe(pad, shared.clone(), None, 0);
         };
         let pipeline = demuxer::pipeline(file, Parsing::Unframed, on_stream)?;
         if let Ok(pipeline) = Pipeline::start(pipeline) {
@@ -126,7 +137,7 @@ fn coding(caps: &gst::Caps) -> String {
     format!("{} {}", first.name(), fields.join(" "))
 }
 
-fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, part: Option<Part>) {
+fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, part: Option<Part>, start: i64) {
     pad.sticky_events_foreach(|event| {
         lock(&collector).packets.labels.extend(labels(event));
         std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
@@ -139,7 +150,7 @@ fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, part: Option<Part
         if let Some(buffer) = info.buffer() {
             match media_type_of_header(pad, buffer) {
                 Some(media_type) => lock(&collector).record_header(&media_type, buffer),
-                None => lock(&collector).record(buffer, part),
+                None => lock(&collector).record(buffer, part, start),
             }
         } else if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {
             lock(&collector).segment = event.segment().clone().downcast().ok();
@@ -172,7 +183,7 @@ impl Collector {
         }
     }
 
-    fn record(&mut self, buffer: &gst::BufferRef, part: Option<Part>) {
+    fn record(&mut self, buffer: &gst::BufferRef, part: Option<Part>, start: i64) {
         let time = buffer.pts().or(buffer.dts());
         let within = self.segment.as_ref().zip(time);
         let presented = within.and_then(|(segment, time)| {
@@ -181,11 +192,24 @@ impl Collector {
             segment.to_stream_time(from)
         });
         let stream_time = within.and_then(|(segment, time)| segment.to_stream_time(time));
-        let is_kept = part.is_none_or(|part| stream_time.is_some_and(|time| part.contains(time.nseconds())));
+        if time.is_none() && buffer.flags().contains(gst::BufferFlags::HEADER) {
+            // It is in the caps as well. Whether and how often demuxers send it says nothing about the file.
+            return;
+        }
+        let is_kept = part.is_none_or(|part| match stream_time {
+            Some(time) => part.contains(time.nseconds()),
+            None => time.is_none(),
+        });
         if !is_kept {
             return;
         }
         self.packets.count += 1;
+        let running = within.and_then(|(segment, time)| segment.to_running_time(time));
+        if time.is_some() && running.is_none_or(|running| (running.nseconds() as i64) < start) {
+            self.packets.outside += 1;
+        } else if time.is_none() {
+            self.packets.untimed += 1;
+        }
         self.packets.times.extend(presented.map(gst::ClockTime::nseconds));
         self.packets.stored.extend(time.map(gst::ClockTime::nseconds));
         if let Ok(data) = buffer.map_readable() {

@@ -5,6 +5,7 @@
 
 mod clusters;
 mod fragments;
+mod joined;
 mod kind;
 mod transport;
 
@@ -23,6 +24,8 @@ pub fn of(path: &Path) -> Option<String> {
         Err(_) if is_matroska(path) => clusters::damage(path),
         Err(_) => transport::damage(path),
     };
+    let damage = damage.map(|damage| damage.to_string());
+    let damage = damage.or_else(|| joined::damage(path));
     // What cannot be read here cannot be demuxed either, and that is an error of its own.
     damage.map(|damage| format!("'{}' {damage}", path.display()))
 }
