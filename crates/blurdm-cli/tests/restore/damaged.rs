@@ -2,7 +2,15 @@
 
 //! Files that are damaged where demuxers pass over it: the gap is told with exit status 3, as for an ordinary MP4.
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    path::Path,
+    process::Output,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use gst::prelude::*;
 
@@ -132,5 +140,38 @@ fn a_recording_whose_frames_are_unevenly_spaced_is_not_damaged() {
         };
         succeed(&[text(&input), "-o", text(&output), "--strength", "0"]);
         assert!(frames(&output).len() > 40, "{name}");
+    }
+}
+
+#[test]
+fn uncompressed_frames_that_are_too_short_are_a_gap() {
+    let (_folder, folder) = folder();
+    for (muxer, short, status) in [
+        ("matroskamux", 4..6, Some(3)),
+        ("avimux", 4..6, Some(3)),
+        ("matroskamux", 0..12, Some(1)),
+    ] {
+        let (input, output) = (folder.join("raw.mkv"), folder.join("out.mkv"));
+        let pipeline = format!(
+            "videotestsrc name=camera num-buffers=12 ! video/x-raw,format=I420,width=96,height=64,framerate=25/1 ! {muxer} ! \
+             filesink location=\"{}\"",
+            input.display()
+        );
+        let frames_to_cut = short.clone();
+        let seen = Arc::new(AtomicUsize::new(0));
+        launch_with(&pipeline, |bin| {
+            let pad = bin.by_name("camera").unwrap().static_pad("src").unwrap();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                if frames_to_cut.contains(&seen.fetch_add(1, Ordering::Relaxed)) {
+                    info.buffer_mut().unwrap().make_mut().set_size(5000);
+                }
+                gst::PadProbeReturn::Ok
+            });
+        });
+        let made = run(&[text(&input), "-o", text(&output), "--strength", "0", "--overwrite"]);
+        assert_eq!(made.status.code(), status, "{muxer} {short:?}: {}", stderr(&made));
+        if status == Some(3) {
+            assert_eq!(frames(&output).len(), 12 - short.len(), "{muxer}");
+        }
     }
 }

@@ -5,6 +5,8 @@
 use gst::prelude::*;
 use gst_video::{VideoFormatFlags, VideoFrameFlags, VideoInfo, VideoMeta};
 
+use crate::media::CAT;
+
 /// How the planes of a frame lie in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Layout {
@@ -13,16 +15,20 @@ struct Layout {
     size: usize,
 }
 
-/// States how the rows of frames lie in memory where they have no padding.
+/// States how the rows of frames lie in memory where they have no padding. Frames that are too short even then are dropped: elements would take what lies
+/// behind them for pixels.
 pub fn state_layout(pad: &gst::Pad) {
     pad.add_probe(gst::PadProbeType::BUFFER, |pad, info| {
         let frames = pad.current_caps().and_then(|caps| VideoInfo::from_caps(&caps).ok());
-        if let Some((frames, buffer)) = frames.zip(info.buffer_mut())
-            && buffer.size() < frames.size()
-            && buffer.meta::<VideoMeta>().is_none()
-            && let Some(layout) = unpadded(&frames).filter(|layout| layout.size == buffer.size())
-        {
-            let added = VideoMeta::add_full(
+        let Some((frames, buffer)) = frames.zip(info.buffer_mut()) else {
+            return gst::PadProbeReturn::Ok;
+        };
+        if buffer.size() >= frames.size() || buffer.meta::<VideoMeta>().is_some() {
+            return gst::PadProbeReturn::Ok;
+        }
+        let layout = unpadded(&frames).filter(|layout| layout.size == buffer.size());
+        let added = layout.map(|layout| {
+            VideoMeta::add_full(
                 buffer.make_mut(),
                 VideoFrameFlags::empty(),
                 frames.format(),
@@ -30,16 +36,25 @@ pub fn state_layout(pad: &gst::Pad) {
                 frames.height(),
                 &layout.offsets,
                 &layout.strides,
-            );
-            if let Err(error) = added {
+            )
+            .map(drop)
+        });
+        match added {
+            Some(Ok(())) => gst::PadProbeReturn::Ok,
+            Some(Err(error)) => {
+                gst::info!(CAT, obj = pad, "the layout of frames cannot be stated: {error}");
+                gst::PadProbeReturn::Drop
+            }
+            None => {
+                let (has, needs) = (buffer.size(), frames.size());
                 gst::info!(
-                    crate::media::CAT,
+                    CAT,
                     obj = pad,
-                    "the layout of frames cannot be stated: {error}"
+                    "a frame of {has} bytes is dropped, since it needs {needs}"
                 );
+                gst::PadProbeReturn::Drop
             }
         }
-        gst::PadProbeReturn::Ok
     });
 }
 
