@@ -87,7 +87,7 @@ impl Trial<'_> {
 }
 
 /// Builds the library that makes calls fail.
-fn shim(folder: &Path) -> PathBuf {
+pub fn shim(folder: &Path) -> PathBuf {
     let shim = folder.join("shim.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/shim.c");
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".into());

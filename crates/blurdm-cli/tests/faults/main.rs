@@ -16,6 +16,7 @@ mod common;
 mod disk;
 mod killed;
 mod mutated;
+mod stalled;
 
 use std::env;
 

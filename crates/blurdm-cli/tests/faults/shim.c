@@ -3,7 +3,8 @@
 // Makes the n-th call that changes a file below a folder fail, as a disk does. It is preloaded into the command:
 //   FAULT_FOLDER  the folder
 //   FAULT_AT      which call fails, from 1
-//   FAULT_KIND    enospc, eio, eintr, or short: half of the bytes are written
+//   FAULT_KIND    enospc, eio, eintr; short: half of the bytes are written; or hang: the call does not return
+//   FAULT_SUFFIX  if it is set, only calls with a path that ends so count
 //   FAULT_STAYS   if it is set, all calls after it fail as well, as on a full disk
 //   FAULT_LOG     a file that gets a line for each call that has failed
 
@@ -27,8 +28,10 @@
 static atomic_long calls;
 
 static int is_below(const char *path) {
-    const char *folder = getenv("FAULT_FOLDER");
-    return folder && path && strncmp(path, folder, strlen(folder)) == 0;
+    const char *folder = getenv("FAULT_FOLDER"), *suffix = getenv("FAULT_SUFFIX");
+    if (!folder || !path || strncmp(path, folder, strlen(folder)) != 0) return 0;
+    size_t length = strlen(path), end = suffix ? strlen(suffix) : 0;
+    return end <= length && strcmp(path + length - end, suffix ? suffix : "") == 0;
 }
 
 static int is_open_below(int fd) {
@@ -52,6 +55,9 @@ static int fault(const char *name) {
         int length = snprintf(line, sizeof line, "%ld %s\n", number, name);
         if (NEXT(write)(fd, line, length) < 0) abort();
         close(fd);
+    }
+    if (!strcmp(kind, "hang")) {
+        for (;;) pause();
     }
     if (!strcmp(kind, "enospc")) return ENOSPC;
     if (!strcmp(kind, "eio")) return EIO;

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::clips::{clip, folder, restore, stderr, succeed, text};
+use crate::clips::{clip, folder, restore, stderr, text};
 
 /// Returns the processes that a process has started and that have not ended.
 fn children(parent: u32) -> Vec<u32> {
@@ -155,29 +155,6 @@ fn recordings_without_an_index_fail_each_time_and_the_next_file_is_restored() {
         );
     }
     assert!(out.join("whole.mp4").exists(), "{stderr}");
-}
-
-#[test]
-fn a_wait_in_which_nothing_moves_ends_and_names_the_element() {
-    let (_folder, folder) = folder();
-    let (input, next, out) = (folder.join("1.mp4"), folder.join("2.mp4"), folder.join("out"));
-    clip(&input, 12, "mp4mux");
-    clip(&next, 12, "mp4mux");
-    let stuck = out.join("1.mp4");
-    succeed(&[text(&input), "-o", text(&stuck), "--plan"]);
-    // To open a pipe for writing is to wait for somebody who reads it.
-    let pipe = out.join("1.mp4.blurdm/00000.part");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let child = spawn(&[text(&input), text(&next), "-o", text(&out), "--stall-limit", "2"]);
-    let result = ended_within(Duration::from_secs(30), child);
-    let stderr = stderr(&result);
-    assert_eq!(result.status.code(), Some(1), "{stderr}");
-    assert!(
-        stderr.contains("1.mp4: failed: nothing has moved in filesink"),
-        "{stderr}"
-    );
-    assert!(stderr.contains("--stall-limit"), "{stderr}");
-    assert!(out.join("2.mp4").exists(), "{stderr}");
 }
 
 #[test]

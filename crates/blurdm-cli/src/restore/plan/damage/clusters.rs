@@ -70,6 +70,9 @@ pub fn damage(path: &Path) -> Option<Damage> {
             }
             Some(_) => {
                 let start = walk.at;
+                if is_padding(&mut file, start..end).ok()? {
+                    break;
+                }
                 // As GStreamer's demuxer does.
                 let next = next_cluster(&mut file, start + 1..end).ok()?;
                 unreadable.push(start..next.unwrap_or(end));
@@ -159,6 +162,20 @@ fn has_whole_children(file: &mut File, parent: &Place) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Whether there is nothing but zeros up to the end, as in a file that was made larger before it was recorded.
+fn is_padding(file: &mut File, range: Range<u64>) -> io::Result<bool> {
+    file.seek(SeekFrom::Start(range.start))?;
+    let mut rest = file.by_ref().take(range.end - range.start);
+    let mut window = [0; 1 << 12];
+    loop {
+        match rest.read(&mut window)? {
+            0 => return Ok(true),
+            count if window[..count].iter().any(|&byte| byte != 0) => return Ok(false),
+            _ => {}
+        }
+    }
 }
 
 /// Returns where the next cluster begins.
