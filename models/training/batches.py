@@ -22,7 +22,8 @@ among them a network stayed at the identity for its first thousand steps (gain 0
 0.18 dB by then."""
 
 LENGTHS = np.geomspace(2.0, 64.0, 6)
-"""px. Between each two of them paths are as likely where a stage wants even lengths. Of stored patches that are telling, one in fifteen has a path below 6 px."""
+"""px. Between each two of them paths are as likely where a stage wants even lengths. Of stored patches that are telling, one in fifteen has a path
+below 6 px."""
 
 LITTLE_ERROR = 8.0
 """Grey levels squared, from which on such a patch is blurred at all."""
