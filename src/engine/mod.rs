@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod buffers;
 mod bundle;
 mod error;
 mod frame_size;
@@ -33,6 +34,8 @@ mod submission;
 mod tiles;
 mod timing;
 mod working_scale;
+
+use std::collections::TryReserveError;
 
 use ndarray::Array1;
 
@@ -144,7 +147,13 @@ impl Deblurrer {
     ) -> Result<Self, Error> {
         size.check()?;
         working_scale::check(size, options.reduction)?;
-        let working_scale = (options.reduction > 1).then(|| WorkingScale::new(size, options.reduction));
+        let too_large = |provider, error: TryReserveError| Error::Memory {
+            width: size.width,
+            height: size.height,
+            provider,
+            reason: error.to_string(),
+            figures: String::new(),
+        };
         let working_size = working_scale::size(size, options.reduction);
         let context = Context::new(&canceler, runtime(search)?, bundle, options.settings);
         let Selected {
@@ -154,8 +163,12 @@ impl Deblurrer {
             rejected,
         } = selection::load(bundle, context, options, search.cache.as_deref(), working_size)?;
         let window = network.size();
-        let tiles =
-            (window != working_size).then(|| Tiles::new(Tiling::new(working_size, window, options.tile_overlap)));
+        let tiling = (window != working_size).then(|| Tiling::new(working_size, window, options.tile_overlap));
+        let tiles = tiling.map(Tiles::new).transpose();
+        let tiles = tiles.map_err(|error| too_large(provider, error))?;
+        let working_scale = (options.reduction > 1).then(|| WorkingScale::new(size, options.reduction));
+        let working_scale = working_scale.transpose();
+        let working_scale = working_scale.map_err(|error| too_large(provider, error))?;
         let histories = vec![PriorHistory::new(network.dim()); tiles.as_ref().map_or(1, Tiles::count)];
         Ok(Self {
             network,

@@ -3,9 +3,12 @@
 //! A frame as overlapping tiles: where they lie, how they are cut out, and how they are blended into a frame without
 //! seams. Arithmetic on RGBx rows without padding; the caller restores the tiles.
 
-use std::ops::Range;
+use std::{collections::TryReserveError, ops::Range};
 
-use super::frame_size::{FrameSize, PIXEL_BYTES};
+use super::{
+    buffers::zeroed,
+    frame_size::{FrameSize, PIXEL_BYTES},
+};
 
 /// The bytes of a pixel that are blended: all but the fourth.
 const COLOURS: usize = 3;
@@ -139,15 +142,16 @@ pub(super) struct Tiles {
 }
 
 impl Tiles {
-    pub fn new(tiling: Tiling) -> Self {
-        let tile = vec![0; tiling.across.tile * tiling.down.tile * PIXEL_BYTES];
-        let sums = vec![0; tiling.down.inside() * tiling.across.length * COLOURS];
-        Self {
+    /// # Errors
+    /// They do not fit in memory.
+    pub fn new(tiling: Tiling) -> Result<Self, TryReserveError> {
+        let tile = tiling.across.tile * tiling.down.tile * PIXEL_BYTES;
+        Ok(Self {
+            input: zeroed(tile)?,
+            restored: zeroed(tile)?,
+            sums: zeroed(tiling.down.inside() * tiling.across.length * COLOURS)?,
             tiling,
-            input: tile.clone(),
-            restored: tile,
-            sums,
-        }
+        })
     }
 
     /// Returns the number of tiles of a frame.
@@ -298,7 +302,7 @@ mod tests {
             FrameSize { width: 64, height: 64 },
         );
         let bytes: Vec<u8> = (0..frame.bytes()).map(|at| (at % 251) as u8).collect();
-        let mut tiles = Tiles::new(Tiling::new(frame, tile, 16));
+        let mut tiles = Tiles::new(Tiling::new(frame, tile, 16)).unwrap();
         let mut restored = vec![0; frame.bytes()];
         for failing in 0..4 {
             let mut number = 0;

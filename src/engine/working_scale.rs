@@ -3,7 +3,10 @@
 //! Frames restored at a smaller working scale. What the network changed in the reduced frame is enlarged and added to
 //! the full frame, which keeps its fine detail.
 
+use std::collections::TryReserveError;
+
 use super::{
+    buffers::zeroed,
     error::Error,
     frame_size::{FrameSize, MINIMUM_SIDE},
 };
@@ -18,14 +21,16 @@ pub(super) struct WorkingScale {
 }
 
 impl WorkingScale {
-    pub fn new(frame: FrameSize, factor: usize) -> Self {
+    /// # Errors
+    /// They do not fit in memory.
+    pub fn new(frame: FrameSize, factor: usize) -> Result<Self, TryReserveError> {
         let bytes = size(frame, factor).bytes();
-        Self {
+        Ok(Self {
             factor,
             width: frame.width,
-            reduced: vec![0; bytes],
-            restored: vec![0; bytes],
-        }
+            reduced: zeroed(bytes)?,
+            restored: zeroed(bytes)?,
+        })
     }
 
     /// Restores a frame without row padding. `restore_reduced` is called with the reduced frame and the slice for its

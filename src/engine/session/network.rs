@@ -14,6 +14,7 @@ use crate::engine::gpu::DeviceFrame;
 use crate::{
     diffusion::{SampleError, Sampler},
     engine::{
+        buffers::zeroed,
         bundle::Bundle,
         error::Error,
         frame_size::FrameSize,
@@ -67,8 +68,14 @@ impl Network {
     fn warm_up(&mut self) -> Result<(), Error> {
         const GREY: u8 = 128;
         const TOLERANCE: u8 = 64;
-        let grey = vec![GREY; self.size.bytes()];
-        let mut restored = vec![0; self.size.bytes()];
+        let buffer = || {
+            zeroed(self.size.bytes()).map_err(|error| Error::Inference {
+                graph: "backbone",
+                reason: format!("out of memory: {error}"),
+            })
+        };
+        let (mut grey, mut restored) = (buffer()?, buffer()?);
+        grey.fill(GREY);
         self.set_frame(&grey)?;
         let prior = self.prior(&grey, None, 0)?.to_owned();
         if let Some(pending) = self.submit(&grey, prior.view(), &mut restored)? {
