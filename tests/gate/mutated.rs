@@ -8,8 +8,7 @@
 use std::{
     collections::HashMap,
     env, fs,
-    io::{BufRead, BufReader, Write},
-    os::unix::process::ExitStatusExt,
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Command, Stdio},
     sync::{Mutex, mpsc},
@@ -533,7 +532,7 @@ fn try_batch(mut first: u64, end: u64, outcome: &mut Outcome) {
             .args(["--exact", "mutated::child", "--nocapture"])
             .env(CHILD, format!("{first} {end}"))
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let (sender, lines) = mpsc::channel();
@@ -542,6 +541,17 @@ fn try_batch(mut first: u64, end: u64, outcome: &mut Outcome) {
             for line in out.lines().map_while(Result::ok) {
                 sender.send(line).ok();
             }
+        });
+        let mut messages = child.stderr.take().unwrap();
+        let messages = thread::spawn(move || {
+            let mut text = Vec::new();
+            messages.read_to_end(&mut text).unwrap();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            text.lines()
+                .rev()
+                .find(|line| !line.is_empty())
+                .unwrap_or_default()
+                .to_owned()
         });
         let (mut last, mut done, mut blocked) = (None, false, false);
         loop {
@@ -561,15 +571,15 @@ fn try_batch(mut first: u64, end: u64, outcome: &mut Outcome) {
             }
         }
         reader.join().unwrap();
-        let status = child.wait().unwrap();
+        let (status, message) = (child.wait().unwrap(), messages.join().unwrap());
         if done {
             return;
         }
         let seed = last.unwrap_or_else(|| panic!("the process that tries mutations does not start: {status}"));
-        let how = match status.signal() {
-            _ if blocked => "takes too long".to_owned(),
-            Some(_) => status.to_string(),
-            None => format!("ended the process, {status}"),
+        let how = if blocked {
+            "takes too long".to_owned()
+        } else {
+            format!("{status}: {message}")
         };
         outcome.faults.push((seed, how));
         first = seed + 1;
