@@ -58,6 +58,13 @@ fn what_networks_for_images_do_besides_passes() {
                 &["numbers", "kernel"],
                 &[ints("strides", &[2, 2]), int("group", 1), ints("pads", &[1; 4])],
             );
+            add(
+                model,
+                "ConvTranspose",
+                &["numbers", "kernel"],
+                &[ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2])],
+            );
+            graph(model).node.last_mut().unwrap().output = vec!["enlarged".into()];
             let others: [(&str, &[&str]); 5] = [
                 ("Shape", &["frame"]),
                 ("ConstantOfShape", &["shape"]),

@@ -8,8 +8,7 @@
 use std::{
     collections::HashMap,
     env, fs,
-    io::{BufRead, BufReader, Write},
-    os::unix::process::ExitStatusExt,
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Command, Stdio},
     sync::{Mutex, mpsc},
@@ -431,7 +430,14 @@ fn change_tensor(tensor: &mut Tensor, random: &mut Random) {
         // Another shape of as many elements.
         2 => tensor.dims.push(1),
         3 => tensor.dims.reverse(),
-        4 => tensor.dims = vec![tensor.dims.iter().product()],
+        4 => {
+            tensor.dims = vec![
+                tensor
+                    .dims
+                    .iter()
+                    .fold(1, |product: i64, &side| product.wrapping_mul(side)),
+            ]
+        }
         // As many elements as the data, of another size.
         5 if tensor.data_type == Some(data_type::INT64) => {
             tensor.data_type = Some(data_type::INT32);
@@ -487,8 +493,9 @@ fn change_bytes(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// What a child says before each graph that it loads.
-const LOADING: &str = "loading ";
+/// What a child says before each mutation, and of one that has passed the gate.
+const TRYING: &str = "trying ";
+const LOADING: &str = "loading";
 /// What it says when all are done, with how many were loaded.
 const DONE: &str = "done ";
 
@@ -508,8 +515,9 @@ fn child() {
     // Not the captured output of a test: it must be read when the process is gone.
     let mut out = fs::File::options().write(true).open("/dev/stdout").unwrap();
     for seed in first.parse::<u64>().unwrap()..end.parse().unwrap() {
+        write!(out, "\n{TRYING}{seed}\n").unwrap();
         if let Ok(graph) = GraphFile::from_bytes("mutation", mutation(&sources, seed)) {
-            writeln!(out, "\n{LOADING}{seed}").unwrap();
+            writeln!(out, "{LOADING}").unwrap();
             // Most are refused by the runtime.
             graph.load(&Search::default(), LIMIT).ok();
             loaded += 1;
@@ -533,7 +541,7 @@ fn try_batch(mut first: u64, end: u64, outcome: &mut Outcome) {
             .args(["--exact", "mutated::child", "--nocapture"])
             .env(CHILD, format!("{first} {end}"))
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let (sender, lines) = mpsc::channel();
@@ -543,14 +551,25 @@ fn try_batch(mut first: u64, end: u64, outcome: &mut Outcome) {
                 sender.send(line).ok();
             }
         });
+        let mut messages = child.stderr.take().unwrap();
+        let messages = thread::spawn(move || {
+            let mut text = Vec::new();
+            messages.read_to_end(&mut text).unwrap();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            text.lines()
+                .rev()
+                .find(|line| !line.is_empty())
+                .unwrap_or_default()
+                .to_owned()
+        });
         let (mut last, mut done, mut blocked) = (None, false, false);
         loop {
             match lines.recv_timeout(LIMIT) {
                 Ok(line) => {
-                    if let Some(seed) = line.strip_prefix(LOADING) {
+                    if let Some(seed) = line.strip_prefix(TRYING) {
                         last = Some(seed.parse().unwrap());
-                        outcome.loaded += 1;
                     }
+                    outcome.loaded += u64::from(line == LOADING);
                     done |= line.starts_with(DONE);
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
@@ -561,15 +580,16 @@ fn try_batch(mut first: u64, end: u64, outcome: &mut Outcome) {
             }
         }
         reader.join().unwrap();
-        let status = child.wait().unwrap();
+        let (status, message) = (child.wait().unwrap(), messages.join().unwrap());
         if done {
             return;
         }
-        let seed = last.unwrap_or_else(|| panic!("the process that tries mutations does not start: {status}"));
-        let how = match status.signal() {
-            _ if blocked => "takes too long".to_owned(),
-            Some(_) => status.to_string(),
-            None => format!("ended the process, {status}"),
+        let seed =
+            last.unwrap_or_else(|| panic!("the process that tries mutations does not start, {status}: {message}"));
+        let how = if blocked {
+            "takes too long".to_owned()
+        } else {
+            format!("{status}: {message}")
         };
         outcome.faults.push((seed, how));
         first = seed + 1;

@@ -164,6 +164,21 @@ fn strides_dilations_kernels_and_groups_below_1_are_refused() {
 }
 
 #[test]
+fn transposed_convolutions_whose_kernels_and_weights_disagree_are_refused() {
+    let cases: [(&[i64], &[i64]); 4] = [(&[4, 4], &[]), (&[4, 4], &[3, 3]), (&[4], &[3]), (&[4, 4, 3, 3], &[3])];
+    for (weights, kernel) in cases {
+        assert_refused(
+            |model| {
+                ones(model, "kernel", weights);
+                let kernel = (!kernel.is_empty()).then(|| ints("kernel_shape", kernel));
+                add(model, "ConvTranspose", &["numbers", "kernel"], kernel.as_slice());
+            },
+            &["node 'the ConvTranspose' (ConvTranspose)", "dimensions of its weights"],
+        );
+    }
+}
+
+#[test]
 fn integers_are_divided_by_constants_of_1_or_more_only() {
     let divide = |model: &mut Model, operator: &str, divisor: &[i64]| {
         integers(model, "divisor", &[divisor.len() as i64], divisor);
@@ -239,6 +254,13 @@ fn nodes_that_lack_inputs_or_read_what_is_not_there_are_refused() {
         assert_refused(
             |model| graph(model).node.push(node(operator, inputs, outputs, &[])),
             &[&format!("node 'the {operator}' ({operator})"), "export the model"],
+        );
+    }
+    // Of operators that take any number of inputs, none may be left out.
+    for operator in ["Min", "Max", "Sum", "Mean", "Concat"] {
+        assert_refused(
+            |model| add(model, operator, &["numbers", ""], &[]),
+            &[&format!("node 'the {operator}' ({operator})"), "must be there"],
         );
     }
     assert_refused(

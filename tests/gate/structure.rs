@@ -237,6 +237,20 @@ fn a_small_file_that_decodes_to_a_large_one_is_refused() {
     );
 }
 
+#[test]
+fn descriptions_of_sides_beyond_reason_are_refused() {
+    for side in [-1, (1 << 24) + 1, i64::MAX] {
+        assert_refused(
+            |model| {
+                let described = graph(model).input[0].r#type.as_mut().unwrap();
+                let shape = described.tensor_type.as_mut().unwrap().shape.as_mut().unwrap();
+                (shape.dim[1].dim_value, shape.dim[1].dim_param) = (Some(side), None);
+            },
+            &["value 'frame'", &side.to_string()],
+        );
+    }
+}
+
 fn graph_of(model: &mut Model) -> &mut Graph {
     graph(model)
 }

@@ -67,6 +67,7 @@ fn check_node<'a>(node: &'a Node, values: &mut Values<'a>) -> Result<(), String>
     check_count(node, operator)?;
     attributes::check(node)?;
     check_division(node, values)?;
+    check_transposed_convolution(node, values)?;
     sizes::check(node, values)?;
     values.add_node(node, operator)
 }
@@ -91,12 +92,17 @@ fn known_operator(node: &Node) -> Result<&'static Operator, String> {
 
 fn check_count(node: &Node, operator: &Operator) -> Result<(), String> {
     let (inputs, outputs) = (node.input.len(), node.output.len());
-    let needed = node.input.iter().take(operator.needed);
+    let count = if operator.is_variadic() {
+        inputs.max(1)
+    } else {
+        operator.needed
+    };
+    let needed = node.input.iter().take(count);
     let present = needed.filter(|name| !name.is_empty()).count();
-    if present < operator.needed || inputs > operator.most_inputs {
+    if present < count || inputs > operator.most_inputs {
         return Err(format!(
-            "it has {inputs} inputs, of which the first {} must be there and {} are the most; export the model again",
-            operator.needed, operator.most_inputs
+            "it has {inputs} inputs, of which the first {count} must be there and {} are the most; export the model again",
+            operator.most_inputs
         ));
     }
     if outputs == 0 || outputs > operator.most_outputs {
@@ -106,6 +112,19 @@ fn check_count(node: &Node, operator: &Operator) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// The kernel of a transposed convolution is stated, and its weights have as many dimensions: the runtime reads beyond
+/// the shape of others.
+fn check_transposed_convolution(node: &Node, values: &Values<'_>) -> Result<(), String> {
+    if node.op_type() != "ConvTranspose" {
+        return Ok(());
+    }
+    let kernel = attributes::find(node, "kernel_shape").map_or(0, |attribute| attribute.ints.len());
+    if kernel > 0 && values.rank(node, 1) == Some(kernel + 2) {
+        return Ok(());
+    }
+    Err("its attribute 'kernel_shape' and the dimensions of its weights disagree; export the model again".into())
 }
 
 /// Integers are divided by constants of 1 or more only.

@@ -208,6 +208,11 @@ pub(super) fn find(name: &str) -> Option<&'static Operator> {
 }
 
 impl Operator {
+    /// Whether it takes any number of inputs, of which none may be left out.
+    pub fn is_variadic(&self) -> bool {
+        self.most_inputs == ANY
+    }
+
     /// Returns the type of the elements of output number `number`, given those of the inputs and of the attribute that
     /// [`Output::Cast`] or [`Output::Value`] names.
     pub fn output_type(&self, number: usize, inputs: &[Option<i32>], attribute: Option<i32>) -> Option<i32> {

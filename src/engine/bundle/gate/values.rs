@@ -15,6 +15,12 @@ use super::{
 /// Operators whose output has the elements of their first input, in the same order.
 const KEEPS_ELEMENTS: [&str; 4] = ["Identity", "Reshape", "Squeeze", "Unsqueeze"];
 
+/// Operators in which exporters wrap weights: their output has the shape of their first input.
+const KEEPS_RANK: [&str; 4] = ["Cast", "DequantizeLinear", "Identity", "QuantizeLinear"];
+
+/// The longest side that a description states. A reshaping allocates as many numbers as a shape has.
+const LONGEST_SIDE: i64 = 1 << 24;
+
 /// What is known of a value without running the graph.
 #[derive(Clone, Copy, Default)]
 struct Known<'a> {
@@ -22,6 +28,8 @@ struct Known<'a> {
     element: Option<i32>,
     /// The elements, if they are always the same.
     constant: Option<&'a Tensor>,
+    /// The number of dimensions of weights, also where they are stored in another type.
+    rank: Option<usize>,
 }
 
 /// The values so far, by name.
@@ -36,10 +44,9 @@ impl<'a> Values<'a> {
     pub fn of_graph(graph: &'a Graph) -> Result<Self, String> {
         let mut values = Self::default();
         for input in &graph.input {
-            let element = element_of(input);
             let known = Known {
-                element,
-                constant: None,
+                element: element_of(input),
+                ..Known::default()
             };
             values.add(input.name(), known)?;
         }
@@ -48,6 +55,7 @@ impl<'a> Values<'a> {
             let known = Known {
                 element: tensor.data_type,
                 constant: Some(tensor),
+                rank: Some(tensor.dims.len()),
             };
             weights.add(tensor.name(), known)?;
         }
@@ -85,6 +93,10 @@ impl<'a> Values<'a> {
         }
         let inputs: Vec<Option<i32>> = (0..node.input.len()).map(|number| self.element(node, number)).collect();
         let (stated, constant) = stated(node);
+        let rank = KEEPS_RANK
+            .contains(&operator.name)
+            .then(|| self.rank(node, 0))
+            .flatten();
         let passed_on = KEEPS_ELEMENTS
             .contains(&operator.name)
             .then(|| self.constant(node, 0))
@@ -97,6 +109,7 @@ impl<'a> Values<'a> {
             let known = Known {
                 element: operator.output_type(number, &inputs, stated),
                 constant: constant.or(passed_on),
+                rank: constant.map(|tensor| tensor.dims.len()).or(rank),
             };
             self.add(name, known)?;
         }
@@ -115,6 +128,11 @@ impl<'a> Values<'a> {
     /// Returns a node's input if it is a constant.
     pub fn constant(&self, node: &Node, number: usize) -> Option<&'a Tensor> {
         self.input(node, number)?.constant
+    }
+
+    /// Returns the number of dimensions of a node's input if it is made of a constant.
+    pub fn rank(&self, node: &Node, number: usize) -> Option<usize> {
+        self.input(node, number)?.rank
     }
 
     fn input(&self, node: &Node, number: usize) -> Option<Known<'a>> {
@@ -155,5 +173,8 @@ pub(super) fn check_description(value: &ValueInfo) -> Result<(), String> {
     }
     let dims = tensor.shape.iter().flat_map(|shape| &shape.dim);
     let known: Vec<i64> = dims.map(|dim| dim.dim_value.unwrap_or(1)).collect();
+    if known.iter().any(|&side| side > LONGEST_SIDE) {
+        return Err(refused(format!("has {known:?} for a shape")));
+    }
     tensors::count(&known).map_err(refused).map(|_| ())
 }
