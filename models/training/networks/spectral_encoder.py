@@ -132,9 +132,7 @@ def _windows(grey: torch.Tensor, every: bool = True) -> tuple[torch.Tensor, torc
     not fill a window is left out; frames under 96 px are repeated at their edges. every: the second grid too."""
     h, w = grey.shape[1], grey.shape[2]
     shortest = WINDOW + WINDOW // 2
-    # Half of x + |x|: neither way of exporting takes a maximum of sides.
-    missing = [(shortest - side + abs(shortest - side)) // 2 for side in (w, h)]
-    grey = F.pad(grey[:, None], (0, missing[0], 0, missing[1]), mode="replicate")[:, 0]
+    grey = F.pad(grey[:, None], (0, _at_least_0(shortest - w), 0, _at_least_0(shortest - h)), mode="replicate")[:, 0]
     height, width = grey.shape[1:]
     if not every:
         windows, down, across = _grid(grey)
@@ -142,6 +140,11 @@ def _windows(grey: torch.Tensor, every: bool = True) -> tuple[torch.Tensor, torc
     (first, down, across), (second, below, beside) = _grid(grey), _grid(grey[:, WINDOW // 2 :, WINDOW // 2 :])
     positions = torch.cat([down, below + WINDOW // 2]) / height, torch.cat([across, beside + WINDOW // 2]) / width
     return torch.cat([first, second], dim=1), *positions
+
+
+def _at_least_0(length: int | torch.Tensor) -> int | torch.Tensor:
+    """Lengths are tensors where a run is traced, and symbols where torch.export looks at it."""
+    return length.clamp_min(0) if isinstance(length, torch.Tensor) else torch.sym_max(length, 0)
 
 
 def _grid(grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
