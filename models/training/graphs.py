@@ -67,9 +67,11 @@ GROUP = 16
 def _luma(frame: torch.Tensor) -> torch.Tensor:
     """RGBx bytes [1, H, W, 4] to luma [1, 1, H, W] in 0..1, without taking colours apart."""
     h, w = frame.shape[1], frame.shape[2]
-    groups = F.pad(frame, (0, 0, 0, _missing(w, GROUP))).reshape(-1, 4 * GROUP).to(torch.float32)
+    columns = w + _missing(w, GROUP)
+    groups = F.pad(frame, (0, 0, 0, columns - w)).reshape(-1, 4 * GROUP).to(torch.float32)
     weights = torch.kron(torch.eye(GROUP, device=frame.device), torch.tensor([*LUMA, 0.0], device=frame.device)[:, None] / 255)
-    return (groups @ weights).reshape(1, 1, h, -1)[..., :w]
+    # Not -1 for the columns: the graph would divide by a side, which bundles may not.
+    return (groups @ weights).reshape(1, 1, h, columns)[..., :w]
 
 
 class PriorEncoderGraph(nn.Module):
