@@ -149,7 +149,8 @@ fn bytes_per_second(sound: &gst::StructureRef) -> Option<u64> {
             .ok()
             .and_then(|number| u64::try_from(number).ok())
     };
-    Some(of("rate")? * of("channels")? * (bits / 8)).filter(|&bytes| bytes > 0)
+    let samples = of("rate")?.checked_mul(of("channels")?)?;
+    samples.checked_mul(bits / 8).filter(|&bytes| bytes > 0)
 }
 
 #[cfg(test)]

@@ -19,13 +19,14 @@ struct Layout {
 /// behind them for pixels.
 pub fn state_layout(pad: &gst::Pad) {
     pad.add_probe(gst::PadProbeType::BUFFER, |pad, info| {
-        let frames = pad.current_caps().and_then(|caps| VideoInfo::from_caps(&caps).ok());
-        let Some((frames, buffer)) = frames.zip(info.buffer_mut()) else {
+        // Decoders state how their frames lie.
+        let Some(buffer) = info.buffer_mut().filter(|buffer| buffer.meta::<VideoMeta>().is_none()) else {
             return gst::PadProbeReturn::Ok;
         };
-        if buffer.size() >= frames.size() || buffer.meta::<VideoMeta>().is_some() {
+        let frames = pad.current_caps().and_then(|caps| VideoInfo::from_caps(&caps).ok());
+        let Some(frames) = frames.filter(|frames| buffer.size() < frames.size()) else {
             return gst::PadProbeReturn::Ok;
-        }
+        };
         let layout = unpadded(&frames).filter(|layout| layout.size == buffer.size());
         let added = layout.map(|layout| {
             VideoMeta::add_full(
