@@ -14,7 +14,7 @@ pub trait ReadAt {
     /// Where it cannot be found out.
     fn size(&self) -> io::Result<u64>;
 
-    /// Fills `bytes` from `offset` on.
+    /// Fills `bytes` from `offset` on. No bytes can be read from anywhere: the offset of an empty chunk may be any number.
     ///
     /// # Errors
     /// Where reading fails, and [`io::ErrorKind::UnexpectedEof`] beyond the end.
@@ -28,8 +28,15 @@ impl ReadAt for File {
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let mut file = self;
-        file.seek(SeekFrom::Start(offset))?;
+        file.seek(SeekFrom::Start(offset)).map_err(|error| match error.kind() {
+            // The offset is more than a file can have.
+            io::ErrorKind::InvalidInput => io::ErrorKind::UnexpectedEof.into(),
+            _ => error,
+        })?;
         file.read_exact(bytes)
     }
 }
@@ -40,6 +47,9 @@ impl ReadAt for Vec<u8> {
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let start = usize::try_from(offset).ok();
         let range = start.and_then(|start| Some(start..start.checked_add(bytes.len())?));
         let found = range.and_then(|range| self.get(range));
