@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use gst_video::prelude::*;
 
-use crate::clips::{folder, launch, record, stderr, succeed, text};
+use crate::clips::{folder, launch, launch_with, record, stderr, succeed, text};
 
 /// A matrix of MP4, and GStreamer's name for what it does to a picture.
 type Turn = ([i32; 4], &'static str);
@@ -193,6 +193,122 @@ fn every_orientation_is_seen_in_every_container_and_of_a_part() {
                 is_turned,
                 "{direction}: {name}: {told}"
             );
+        }
+    }
+}
+
+/// Makes a clip whose bitstream says before each picture that it is mirrored or flipped, and then turned anticlockwise by an angle in units of 2^-16 of a turn.
+fn clip_with_message(path: &Path, encoder: &str, muxer: &str, (mirrored, flipped, angle): (bool, bool, u16)) {
+    // Not cancelled; persistent or repeated in each picture; no extension; the end of the unit.
+    let rest = 0b1_0_1u64;
+    let bits = u64::from(mirrored) << 62 | u64::from(flipped) << 61 | u64::from(angle) << 45 | rest << 42;
+    let (head, parser): (&[u8], _) = match encoder.starts_with("x264enc") {
+        true => (&[6], "h264parse"),
+        false => (&[0x4e, 1], "h265parse"),
+    };
+    let payload = &bits.to_be_bytes()[..3];
+    let unit = [&[0, 0, 0, 1], head, &[47, 3], payload, &[0x80]].concat();
+    let (picture, path) = (picture("format=I420", (96, 64)), path.display());
+    let pipeline =
+        format!("{picture} ! {encoder} ! identity name=coded ! {parser} ! {muxer} ! filesink location=\"{path}\"");
+    launch_with(&pipeline, |bin| {
+        let coded = bin.by_name("coded").unwrap().static_pad("src").unwrap();
+        coded.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            let caps = pad.current_caps().unwrap();
+            let is_h264 = caps.structure(0).unwrap().name() == "video/x-h264";
+            let buffer = info.buffer_mut().unwrap();
+            let data = buffer.map_readable().unwrap().to_vec();
+            let is_slice = |byte: u8| {
+                if is_h264 {
+                    [1, 5].contains(&(byte & 31))
+                } else {
+                    byte >> 1 < 32
+                }
+            };
+            let mut starts = (0..data.len() - 3).filter(|&at| data[at..at + 3] == [0, 0, 1] && is_slice(data[at + 3]));
+            let mut slice = starts.next().unwrap();
+            if data[..slice].ends_with(&[0]) {
+                slice -= 1;
+            }
+            let with_message = [&data[..slice], &unit, &data[slice..]].concat();
+            let buffer = buffer.make_mut();
+            buffer.remove_all_memory();
+            buffer.append_memory(gst::Memory::from_slice(with_message));
+            gst::PadProbeReturn::Ok
+        });
+    });
+}
+
+const H264: &str = "x264enc bframes=0 quantizer=10 pass=quant ! video/x-h264,stream-format=byte-stream";
+const H265: &str = "x265enc option-string=qp=10 ! video/x-h265,stream-format=byte-stream";
+
+#[test]
+fn what_only_the_bitstream_says_of_the_orientation_is_done_to_the_pictures() {
+    let (_folder, folder) = folder();
+    for (number, (message, direction, encoder, muxer)) in [
+        ((false, false, 0x4000), "90l", H264, "qtmux"),
+        ((false, false, 0xc000), "90r", H265, "qtmux"),
+        ((false, false, 0x8000), "180", H264, "matroskamux"),
+        ((true, false, 0), "horiz", H265, "matroskamux"),
+        ((false, true, 0), "vert", H264, "mpegtsmux"),
+        ((true, false, 0xc000), "ur-ll", H264, "qtmux"),
+        ((true, false, 0x4000), "ul-lr", H264, "avimux"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let input = folder.join(format!("{number}.clip"));
+        // AVI has start codes.
+        let muxer = match muxer {
+            "avimux" => "video/x-h264,stream-format=byte-stream ! avimux",
+            other => other,
+        };
+        clip_with_message(&input, encoder, muxer, message);
+        let seen = Seen::of(&input, direction, 4);
+        for name in ["out.mp4", "out.mkv"] {
+            let what = format!("{direction} {encoder} {muxer} {name}");
+            let output = folder.join(format!("{number}-{name}"));
+            let told = stderr(&succeed(&[text(&input), "-o", text(&output), "--strength", "0"]));
+            Seen::of(&output, "identity", 4).assert_like(&seen, &what);
+            assert!(told.contains("as players show"), "{what}: {told}");
+            assert!(!lost(&output).contains("orientation"), "{what}: {}", lost(&output));
+            if name == "out.mp4" {
+                assert_eq!(matrix(&output), TURNS[0].0, "{what}");
+                assert_eq!(shown_size(&output), seen.size, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_bitstream_says_of_the_orientation_is_told_where_it_cannot_be_done() {
+    let (_folder, folder) = folder();
+    let (turned, slanted) = (folder.join("turned.mp4"), folder.join("slanted.mp4"));
+    clip_with_message(&turned, H264, "qtmux", (false, false, 0x4000));
+    set_matrix(&turned, b"tkhd", 40, QUARTER.0);
+    clip_with_message(&slanted, H264, "qtmux", (false, false, 0x2000));
+    for (input, expected) in [
+        (
+            turned,
+            "the orientation in its bitstream (turned by 270 degrees), since the container states one",
+        ),
+        (
+            slanted,
+            "the orientation in its bitstream, which is no whole number of quarter turns",
+        ),
+    ] {
+        for part in [&[][..], &["--start", "0.08"]] {
+            let output = input.with_extension("out.mp4");
+            let before = matrix(&input);
+            succeed(
+                &[
+                    &[text(&input), "-o", text(&output), "--strength", "0", "--overwrite"],
+                    part,
+                ]
+                .concat(),
+            );
+            assert!(lost(&output).contains(expected), "{expected}: {}", lost(&output));
+            assert_eq!(matrix(&output), before);
         }
     }
 }

@@ -4,10 +4,10 @@
 //! nothing about colour before 1.24.
 
 use super::{
-    bits::{BitReader, BitWriter},
     hdr::{ContentLight, Hdr, MasteringDisplay},
     tags::Tags,
 };
+use crate::media::bitstream::{BitReader, BitWriter};
 
 const SEQUENCE_HEADER: u8 = 1;
 const METADATA: u8 = 5;

@@ -1,86 +1,20 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the sequence parameter set of H.265 says about colour, and writing it (ITU-T H.265, sections 7.3.2.2 and E.2.1).
+//! What the sequence parameter set of H.265 says about colour (ITU-T H.265, sections 7.3.2.2 and E.2.1).
 
-use super::{
-    bits::BitReader,
-    hdr::Hdr,
-    nal::{self, Vui},
-    sei,
-    tags::Tags,
-};
-
-const SEQUENCE_PARAMETER_SET: u8 = 33;
-
-/// Supplemental enhancement information before a picture.
-const PREFIX_SEI: u8 = 39;
+use super::vui::Vui;
+use crate::media::bitstream::BitReader;
 
 /// The flags of further fields after those about colour.
-const VUI_FLAGS: u32 = 6;
+pub const VUI_FLAGS: u32 = 6;
 
 /// Limits of the standard (section 7.4.3.2.1), beyond which a stream is damaged.
 const MAX_REFERENCE_SETS: u32 = 64;
 const MAX_REFERENCES: u32 = 16;
 const MAX_LONG_TERM: u32 = 32;
 
-/// Returns the tags of the first sequence parameter set among NAL units. `None` where there is none.
-pub fn tags(data: &[u8], codec_data: Option<&[u8]>) -> Option<Tags> {
-    let mut units = codec_data.map(in_hvcc).unwrap_or_default();
-    units.extend(nal::units(data));
-    let unit = units
-        .into_iter()
-        .find(|unit| nal_type(unit) == Some(SEQUENCE_PARAMETER_SET))?;
-    let payload = nal::without_emulation_prevention(unit.get(2..)?);
-    Some(read_sps(&payload).map(|vui| vui.tags).unwrap_or_default())
-}
-
-/// Returns what is said of HDR10.
-pub fn hdr(data: &[u8], codec_data: Option<&[u8]>) -> Hdr {
-    let mut units = nal::units(data);
-    units.extend(codec_data.map(in_hvcc).unwrap_or_default());
-    let messages = units.into_iter().filter(|unit| nal_type(unit) == Some(PREFIX_SEI));
-    messages
-        .filter_map(|unit| unit.get(2..))
-        .map(|unit| sei::read(&nal::without_emulation_prevention(unit)))
-        .fold(Hdr::default(), Hdr::or)
-}
-
-/// Returns an access unit with start codes whose parameter sets have these tags. `None` where it has none.
-pub fn with_tags(data: &[u8], tags: Tags) -> Option<Vec<u8>> {
-    nal::with_parameter_sets(data, |unit| {
-        let is_one = nal_type(unit) == Some(SEQUENCE_PARAMETER_SET);
-        is_one.then(|| {
-            let (head, payload) = unit.split_at_checked(2)?;
-            let payload = nal::without_emulation_prevention(payload);
-            Some((head, read_sps(&payload)?.written(&payload, tags, VUI_FLAGS)))
-        })?
-    })
-}
-
-fn nal_type(unit: &[u8]) -> Option<u8> {
-    unit.first().map(|first| first >> 1 & 0x3f)
-}
-
-/// Returns the NAL units of an `HEVCDecoderConfigurationRecord` (ISO/IEC 14496-15, section 8.3.3.1).
-fn in_hvcc(record: &[u8]) -> Vec<&[u8]> {
-    let mut units = Vec::new();
-    let arrays = record.get(22).copied().unwrap_or(0);
-    let mut rest = record.get(23..).unwrap_or_default();
-    for _ in 0..arrays {
-        let &[_, high, low, ..] = rest else { break };
-        rest = &rest[3..];
-        for _ in 0..u16::from_be_bytes([high, low]) {
-            let Some((unit, after)) = nal::sized(rest, 2) else {
-                return units;
-            };
-            units.push(unit);
-            rest = after;
-        }
-    }
-    units
-}
-
-fn read_sps(payload: &[u8]) -> Option<Vui> {
+/// Reads as far as the place of chroma. `None` where the set is damaged.
+pub fn read_sps(payload: &[u8]) -> Option<Vui> {
     let mut bits = BitReader::new(payload);
     bits.skip(4)?;
     let sub_layers = bits.bits(3)?;

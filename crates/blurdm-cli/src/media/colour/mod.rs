@@ -4,17 +4,16 @@
 
 mod av1;
 mod avc;
-mod bits;
 mod container;
 mod hdr;
 mod hevc;
-mod nal;
+mod nal_video;
 mod others;
 mod raw;
-mod sei;
 mod stream;
 mod tags;
 mod vp9;
+mod vui;
 mod write;
 
 pub use raw::correct_caps;

@@ -2,7 +2,8 @@
 
 //! What JPEG, ProRes, MPEG-2 and MPEG-4 part 2 say about colour.
 
-use super::{bits::BitReader, tags::Tags};
+use super::tags::Tags;
+use crate::media::bitstream::BitReader;
 
 /// The European name of BT.601, which JFIF refers to.
 const BT601_625: u8 = 5;

@@ -5,13 +5,14 @@
 use std::path::Path;
 
 use super::{
-    av1, avc,
+    av1,
     container::{self, Stated},
     hdr::{ContentLight, Hdr, MasteringDisplay},
-    hevc, others,
+    nal_video, others,
     tags::{Tags, assumed_matrix},
     vp9,
 };
+use crate::media::bitstream::{self, AccessUnit};
 
 /// Bitstream and container may contradict each other, and players differ in what they follow. Both are kept as they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,13 +70,13 @@ fn coded(caps: &gst::Caps, frame: &[u8]) -> (Tags, Hdr) {
     let Some(first) = caps.structure(0) else {
         return Default::default();
     };
-    let codec_data = first.get::<gst::Buffer>("codec_data").ok();
-    let codec_data = codec_data.as_ref().and_then(|buffer| buffer.map_readable().ok());
+    let codec_data = bitstream::codec_data(first);
     let codec_data = codec_data.as_ref().map(|map| map.as_slice());
+    if let Some(unit) = AccessUnit::of(first, codec_data, frame) {
+        return (nal_video::tags(&unit).unwrap_or_default(), nal_video::hdr(&unit));
+    }
     let nothing = Hdr::default();
     let (tags, hdr) = match first.name().as_str() {
-        "video/x-h264" => (avc::tags(frame, codec_data), avc::hdr(frame)),
-        "video/x-h265" => (hevc::tags(frame, codec_data), hevc::hdr(frame, codec_data)),
         "video/x-av1" => (av1::tags(frame, codec_data), av1::hdr(frame, codec_data)),
         "video/x-vp9" => (vp9::tags(frame), nothing),
         "video/x-prores" => (others::of_prores(frame), nothing),

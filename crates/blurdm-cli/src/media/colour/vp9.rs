@@ -2,7 +2,8 @@
 
 //! What a key frame of VP9 says about colour, and writing it: a colour space and a range (VP9 bitstream specification, sections 6.2 and 7.2.2).
 
-use super::{bits::BitReader, tags::Tags};
+use super::tags::Tags;
+use crate::media::bitstream::BitReader;
 
 const SYNC_CODE: u32 = 0x49_8342;
 const RGB: u32 = 7;

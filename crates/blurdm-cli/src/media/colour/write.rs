@@ -5,7 +5,8 @@
 
 use gst::prelude::*;
 
-use super::{av1, avc, hevc, stream::Colour, vp9};
+use super::{av1, nal_video, stream::Colour, vp9};
+use crate::media::bitstream::Coding;
 
 /// Writes the colour into every coded frame that leaves this pad.
 pub fn write_into_frames(pad: &gst::Pad, colour: Colour) {
@@ -29,8 +30,8 @@ fn write_into_frame(media_type: &str, buffer: &mut gst::Buffer, colour: &Colour)
         return;
     }
     let new = buffer.map_readable().ok().and_then(|data| match media_type {
-        "video/x-h264" => avc::with_tags(&data, tags),
-        "video/x-h265" => hevc::with_tags(&data, tags),
+        "video/x-h264" => nal_video::with_tags(Coding::H264, &data, tags),
+        "video/x-h265" => nal_video::with_tags(Coding::H265, &data, tags),
         "video/x-av1" => av1::with_tags(&data, tags, colour.mastering.as_ref(), colour.light.as_ref()),
         _ => None,
     });
@@ -91,9 +92,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::media::colour::{
-        hdr::{ContentLight, MasteringDisplay},
-        tags::Tags,
+    use crate::media::{
+        bitstream::AccessUnit,
+        colour::{
+            hdr::{ContentLight, MasteringDisplay},
+            tags::Tags,
+        },
     };
 
     /// Returns the first coded frame of an encoder, and its media type.
@@ -160,9 +164,11 @@ mod tests {
                 tags.chroma_location = Some(2);
                 write_into_frame(&media_type, &mut frame, &colour(tags));
                 let data = frame.map_readable().unwrap();
+                let caps = gst::Structure::new_empty(&media_type);
                 let read = match media_type.as_str() {
-                    "video/x-h264" => avc::tags(&data, None),
-                    "video/x-h265" => hevc::tags(&data, None),
+                    "video/x-h264" | "video/x-h265" => {
+                        AccessUnit::of(&caps, None, &data).and_then(|unit| nal_video::tags(&unit))
+                    }
                     "video/x-av1" => av1::tags(&data, None),
                     _ => vp9::tags(&data),
                 };

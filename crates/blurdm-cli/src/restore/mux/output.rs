@@ -15,7 +15,7 @@ use super::{
 use crate::{
     error::{Error, reason},
     restore::{
-        plan::{Part, output_name},
+        plan::{Part, Turning, output_name},
         proof::{self, Expected, ExpectedVideo, Lacking},
         segments::WorkDir,
     },
@@ -111,10 +111,15 @@ impl Output<'_> {
 
     /// Writes the output as `part`. Returns what it lacks, and whether everything else is spliced from the original's bytes.
     fn write_to(&self, part: &Path, path: &Path) -> Result<(Vec<String>, bool), Error> {
-        let mut lost = Vec::new();
+        let mut lost: Vec<String> = self
+            .videos
+            .iter()
+            .filter_map(|video| Turning::lost(video.scan))
+            .collect();
         if self.part.is_none() && output_name::is_mp4(path) {
             match mp4::splice(self.original, self.videos, self.tags, part, path) {
-                Ok(notes) => {
+                Ok(mut notes) => {
+                    notes.append(&mut lost);
                     for video in self.videos {
                         placement::correct_spliced(video.scan, video.turning, part, path)?;
                     }

@@ -38,8 +38,10 @@ pub struct Scan {
     /// The caps of the coded video.
     pub caps: gst::Caps,
     pub colour: Colour,
-    /// How pictures are shown. `None` where that is no whole number of quarter turns.
+    /// How pictures are shown, as the container states it. `None` where that is no whole number of quarter turns.
     pub orientation: Option<Orientation>,
+    /// The same, as the first frame states it.
+    pub coded_orientation: Option<Orientation>,
     /// In ascending order of their times.
     pub frames: Vec<CodedFrame>,
     /// Running time of the first frame minus its stream time, in nanoseconds. Recordings of broadcasts start at a time of day.
@@ -146,15 +148,18 @@ impl Scan {
         Ok(scanned
             .filter(|(index, _)| chosen.contains(index))
             .map(|(index, (video, (first_frame, tag)))| {
-                let colour = first_frame.and_then(|(frame, caps)| {
+                let in_frame = first_frame.and_then(|(frame, caps)| {
                     let data = frame.map_readable().ok()?;
-                    Some(Colour::read(path, &video.id, &caps, &data))
+                    let colour = Colour::read(path, &video.id, &caps, &data);
+                    Some((colour, orientation::read_coded(&caps, &data)))
                 });
+                let (colour, coded_orientation) = in_frame.unwrap_or((Colour::default(), Some(Orientation::UPRIGHT)));
                 Self {
                     path: path.to_owned(),
                     is_main: Some(index) == main,
-                    colour: colour.unwrap_or_default(),
+                    colour,
                     orientation: orientation::read(path, &video.id, tag.as_deref()),
+                    coded_orientation,
                     description: video.to_string(),
                     video: VideoNumber {
                         number: index + 1,

@@ -121,6 +121,7 @@ mod tests {
         Scan {
             colour: Default::default(),
             orientation: None,
+            coded_orientation: None,
             path: "clip.mp4".into(),
             video: VideoNumber::default(),
             is_main: true,
