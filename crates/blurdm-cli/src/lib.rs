@@ -10,8 +10,8 @@ mod engine_args;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod limits;
 mod media;
-mod memory;
 mod models;
 mod plugin;
 mod progress;
@@ -26,6 +26,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser, Subcommand};
+use error::CommandError;
 
 /// Removes motion blur from video.
 #[derive(Debug, Parser)]
@@ -57,15 +58,18 @@ enum Command {
 pub fn run() -> ExitCode {
     let out = io::stdout();
     let success = |()| ExitCode::SUCCESS;
-    let done = match Cli::parse().command {
-        Command::Restore(arguments) => restore::run(&arguments, out),
-        Command::Doctor(arguments) => doctor::run(&arguments, out).map(success),
-        Command::BuildEngine(arguments) => build_engine::run(&arguments, out).map(success),
-        Command::Bench(arguments) => bench::run(&arguments, out).map(success),
-        Command::Models(arguments) => models::run(&arguments, out).map(success),
-        Command::Completions(arguments) => shell::completions(&arguments, Cli::command(), out).map(success),
-        Command::Man(arguments) => shell::manual(&arguments, Cli::command(), out).map(success),
-    };
+    let command = Cli::parse().command;
+    let done = limits::raise_open_files()
+        .map_err(CommandError::from)
+        .and_then(|()| match command {
+            Command::Restore(arguments) => restore::run(&arguments, out),
+            Command::Doctor(arguments) => doctor::run(&arguments, out).map(success),
+            Command::BuildEngine(arguments) => build_engine::run(&arguments, out).map(success),
+            Command::Bench(arguments) => bench::run(&arguments, out).map(success),
+            Command::Models(arguments) => models::run(&arguments, out).map(success),
+            Command::Completions(arguments) => shell::completions(&arguments, Cli::command(), out).map(success),
+            Command::Man(arguments) => shell::manual(&arguments, Cli::command(), out).map(success),
+        });
     match done {
         Ok(status) => status,
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     error::{Error, reason},
+    limits,
     media::muxer,
-    memory,
     progress::{FileProgress, Outcome, Progress},
 };
 
@@ -370,7 +370,7 @@ pub fn outcome_of_error(error: &Error) -> Outcome {
         Error::Interrupted => Outcome::Stopped,
         // What else fails may do so for want of memory, and rarely says it.
         Error::Unreadable { .. } | Error::MissingPlugin { .. } | Error::NoEncoder { .. } | Error::Failed(_) => {
-            Outcome::Failed(memory::explained(&error.to_string()))
+            Outcome::Failed(limits::explained(&error.to_string()))
         }
         error => Outcome::Failed(error.to_string()),
     }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::clips::{clip, folder, restore, stderr, text};
+use crate::clips::{clip, folder, restore, stderr, succeed, text};
 
 /// Returns the processes that a process has started and that have not ended.
 fn children(parent: u32) -> Vec<u32> {
@@ -157,26 +157,31 @@ fn recordings_without_an_index_fail_each_time_and_the_next_file_is_restored() {
     assert!(out.join("whole.mp4").exists(), "{stderr}");
 }
 
+/// Starts restoring a clip under a limit, as `-v 1000000`.
+fn limited(limit: &str, input: &Path, output: &Path) -> Child {
+    let run = restore(&[text(input), "-o", text(output), "--stall-limit", "3"]);
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")])
+        .arg(run.get_program())
+        .args(run.get_args());
+    for (name, value) in run.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 #[test]
 fn where_memory_is_short_that_is_the_reason_given() {
     let (_folder, folder) = folder();
-    let input = folder.join("clip.mp4");
+    let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
     clip(&input, 30, "mp4mux");
     // In kilobytes of address space. With the largest of these, threads or decoders are what is lacking.
-    for limit in ["1000000", "700000", "550000", "400000", "300000", "200000"] {
-        let run = restore(&[text(&input), "-o", text(&folder.join("out.mp4")), "--stall-limit", "3"]);
-        let mut limited = Command::new("sh");
-        limited
-            .args(["-c", "ulimit -v $0; exec \"$@\"", limit])
-            .arg(run.get_program())
-            .args(run.get_args());
-        for (name, value) in run.get_envs() {
-            match value {
-                Some(value) => limited.env(name, value),
-                None => limited.env_remove(name),
-            };
-        }
-        let child = limited.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for limit in [1_000_000, 700_000, 550_000, 400_000, 300_000, 200_000] {
+        let child = limited(&format!("-v {limit}"), &input, &output);
         let result = ended_within(Duration::from_secs(60), child);
         let stderr = stderr(&result);
         match result.status.code() {
@@ -193,6 +198,55 @@ fn where_memory_is_short_that_is_the_reason_given() {
             }
             other => panic!("{limit}: {other:?}: {stderr}"),
         }
-        fs::remove_file(folder.join("out.mp4")).ok();
+        fs::remove_file(&output).ok();
     }
+}
+
+#[test]
+fn open_files_are_as_many_as_the_system_allows_and_too_few_are_said_before_the_work() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
+    clip(&input, 30, "mp4mux");
+    for limit in [8, 16, 32, 63] {
+        let child = limited(&format!("-n {limit}"), &input, &output);
+        let result = ended_within(Duration::from_secs(10), child);
+        let stderr = stderr(&result);
+        assert_eq!(result.status.code(), Some(1), "{limit}: {stderr}");
+        let expected =
+            format!("blurdm: at most {limit} files may be open (ulimit -n), and 64 are needed: raise the limit\n");
+        assert_eq!(stderr, expected);
+    }
+    for limit in ["-n 64", "-S -n 16"] {
+        let result = ended_within(Duration::from_secs(60), limited(limit, &input, &output));
+        assert_eq!(result.status.code(), Some(0), "{}", stderr(&result));
+        fs::remove_file(&output).unwrap();
+    }
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_the_reason_given_and_the_work_goes_on_without_it() {
+    let (_folder, folder) = folder();
+    let (input, output, undisturbed) = (
+        folder.join("clip.mp4"),
+        folder.join("out.mp4"),
+        folder.join("undisturbed.mp4"),
+    );
+    clip(&input, 60, "mp4mux");
+    succeed(&[text(&input), "-o", text(&undisturbed)]);
+    // In blocks of 512 bytes.
+    let blocks = fs::metadata(&undisturbed).unwrap().len() / 512;
+    for share in [0.02, 0.3, 0.9] {
+        let limit = (blocks as f64 * share) as u64;
+        let child = limited(&format!("-f {limit}"), &input, &output);
+        let result = ended_within(Duration::from_secs(60), child);
+        let stderr = stderr(&result);
+        assert_eq!(result.status.code(), Some(1), "{share}: {stderr}");
+        assert!(
+            stderr.contains("ulimit -f") && !stderr.contains("crash"),
+            "{share}: {stderr}"
+        );
+        assert!(!output.exists());
+    }
+    succeed(&[text(&input), "-o", text(&output)]);
+    assert!(fs::read(&output).unwrap() == fs::read(&undisturbed).unwrap());
 }

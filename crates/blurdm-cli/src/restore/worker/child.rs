@@ -20,11 +20,11 @@ use serde::Serialize;
 use super::messages::{File, Order, Report};
 use crate::{
     error::{CommandError, Error},
+    limits,
     media::{
         interrupt,
         watchdog::{self, StallLimit},
     },
-    memory,
     progress::Progress,
     restore::{batch::Batch, options::Options},
     sync::lock,
@@ -43,7 +43,7 @@ pub fn run(options: &Options, preview: Option<u64>, limit: StallLimit) -> Result
     });
     let stalled = parent.clone();
     watchdog::start(limit, move |reason| {
-        stalled.send(&Report::Stalled(memory::explained(reason)));
+        stalled.send(&Report::Stalled(limits::explained(reason)));
         end_at_once();
     })?;
     let (orders, files) = mpsc::channel();

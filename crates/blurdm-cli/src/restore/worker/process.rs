@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::messages::{Order, Report};
-use crate::{child_process, error::Error, media::interrupt::POLL_INTERVAL, memory};
+use crate::{child_process, error::Error, limits, media::interrupt::POLL_INTERVAL};
 
 /// How long a worker without work may take to end by itself.
 const END_LIMIT: Duration = Duration::from_secs(5);
@@ -107,10 +107,10 @@ impl Worker {
         }
         self.process.kill().ok();
         match self.process.wait() {
-            Ok(status) => Error::Worker(memory::explained_end(&format!(
-                "its worker process {}",
-                child_process::describe(status)
-            ))),
+            Ok(status) => {
+                let error = format!("its worker process {}", child_process::describe(status));
+                Error::Worker(limits::explained_end(&error, status))
+            }
             Err(error) => Error::Worker(format!("its worker process is gone: {error}")),
         }
     }
