@@ -22,7 +22,7 @@ OR_SKIPPED := || [ $$? -eq 77 ]
 export GST_REGISTRY := $(CURDIR)/build/registry.bin
 export INPUT
 
-.PHONY: help packages demo demo-clip demo-own input lint test faults fuzz test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
+.PHONY: help packages demo demo-clip demo-own input lint test faults soak fuzz test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
 .DELETE_ON_ERROR:
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo 'make lint               format, lints, documentation, licences, spelling and links'
 	@echo 'make test               that, and the tests of the plugin and the command'
 	@echo 'make faults             each call of blurdm restore that changes a file fails once, 200 kills, 5000 damaged files, a million changed graphs; takes hours'
+	@echo 'make soak               a million small frames with restarts, other caps, QoS and jumps of the clock; build/soak.csv has memory, files and threads'
 	@echo 'make fuzz               random inputs for what reads files; FUZZ_SECONDS=3600 for an hour each'
 	@echo 'make test-training      tests of the training package, of restoring on Ray, and of build-aux'
 	@echo 'make test-gpu           parity and speed on an NVIDIA GPU, with an ONNX Runtime for it'
@@ -106,7 +107,7 @@ demo-own: $(BUILT) $(RUNTIME)
 
 # --- Lints and tests -----------------------------------------------------------------------------------------------------
 
-test faults test-training bench: export ORT_DYLIB_PATH ?= $(CURDIR)/$(RUNTIME)
+test faults soak test-training bench: export ORT_DYLIB_PATH ?= $(CURDIR)/$(RUNTIME)
 
 lint: | packages
 	@build-aux/lint.sh $(LINT)
@@ -128,6 +129,12 @@ faults: export BLURDM_MUTATIONS ?= 1000000
 faults: | packages $(RUNTIME)
 	cargo test --locked --package blurdm-cli --test faults -- --nocapture
 	cargo test --locked --release --package gst-plugin-blurdm --test gate mutated -- --nocapture
+
+# `make test` has a short one.
+soak: export BLURDM_SOAK_FRAMES ?= 1000000
+soak: export BLURDM_SOAK_CSV ?= $(CURDIR)/build/soak.csv
+soak: | packages $(RUNTIME)
+	cargo test --locked --release --package gst-plugin-blurdm --test soak -- --nocapture
 
 bench: | packages $(RUNTIME)
 	cargo bench --locked
