@@ -33,7 +33,7 @@ const LATENCY: gst::ClockTime = gst::ClockTime::from_seconds(60);
 const SIZES: [(u32, u32); 3] = [(32, 24), (48, 32), (33, 17)];
 const FORMATS: [VideoFormat; 3] = [VideoFormat::I420, VideoFormat::Rgbx, VideoFormat::Nv12];
 
-/// More of this is growth, in MiB: what the C library keeps varies by less.
+/// The median of what is resident, in MiB, varies by less: what the C library keeps after other caps differs from block to block.
 const MARGIN: f64 = 8.0;
 
 #[test]
@@ -104,16 +104,24 @@ fn soak() {
     }
     // The first quarter has every kind of block.
     let quarter = held.len() / 4;
-    let most = |part: &[Held], of: fn(&Held) -> f64| part.iter().map(of).fold(0.0, f64::max);
     let (early, late) = (&held[quarter..2 * quarter], &held[3 * quarter..]);
-    for (what, margin, of) in [
-        ("resident MiB", MARGIN, (|held| held.memory) as fn(&Held) -> f64),
-        ("open files", 0.0, |held| held.files as f64),
-        ("threads", 0.0, |held| held.threads as f64),
-    ] {
-        let (before, after) = (most(early, of), most(late, of));
-        assert!(after <= before + margin, "{what}: {before} became {after}\n{csv}");
-    }
+    let memory = |part: &[Held]| {
+        let mut memory: Vec<f64> = part.iter().map(|held| held.memory).collect();
+        memory.sort_by(f64::total_cmp);
+        memory[memory.len() / 2]
+    };
+    let (before, after) = (memory(early), memory(late));
+    assert!(after < before + MARGIN, "{before} MiB became {after} MiB\n{csv}");
+    let most = |part: &[Held]| {
+        let (files, threads) = part.iter().map(|held| (held.files, held.threads)).unzip();
+        let (files, threads): (Vec<usize>, Vec<usize>) = (files, threads);
+        (files.into_iter().max(), threads.into_iter().max())
+    };
+    let (before, after) = (most(early), most(late));
+    assert!(
+        after.0 <= before.0 && after.1 <= before.1,
+        "{before:?} became {after:?}\n{csv}"
+    );
 }
 
 /// Starts the element anew: with the sessions it has, and from time to time from nothing.
