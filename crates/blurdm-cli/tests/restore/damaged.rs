@@ -25,6 +25,16 @@ const CONTAINERS: [(&str, &str); 5] = [
     ("clip.ts", "mpegtsmux"),
 ];
 
+/// Endings, coders and muxers of containers that consist of pages, packets, tags or chunks, one behind the other.
+const CHAINS: [(&str, &str); 5] = [
+    ("ogv", "theoraenc ! oggmux"),
+    // Of a file of this muxer the demuxer leaves the first frames out, so all are key frames.
+    ("mpg", "x264enc key-int-max=1 ! h264parse ! mpegpsmux"),
+    ("wmv", "avenc_wmv1 ! asfmux packet-size=1400"),
+    ("flv", "x264enc key-int-max=25 bframes=0 ! h264parse ! flvmux"),
+    ("avi", "x264enc key-int-max=25 bframes=0 ! h264parse ! avimux"),
+];
+
 const FRAMES: usize = 60;
 
 fn make(path: &Path, muxer: &str) {
@@ -77,6 +87,127 @@ fn a_damaged_part_is_a_gap_with_exit_status_3_in_every_container() {
             assert!(!frames(&output).is_empty(), "{kind} in {name}");
         }
     }
+}
+
+fn make_chain(path: &Path, muxer: &str, prepare: impl FnOnce(&gst::Bin)) {
+    let pipeline = format!(
+        "videotestsrc name=camera num-buffers={FRAMES} pattern=ball ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! {muxer} ! \
+         filesink location=\"{}\"",
+        path.display()
+    );
+    launch_with(&pipeline, prepare);
+}
+
+/// Returns where a page, packet, tag or chunk begins, the first in the second half of a file.
+fn unit_in_the_middle(ending: &str, bytes: &[u8]) -> usize {
+    let find = |from: usize, mark: &[u8]| {
+        let mut windows = bytes[from..].windows(mark.len());
+        let place = windows.position(|window| window == mark);
+        from + place.unwrap_or_else(|| panic!("no {mark:?} in {ending}"))
+    };
+    let middle = bytes.len() / 2;
+    match ending {
+        "ogv" => find(middle, b"OggS"),
+        "mpg" => find(middle, &[0, 0, 1, 0xe0]),
+        // A data object with its header, and packets of 1400 bytes.
+        "wmv" => (find(0, &[0x36, 0x26, 0xb2, 0x75]) + 50..)
+            .step_by(1400)
+            .find(|&packet| packet > middle - 700)
+            .unwrap(),
+        // An inter frame of H.264 is behind a header of 11 bytes.
+        "flv" => find(middle, &[0x27, 1, 0, 0]) - 11,
+        "avi" => find(middle, b"00d"),
+        other => panic!("{other} has no mark"),
+    }
+}
+
+#[test]
+fn zeros_in_the_middle_of_a_file_and_a_file_that_is_cut_off_are_told_with_their_bytes() {
+    let (_folder, folder) = folder();
+    for (ending, muxer) in CHAINS {
+        let whole = folder.join(format!("whole.{ending}"));
+        make_chain(&whole, muxer, |_| {});
+        let bytes = fs::read(&whole).unwrap();
+
+        let unit = unit_in_the_middle(ending, &bytes);
+        let mut zeros = bytes.clone();
+        zeros[unit..unit + 200].fill(0);
+        let input = folder.join(format!("zeros.{ending}"));
+        fs::write(&input, zeros).unwrap();
+        let told = gaps(&input, &folder.join("out").join(format!("zeros.{ending}.mkv")));
+        let numbers = told
+            .split_once("bytes ")
+            .unwrap_or_else(|| panic!("{ending}: {told}"))
+            .1;
+        let mut numbers = numbers.split(' ').filter_map(|word| word.parse::<usize>().ok());
+        let part = numbers.next().unwrap()..numbers.next().unwrap();
+        assert!(part.contains(&unit), "{ending}: {unit} is not in {told}");
+
+        let input = folder.join(format!("cut.{ending}"));
+        fs::write(&input, &bytes[..bytes.len() * 3 / 5]).unwrap();
+        let told = gaps(&input, &folder.join("out").join(format!("cut.{ending}.mkv")));
+        assert!(
+            told.contains("is cut off") && told.contains("bytes"),
+            "{ending}: {told}"
+        );
+    }
+}
+
+#[test]
+fn a_whole_file_is_not_taken_for_damaged_however_its_frames_are_spaced_and_with_zeros_at_its_end() {
+    let (_folder, folder) = folder();
+    for (ending, muxer) in CHAINS {
+        let input = folder.join(format!("clip.{ending}"));
+        make_chain(&input, muxer, |bin| {
+            // Of an unevenly spaced program stream the demuxer loses frames at the start, and these are told.
+            if ending == "mpg" {
+                return;
+            }
+            let pad = bin.by_name("camera").unwrap().static_pad("src").unwrap();
+            // Every third frame is missing, and then nothing moves for 12 s.
+            pad.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+                let buffer = info.buffer_mut().unwrap().make_mut();
+                let pts = buffer.pts().unwrap();
+                if pts > gst::ClockTime::SECOND {
+                    buffer.set_pts(pts + gst::ClockTime::from_seconds(12));
+                }
+                match pts.mseconds() % 120 {
+                    40 => gst::PadProbeReturn::Drop,
+                    _ => gst::PadProbeReturn::Ok,
+                }
+            });
+        });
+        let output = folder.join(format!("{ending}.mkv"));
+        let bytes = fs::read(&input).unwrap();
+        for zeros in [0, 5000] {
+            fs::write(&input, [&bytes[..], &vec![0; zeros]].concat()).unwrap();
+            let done = succeed(&[text(&input), "-o", text(&output), "--strength", "0", "--overwrite"]);
+            let told = stderr(&done);
+            assert!(
+                !told.contains("damaged") && !told.contains("cut off"),
+                "{ending}: {told}"
+            );
+            assert!(record(&output)["gaps"].as_array().unwrap().is_empty(), "{ending}");
+        }
+    }
+}
+
+#[test]
+fn pages_that_are_missing_in_an_ogg_are_a_gap() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.ogv");
+    make_chain(&input, "theoraenc ! oggmux max-page-delay=0 max-delay=0", |_| {});
+    let bytes = fs::read(&input).unwrap();
+    let page = unit_in_the_middle("ogv", &bytes);
+    let next = bytes[page + 1..]
+        .windows(4)
+        .position(|window| window == b"OggS")
+        .unwrap()
+        + page
+        + 1;
+    fs::write(&input, [&bytes[..page], &bytes[next..]].concat()).unwrap();
+    let told = gaps(&input, &folder.join("out.mkv"));
+    assert!(told.contains("at least 1 pages of its streams are missing"), "{told}");
 }
 
 #[test]

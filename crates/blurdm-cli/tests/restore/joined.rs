@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use crate::clips::{clip, folder, frames, record, run, stderr, succeed, text};
+use crate::clips::{SIDE, folder, frames, launch, record, run, stderr, succeed, text};
 
 #[test]
 fn what_follows_the_end_of_the_first_of_joined_recordings_is_told_with_exit_status_3() {
@@ -13,9 +13,18 @@ fn what_follows_the_end_of_the_first_of_joined_recordings_is_told_with_exit_stat
         ("a.avi", "avimux"),
         ("b.mkv", "matroskamux"),
         ("live.mkv", "matroskamux streamable=true"),
+        ("c.flv", "flvmux"),
+        ("d.wmv", "asfmux"),
     ] {
         let input = folder.join(name);
-        clip(&input, 12, muxer);
+        let coder = match name {
+            "d.wmv" => "avenc_wmv1",
+            _ => "x264enc bframes=0 ! h264parse",
+        };
+        launch(&format!(
+            "videotestsrc num-buffers=12 pattern=ball ! video/x-raw,{SIDE},framerate=25/1 ! {coder} ! {muxer} ! filesink location=\"{}\"",
+            input.display()
+        ));
         let once = fs::read(&input).unwrap();
         fs::write(&input, once.repeat(2)).unwrap();
         let output = folder.join(format!("{name}.out.mkv"));

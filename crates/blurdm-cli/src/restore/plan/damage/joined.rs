@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Recordings that were joined byte by byte. Demuxers of AVI and Matroska end without an error where the first of them does.
+//! Recordings that were joined byte by byte. Demuxers of AVI, Matroska, ASF and FLV read only the first of them, without an error.
 
 use std::{
     fs::File,
@@ -8,6 +8,7 @@ use std::{
     path::Path,
 };
 
+use super::{asf, flash};
 use crate::media::matroska::ebml::{HEADER, Place, SEGMENT};
 
 /// More parts of a file than this are not looked at.
@@ -17,8 +18,11 @@ const MAX_PARTS: usize = 1 << 20;
 pub fn damage(path: &Path) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    let next = next_avi(&mut file).or_else(|_| next_matroska(&mut file));
-    let bytes = length.checked_sub(next.ok()??)?;
+    let next = next_avi(&mut file).or_else(|_| next_matroska(&mut file)).ok().flatten();
+    let next = next
+        .or_else(|| asf::next_recording(path))
+        .or_else(|| flash::next_recording(path));
+    let bytes = length.checked_sub(next?)?;
     Some(format!(
         "is several recordings that were joined, and only the first is read: {bytes} bytes follow its end; restore them as files of their own, or join them \
          with a program that writes one recording"

@@ -18,7 +18,7 @@ pub fn damage(path: &Path) -> Option<Damage> {
     while let Some(packet) = packets.next().ok()? {
         counters.count(&packet);
     }
-    let missing = (counters.missing > 0).then_some(Damage::Packets(counters.missing));
+    let missing = (counters.missing > 0).then_some(Damage::Missing(counters.missing, "packets"));
     Damage::of_parts(&packets.unreadable).or(missing)
 }
 
