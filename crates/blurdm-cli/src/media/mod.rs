@@ -9,6 +9,7 @@ pub mod demuxer;
 pub mod element;
 pub mod encoder;
 mod encoder_options;
+pub mod encrypted;
 pub mod frame_size;
 pub mod interrupt;
 mod log;

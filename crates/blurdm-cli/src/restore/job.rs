@@ -12,6 +12,7 @@ use super::{
     mux::{Output, muxer_for},
     options::Options,
     plan::{self, Part, Segment, output_name, webm},
+    proof,
     report::{self, Identity, Record, ReportedVideo, Witness, WorkIdentity},
     segments::{Plan, ReusableElement, WorkDir},
     video::{FinishedVideo, PlannedVideo, PlannedVideos},
@@ -187,7 +188,7 @@ impl<'a> Job<'a> {
         choice.iter().chain(parts).for_each(|note| progress.note(note));
         for lost in self.unholdable() {
             progress.note(&format!(
-                "'{}' cannot hold a stream of {lost}, which is not kept; another container may",
+                "'{}' cannot hold {lost}, which is not kept; another container may",
                 self.output.display()
             ));
         }
@@ -199,7 +200,7 @@ impl<'a> Job<'a> {
         changes.for_each(|change| progress.note(&change));
     }
 
-    /// Returns the media types of the streams that the container cannot hold. None where all of the original stays in its bytes.
+    /// Returns descriptions of the streams that the container cannot hold. None where all of the original stays in its bytes.
     fn unholdable(&self) -> Vec<String> {
         let is_spliced = self.part().is_none()
             && output_name::is_mp4(&self.output)
@@ -211,11 +212,7 @@ impl<'a> Job<'a> {
         let others = first.scan.others.iter();
         let refused = others.filter(|caps| muxer::refuses(muxer, caps).unwrap_or(false));
         refused
-            .map(|caps| {
-                caps.structure(0)
-                    .map_or("unknown", |first| first.name().as_str())
-                    .to_owned()
-            })
+            .map(|caps| proof::description(caps.structure(0).map_or("unknown", |first| first.name().as_str())))
             .collect()
     }
 

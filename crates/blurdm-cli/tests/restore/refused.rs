@@ -13,7 +13,7 @@ use std::{
 
 use gst::prelude::*;
 
-use crate::clips::{clip, folder, frames, launch, restore, run, stderr, succeed, text};
+use crate::clips::{change, clip, encrypt, folder, frames, launch, packets, restore, run, stderr, succeed, text};
 
 #[test]
 fn for_a_codec_without_a_decoder_the_package_is_named() {
@@ -419,4 +419,73 @@ fn arguments_that_are_wrong_end_with_exit_status_2() {
         let refused = run(&arguments);
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {}", stderr(&refused));
     }
+}
+
+#[test]
+fn of_an_encrypted_video_it_is_said_that_it_is_encrypted() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip(&input, 60, "mp4mux");
+    encrypt(&input, *b"vide");
+    let webm = folder.join("clip.webm");
+    launch(&format!(
+        "videotestsrc num-buffers=12 ! video/x-raw,width=96,height=64,framerate=25/1 ! vp8enc deadline=1 ! webmmux streamable=true ! \
+         filesink location=\"{}\"",
+        webm.display()
+    ));
+    // GStreamer's muxer writes the sizes of elements that have elements in 8 bytes.
+    let mut file = fs::read(&webm).unwrap();
+    let find = |file: &[u8], mark: &[u8]| file.windows(mark.len()).position(|window| window == mark).unwrap();
+    // The encodings of a track: one, which encrypts its blocks with AES, by RFC 9559, section 5.1.4.1.31.
+    let encodings = b"\x6d\x80\x93\x62\x40\x90\x50\x33\x81\x01\x50\x35\x89\x47\xe1\x81\x05\x47\xe2\x82\x07\x07";
+    let tracks = find(&file, b"\x16\x54\xae\x6b\x01");
+    let track = tracks + find(&file[tracks..], b"\xae\x01\0\0\0");
+    let size = u32::from_be_bytes(file[track + 5..track + 9].try_into().unwrap()) as usize;
+    for number in [tracks + 8, track + 5] {
+        change(&mut file[number..number + 4], |old| old + encodings.len() as u32);
+    }
+    file.splice(track + 9 + size..track + 9 + size, *encodings);
+    fs::write(&webm, file).unwrap();
+    for input in [input, webm] {
+        let refused = run(&[text(&input), "-o", text(&folder.join("out.mkv"))]);
+        let told = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{}: {told}", text(&input));
+        assert!(
+            told.contains("cannot be restored: its video is encrypted"),
+            "{}: {told}",
+            text(&input)
+        );
+    }
+}
+
+#[test]
+fn encrypted_sound_beside_a_clear_video_is_kept_in_mp4_and_what_is_not_is_told() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    clip(&input, 60, "mp4mux");
+    encrypt(&input, *b"soun");
+    let output = folder.join("out.mp4");
+    let done = succeed(&[text(&input), "-o", text(&output), "--strength", "0"]);
+    let (before, after) = (packets(&input), packets(&output));
+    assert!(!before["application/x-cenc"].is_empty());
+    assert!(
+        before["application/x-cenc"] == after["application/x-cenc"],
+        "the sound has changed"
+    );
+    let senc = |path: &Path| {
+        let file = fs::read(path).unwrap();
+        let at = file.windows(4).position(|window| window == b"senc").unwrap();
+        file[at..at + 12 + 60 * 8].to_vec()
+    };
+    assert_eq!(senc(&input), senc(&output));
+    assert!(
+        stderr(&done).contains("(saio) of track 2 is not kept"),
+        "{}",
+        stderr(&done)
+    );
+
+    let output = folder.join("out.mkv");
+    let done = succeed(&[text(&input), "-o", text(&output), "--strength", "0"]);
+    let told = "cannot hold a stream that is encrypted (application/x-cenc), which is not kept";
+    assert!(stderr(&done).contains(told), "{}", stderr(&done));
 }

@@ -19,7 +19,7 @@ use crate::{
     media::{
         colour::Colour,
         demuxer::{self, Kind, Parsing},
-        frame_size,
+        encrypted, frame_size,
         orientation::{self, Orientation},
         pipeline::Pipeline,
     },
@@ -82,7 +82,7 @@ impl Scan {
     /// Demuxes `path` from start to end. Returns the chosen videos, at least one, in the order of the file.
     ///
     /// # Errors
-    /// [`Error::Unreadable`], [`Error::NoVideo`] and [`Error::MissingPlugin`] where no frame is found; [`Error::NoSuchVideo`];
+    /// [`Error::Unreadable`], [`Error::NoVideo`], [`Error::Unsuitable`] and [`Error::MissingPlugin`] where no frame is found; [`Error::NoSuchVideo`];
     /// [`Error::Interrupted`].
     pub fn run(path: &Path, choice: VideoChoice) -> Result<Vec<Self>, Error> {
         let found = Arc::new(Mutex::new(Found::default()));
@@ -123,6 +123,12 @@ impl Scan {
             video.frames.sort_by_key(|frame| frame.time);
         }
         if videos.is_empty() {
+            if found.all.iter().any(|(_, caps)| encrypted::is_video(caps)) {
+                return Err(Error::Unsuitable {
+                    path: path.to_owned(),
+                    reason: "its video is encrypted; give a copy that has been decrypted".into(),
+                });
+            }
             end.into_read_result(path)?;
             // Without a parser for the video the other streams are still read to their end.
             missing.map_or(Ok(()), |missing| missing.into_read_result(path))?;

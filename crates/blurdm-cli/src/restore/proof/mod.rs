@@ -21,7 +21,10 @@ use programs::UnreadProgram;
 
 use crate::{
     error::Error,
-    media::orientation::{self, Orientation},
+    media::{
+        encrypted,
+        orientation::{self, Orientation},
+    },
     restore::plan::{Part, VideoNumber},
 };
 
@@ -304,7 +307,10 @@ fn missing(original: &Streams, written: &Streams, told: &[String]) -> Result<Lac
 
 /// Returns a description of a stream of this media type.
 pub fn description(media: &str) -> String {
-    format!("a stream of {media}")
+    match encrypted::is_encrypted(media) {
+        true => format!("a stream that is encrypted ({media})"),
+        false => format!("a stream of {media}"),
+    }
 }
 
 #[cfg(test)]
