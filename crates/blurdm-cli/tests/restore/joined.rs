@@ -39,3 +39,30 @@ fn what_follows_the_end_of_the_first_of_joined_recordings_is_told_with_exit_stat
         succeed(&[text(&input), "-o", text(&output), "--overwrite"]);
     }
 }
+
+#[test]
+fn of_joined_ogg_files_the_first_is_restored_and_the_other_is_told() {
+    let (_folder, folder) = folder();
+    let files = ["a.ogv", "b.ogv"].map(|name| {
+        let path = folder.join(name);
+        launch(&format!(
+            "videotestsrc num-buffers=24 ! video/x-raw,{SIDE},framerate=25/1 ! theoraenc ! oggmux ! filesink location=\"{}\"",
+            path.display()
+        ));
+        fs::read(path).unwrap()
+    });
+    // Streams have random numbers, which say nothing about their order.
+    let [a, b] = &files;
+    for (name, file) in [("ab.ogv", [&a[..], b].concat()), ("ba.ogv", [&b[..], a].concat())] {
+        let input = folder.join(name);
+        fs::write(&input, file).unwrap();
+        let output = folder.join(format!("{name}.mkv"));
+        let done = run(&[text(&input), "-o", text(&output)]);
+        let told = stderr(&done);
+        assert_eq!(done.status.code(), Some(3), "{name}: {told}");
+        assert!(
+            told.contains("is in another stream, and not restored: video 2"),
+            "{name}: {told}"
+        );
+    }
+}

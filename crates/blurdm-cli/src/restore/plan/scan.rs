@@ -115,8 +115,18 @@ impl Scan {
         let found = std::mem::take(&mut *lock(&found));
         let found_videos = found.videos.values().map(|found| std::mem::take(&mut *lock(found)));
         let moving = found_videos.filter(|found| found.video.is_moving());
+        let moving: Vec<_> = moving.collect();
+        // Streams of joined Ogg files have random ids. Those that go on at the same time stay as their ids order them.
+        let earlier = |found: &FoundVideo| {
+            let ended = moving.iter().filter(|other| found.video.comes_after(&other.video));
+            ended.count()
+        };
+        let earlier: Vec<_> = moving.iter().map(earlier).collect();
+        let mut moving: Vec<_> = earlier.into_iter().zip(moving).collect();
+        moving.sort_by_key(|(earlier, _)| *earlier);
         let (mut videos, rest): (Vec<_>, Vec<_>) = moving
-            .map(|found| (found.video, (found.first, found.orientation)))
+            .into_iter()
+            .map(|(_, found)| (found.video, (found.first, found.orientation)))
             .unzip();
         for video in &mut videos {
             // Stable, since frames of equal times are presented as they come.

@@ -81,6 +81,12 @@ impl Video {
         self.frames.len() > usize::from(self.is_picture)
     }
 
+    /// Whether another video had ended when this one began.
+    pub fn comes_after(&self, other: &Self) -> bool {
+        let began = self.after.iter().find(|(id, _)| *id == other.id);
+        began.is_some_and(|(_, frames)| other.frames.len() <= frames + DRAINED)
+    }
+
     fn pixels(&self) -> u64 {
         let first = self.caps.as_ref().and_then(|caps| caps.structure(0));
         let side = |name| first.and_then(|first| first.get::<i32>(name).ok());
@@ -138,11 +144,7 @@ pub fn main(videos: &[Video]) -> Option<usize> {
 
 /// Returns a sentence about the videos that are not chosen and come before or after a chosen one: parts of one recording, which was joined of several.
 pub fn left_out(videos: &[Video], chosen: &[usize]) -> Option<String> {
-    let comes_after = |a: &Video, b: &Video| {
-        let began = a.after.iter().find(|(id, _)| *id == b.id);
-        began.is_some_and(|(_, frames)| b.frames.len() <= frames + DRAINED)
-    };
-    let follows = |a: &Video, b: &Video| comes_after(a, b) || comes_after(b, a);
+    let follows = |a: &Video, b: &Video| a.comes_after(b) || b.comes_after(a);
     let is_left_out = |&index: &usize| {
         !chosen.contains(&index) && chosen.iter().any(|&other| follows(&videos[index], &videos[other]))
     };

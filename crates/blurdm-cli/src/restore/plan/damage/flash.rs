@@ -29,7 +29,12 @@ const SURE: usize = 8;
 pub fn damage(path: &Path) -> Option<Damage> {
     let (mut bytes, start) = open(path)?;
     let end = bytes.length;
-    walk::damage(&mut Tags { right: Some(0) }, &mut bytes, start.min(end)..end).ok()?
+    let damage = walk::damage(&mut Tags { right: Some(0) }, &mut bytes, start.min(end)..end).ok()?;
+    // GStreamer's demuxer finds no tag behind one that is none.
+    damage.map(|damage| match damage {
+        Damage::Unreadable(part, _) => Damage::Unreadable(part.start..end, 0),
+        other => other,
+    })
 }
 
 /// Returns where another file begins that was joined to the first.
