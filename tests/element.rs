@@ -242,19 +242,3 @@ fn a_late_frame_is_lost_only_with_qos_which_is_off() {
         "the event is not late enough to show anything"
     );
 }
-
-#[test]
-fn a_buffer_that_is_shorter_than_its_caps_is_a_warning_and_the_next_frame_is_restored() {
-    let element = element();
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
-    let mut harness = harness(&element, W, H);
-    harness.push(gst::Buffer::from_slice([0; 10])).ok();
-    let kinds = [gst::MessageType::Warning, gst::MessageType::Error];
-    let message = bus.pop_filtered(&kinds).expect("nothing was posted");
-    assert_eq!(message.src(), Some(element.upcast_ref()));
-    assert_eq!(frames(&element), 0);
-    while harness.try_pull().is_some() {}
-    let frame = picture(W, H, 1);
-    assert_eq!(through(&mut harness, &frame, W, H), restored(&frame, W, H, 0));
-}

@@ -29,8 +29,13 @@ struct Rig {
 
 impl Rig {
     fn new(format: VideoFormat, pool: Option<gst::BufferPool>) -> Self {
+        Self::in_flight(format, pool, 1)
+    }
+
+    fn in_flight(format: VideoFormat, pool: Option<gst::BufferPool>, at_once: u32) -> Self {
         let (element, bus, out) = (element(), gst::Bus::new(), Arc::<Mutex<Vec<_>>>::default());
         element.set_bus(Some(&bus));
+        element.set_property("frames-in-flight", at_once);
         let (before, received) = (gst::Pad::new(gst::PadDirection::Src), out.clone());
         let after = gst::Pad::builder(gst::PadDirection::Sink)
             .chain_function(move |_, _, buffer| {
@@ -186,6 +191,41 @@ fn a_pool_that_has_no_memory_is_one_error_and_no_frame() {
     assert!(rig.out.lock().unwrap().is_empty());
 }
 
+#[test]
+fn a_pool_of_false_buffers_is_one_error_or_frames_pass() {
+    let input = picture(W, H, 1);
+    for pool in [pool::<Short>(), pool::<FalseMeta>(), pool::<NotMappable>()] {
+        for at_once in [1u32, 2] {
+            let rig = Rig::in_flight(VideoFormat::Rgbx, Some(pool.clone()), at_once);
+            let push = || rig.before.push(buffer(&input, VideoFormat::Rgbx, W, H));
+            let posted = |kind| std::iter::from_fn(|| rig.bus.pop_filtered(&[kind])).collect::<Vec<_>>();
+            for _ in 0..3 {
+                assert_eq!(push(), Err(gst::FlowError::Error));
+            }
+            let messages = posted(gst::MessageType::Error);
+            let [message] = &messages[..] else {
+                panic!("{messages:?}")
+            };
+            let gst::MessageView::Error(error) = message.view() else {
+                unreachable!()
+            };
+            assert!(error.error().matches(gst::StreamError::Format), "{error:?}");
+            assert!(error.error().message().contains("the pool of downstream"), "{error:?}");
+            rig.element.set_property_from_str("on-error", "passthrough");
+            for _ in 0..3 {
+                push().unwrap();
+            }
+            rig.before.push_event(gst::event::Eos::new());
+            assert_eq!(posted(gst::MessageType::Warning).len(), 1);
+            let out = std::mem::take(&mut *rig.out.lock().unwrap());
+            assert_eq!(out.len(), 3);
+            for out in out {
+                assert_eq!(unpacked(&out, VideoFormat::Rgbx, W, H), input);
+            }
+        }
+    }
+}
+
 /// Pools that cannot be used.
 mod pools {
     use super::*;
@@ -225,6 +265,88 @@ mod pools {
             false
         }
     }
+
+    #[derive(Default)]
+    pub struct Short;
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Short {
+        const NAME: &'static str = "TestShortPool";
+        type Type = super::Short;
+        type ParentType = gst::BufferPool;
+    }
+
+    impl ObjectImpl for Short {}
+    impl GstObjectImpl for Short {}
+    impl BufferPoolImpl for Short {
+        fn alloc_buffer(&self, _: Option<&gst::BufferPoolAcquireParams>) -> Result<gst::Buffer, gst::FlowError> {
+            Ok(gst::Buffer::from_mut_slice([7; 10]))
+        }
+    }
+
+    #[derive(Default)]
+    pub struct FalseMeta;
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for FalseMeta {
+        const NAME: &'static str = "TestFalseMetaPool";
+        type Type = super::FalseMeta;
+        type ParentType = gst::BufferPool;
+    }
+
+    impl ObjectImpl for FalseMeta {}
+    impl GstObjectImpl for FalseMeta {}
+    impl BufferPoolImpl for FalseMeta {
+        fn alloc_buffer(&self, _: Option<&gst::BufferPoolAcquireParams>) -> Result<gst::Buffer, gst::FlowError> {
+            let mut buffer = gst::Buffer::from_mut_slice(vec![7; W * H * 4]);
+            let (none, stride) = (gst_video::VideoFrameFlags::empty(), W as i32 * 8);
+            VideoMeta::add_full(
+                buffer.make_mut(),
+                none,
+                VideoFormat::Rgbx,
+                W as u32,
+                H as u32,
+                &[0],
+                &[stride],
+            )
+            .unwrap();
+            Ok(buffer)
+        }
+    }
+
+    #[derive(Default)]
+    pub struct NotMappable;
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for NotMappable {
+        const NAME: &'static str = "TestNotMappablePool";
+        type Type = super::NotMappable;
+        type ParentType = gst::BufferPool;
+    }
+
+    impl ObjectImpl for NotMappable {}
+    impl GstObjectImpl for NotMappable {}
+    impl BufferPoolImpl for NotMappable {
+        fn alloc_buffer(&self, _: Option<&gst::BufferPoolAcquireParams>) -> Result<gst::Buffer, gst::FlowError> {
+            let mut buffer = gst::Buffer::new();
+            buffer
+                .make_mut()
+                .append_memory(super::common::unmappable::memory(W * H * 4));
+            Ok(buffer)
+        }
+    }
+}
+
+glib::wrapper! {
+    pub struct Short(ObjectSubclass<pools::Short>) @extends gst::BufferPool, gst::Object;
+}
+
+glib::wrapper! {
+    pub struct FalseMeta(ObjectSubclass<pools::FalseMeta>) @extends gst::BufferPool, gst::Object;
+}
+
+glib::wrapper! {
+    pub struct NotMappable(ObjectSubclass<pools::NotMappable>) @extends gst::BufferPool, gst::Object;
 }
 
 glib::wrapper! {

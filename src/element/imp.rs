@@ -196,23 +196,19 @@ impl BaseTransformImpl for BlurDm {
         self.obj().set_passthrough(decision == Some(Decision::PassThrough));
     }
 
-    /// The base class pushes the buffer that this returns, and calls it again.
+    /// The base class pushes the buffer that this returns, and calls it again. Its own function maps frames without a look at the size of their
+    /// memory, and pushes an output frame that nobody has written if one cannot be mapped.
     fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        let in_flight = self.with_state(|state, context| {
+        self.with_state(|state, context| {
             state.blocked_downstream.push_ends(Instant::now());
-            state.in_flight.is_some().then(|| {
-                let prepare_out = |buffer: &gst::Buffer| self.prepare_output_buffer(InputBuffer::Readable(buffer));
-                transform::generate(state, context, self.take_queued_buffer(), prepare_out)
-            })
-        });
-        let output = match in_flight.flatten() {
-            Some(output) => output,
-            None => self.parent_generate_output(),
-        };
-        if matches!(output, Ok(GenerateOutputSuccess::Buffer(_))) {
-            self.with_state(|state, _| state.blocked_downstream.push_begins(Instant::now()));
-        }
-        output
+            let prepare_out = |buffer: &gst::Buffer| self.prepare_output_buffer(InputBuffer::Readable(buffer));
+            let output = transform::generate(state, context, self.take_queued_buffer(), prepare_out);
+            if matches!(output, Ok(GenerateOutputSuccess::Buffer(_))) {
+                state.blocked_downstream.push_begins(Instant::now());
+            }
+            output
+        })
+        .unwrap_or(Err(gst::FlowError::Flushing))
     }
 
     /// The geometry does not change, so every meta stays valid.
@@ -297,14 +293,5 @@ impl VideoFilterImpl for BlurDm {
             state.set_caps(context, incaps, in_info)
         })
         .unwrap_or_else(|| Err(gst::loggable_error!(CAT, "caps before start")))
-    }
-
-    fn transform_frame(
-        &self,
-        inframe: &gst_video::VideoFrameRef<&gst::BufferRef>,
-        outframe: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        self.with_state(|state, context| transform::restore(state, context, inframe, outframe))
-            .unwrap_or(Err(gst::FlowError::Flushing))
     }
 }

@@ -90,7 +90,7 @@ impl YuvLayout {
     }
 
     /// Returns the number of bytes of a row, and the number of rows, of a plane of a frame.
-    pub(super) fn plane(self, plane: usize, width: usize, height: usize) -> (usize, usize) {
+    pub fn plane(self, plane: usize, width: usize, height: usize) -> (usize, usize) {
         let (across, down) = self.subsampling();
         let (columns, rows) = (width.div_ceil(across), height.div_ceil(down));
         match (plane, self.chroma) {

@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod compare;
 pub mod faults;
 pub mod process;
+pub mod unmappable;
 
 use std::{
     collections::BTreeMap,

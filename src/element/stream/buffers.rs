@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The two buffers of a frame in flight, mapped to where the deblurrers use them.
+//! The two buffers of a frame: checked, and mapped to where the deblurrers use them.
 
-use gst_video::{VideoFrame, VideoInfo};
+use gst_video::{VideoFrame, VideoFrameRef, VideoInfo};
 
 #[cfg(feature = "cuda-memory")]
 use super::cuda_memory;
 use super::{
+    buffer_check::{BufferError, check},
     deblurrers::FrameOptions,
-    formats::{FrameError, pictures},
+    formats::{picture, picture_mut},
 };
 #[cfg(feature = "cuda-memory")]
 use crate::engine::DeviceFrame;
@@ -17,10 +18,11 @@ use crate::{
     frame::{Picture, PictureMut},
 };
 
-/// The original and the output frame.
+/// The original and the output frame of a frame in flight.
 pub struct FrameBuffers {
     /// `None` after they could not be mapped to the CPU.
     mapped: Option<Mapped>,
+    info: VideoInfo,
 }
 
 enum Mapped {
@@ -38,7 +40,6 @@ struct CpuBuffers {
 struct DeviceBuffers {
     original: cuda_memory::Mapped,
     out: cuda_memory::Mapped,
-    info: VideoInfo,
 }
 
 /// Why a frame is not restored.
@@ -46,10 +47,44 @@ struct DeviceBuffers {
 pub enum FrameFailure {
     #[error(transparent)]
     Engine(#[from] Error),
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    #[error("a buffer does not hold the frame that its caps describe")]
-    Unmappable,
+    #[error("a buffer does not hold a frame: {0}")]
+    Input(BufferError),
+    #[error("a buffer for restored frames, from the pool of downstream, does not hold one: {0}")]
+    Output(BufferError),
+}
+
+/// Calls `run` with the frame in `original` and the one in `out`, both mapped to the CPU.
+///
+/// # Errors
+/// [`FrameFailure::Input`] and [`FrameFailure::Output`].
+pub fn with_pictures<T>(
+    original: &gst::BufferRef,
+    out: &mut gst::BufferRef,
+    info: &VideoInfo,
+    run: impl FnOnce(&Picture<'_>, &mut PictureMut<'_>) -> T,
+) -> Result<T, FrameFailure> {
+    check_both(original, out, info)?;
+    let original = VideoFrameRef::from_buffer_ref_readable(original, info)
+        .map_err(|_| FrameFailure::Input(BufferError::Unreadable))?;
+    let mut out = VideoFrameRef::from_buffer_ref_writable(out, info)
+        .map_err(|_| FrameFailure::Output(BufferError::Unwritable))?;
+    run_with_pictures(&original, &mut out, info, run)
+}
+
+fn run_with_pictures<T>(
+    original: &VideoFrameRef<&gst::BufferRef>,
+    out: &mut VideoFrameRef<&mut gst::BufferRef>,
+    info: &VideoInfo,
+    run: impl FnOnce(&Picture<'_>, &mut PictureMut<'_>) -> T,
+) -> Result<T, FrameFailure> {
+    let original = picture(original, info).map_err(|error| FrameFailure::Input(error.into()))?;
+    let mut out = picture_mut(out, info).map_err(|error| FrameFailure::Output(error.into()))?;
+    Ok(run(&original, &mut out))
+}
+
+fn check_both(original: &gst::BufferRef, out: &gst::BufferRef, info: &VideoInfo) -> Result<(), FrameFailure> {
+    check(original, info).map_err(FrameFailure::Input)?;
+    check(out, info).map_err(FrameFailure::Output)
 }
 
 impl FrameBuffers {
@@ -57,13 +92,15 @@ impl FrameBuffers {
     /// to the CPU.
     ///
     /// # Errors
-    /// [`FrameFailure::Unmappable`].
+    /// [`FrameFailure::Input`] and [`FrameFailure::Output`].
     pub fn map(
         original: gst::Buffer,
         out: gst::Buffer,
         info: &VideoInfo,
         options: FrameOptions,
     ) -> Result<Self, FrameFailure> {
+        check_both(&original, &out, info)?;
+        let info = info.clone();
         #[cfg(feature = "cuda-memory")]
         if cuda_memory::holds(&original)
             && cuda_memory::holds(&out)
@@ -71,23 +108,24 @@ impl FrameBuffers {
             && options.reduction == 1
         {
             let buffers = DeviceBuffers {
-                original: cuda_memory::Mapped::readable(original, info).map_err(|_| FrameFailure::Unmappable)?,
-                out: cuda_memory::Mapped::writable(out, info).map_err(|_| FrameFailure::Unmappable)?,
-                info: info.clone(),
+                original: cuda_memory::Mapped::readable(original, &info)
+                    .map_err(|_| FrameFailure::Input(BufferError::Unreadable))?,
+                out: cuda_memory::Mapped::writable(out, &info)
+                    .map_err(|_| FrameFailure::Output(BufferError::Unwritable))?,
             };
             let mapped = Some(Mapped::Device(Box::new(buffers)));
-            return Ok(Self { mapped });
+            return Ok(Self { mapped, info });
         }
         #[cfg(not(feature = "cuda-memory"))]
         let _ = options;
-        let mapped = Some(Mapped::to_cpu(original, out, info)?);
-        Ok(Self { mapped })
+        let mapped = Some(Mapped::to_cpu(original, out, &info)?);
+        Ok(Self { mapped, info })
     }
 
     /// Calls `run` with both frames, which are mapped to the CPU for it.
     ///
     /// # Errors
-    /// [`FrameFailure::Unmappable`] and [`FrameFailure::Frame`].
+    /// [`FrameFailure::Input`] and [`FrameFailure::Output`].
     pub fn with_pictures<T>(
         &mut self,
         run: impl FnOnce(&Picture<'_>, &mut PictureMut<'_>) -> T,
@@ -95,12 +133,11 @@ impl FrameBuffers {
         #[cfg(feature = "cuda-memory")]
         self.map_to_cpu()?;
         let Some(Mapped::Cpu(buffers)) = &mut self.mapped else {
-            return Err(FrameFailure::Unmappable);
+            return Err(FrameFailure::Input(BufferError::Unreadable));
         };
         let original = buffers.original.as_video_frame_ref();
         let mut out = buffers.out.as_mut_video_frame_ref();
-        let (original, mut out) = pictures(&original, &mut out)?;
-        Ok(run(&original, &mut out))
+        run_with_pictures(&original, &mut out, &self.info, run)
     }
 
     /// Returns both frames in the GPU's memory; `None` if they are mapped to the CPU.
@@ -117,16 +154,12 @@ impl FrameBuffers {
         !matches!(self.mapped, Some(Mapped::Cpu(_)))
     }
 
-    /// Unmaps both frames, and returns the output buffer.
-    ///
-    /// # Errors
-    /// [`FrameFailure::Unmappable`] if it is lost, because it could not be mapped to the CPU.
-    pub fn into_output(self) -> Result<gst::Buffer, FrameFailure> {
-        match self.mapped {
-            Some(Mapped::Cpu(buffers)) => Ok(buffers.out.into_buffer()),
+    /// Unmaps both frames, and returns the output buffer; `None` if it is lost, because it could not be mapped to the CPU.
+    pub fn into_output(self) -> Option<gst::Buffer> {
+        match self.mapped? {
+            Mapped::Cpu(buffers) => Some(buffers.out.into_buffer()),
             #[cfg(feature = "cuda-memory")]
-            Some(Mapped::Device(buffers)) => Ok(buffers.out.into_buffer()),
-            None => Err(FrameFailure::Unmappable),
+            Mapped::Device(buffers) => Some(buffers.out.into_buffer()),
         }
     }
 
@@ -134,8 +167,8 @@ impl FrameBuffers {
     fn map_to_cpu(&mut self) -> Result<(), FrameFailure> {
         self.mapped = match self.mapped.take() {
             Some(Mapped::Device(buffers)) => {
-                let DeviceBuffers { original, out, info } = *buffers;
-                Some(Mapped::to_cpu(original.into_buffer(), out.into_buffer(), &info)?)
+                let DeviceBuffers { original, out } = *buffers;
+                Some(Mapped::to_cpu(original.into_buffer(), out.into_buffer(), &self.info)?)
             }
             mapped => mapped,
         };
@@ -145,8 +178,10 @@ impl FrameBuffers {
 
 impl Mapped {
     fn to_cpu(original: gst::Buffer, out: gst::Buffer, info: &VideoInfo) -> Result<Self, FrameFailure> {
-        let original = VideoFrame::from_buffer_readable(original, info).map_err(|_| FrameFailure::Unmappable)?;
-        let out = VideoFrame::from_buffer_writable(out, info).map_err(|_| FrameFailure::Unmappable)?;
+        let original = VideoFrame::from_buffer_readable(original, info)
+            .map_err(|_| FrameFailure::Input(BufferError::Unreadable))?;
+        let out =
+            VideoFrame::from_buffer_writable(out, info).map_err(|_| FrameFailure::Output(BufferError::Unwritable))?;
         Ok(Self::Cpu(Box::new(CpuBuffers { original, out })))
     }
 }

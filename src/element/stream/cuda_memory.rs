@@ -10,8 +10,9 @@
 use std::mem::MaybeUninit;
 
 use gst::{ffi, glib::translate::IntoGlibPtr};
-use gst_video::{VideoFormat, VideoInfo, VideoMeta};
+use gst_video::{VideoFormat, VideoInfo};
 
+use super::video_meta::video_meta;
 use crate::engine::DeviceFrame;
 
 /// The caps feature.
@@ -41,6 +42,8 @@ pub struct Mapped {
     /// Owned; null after [`Mapped::into_buffer`].
     buffer: *mut ffi::GstBuffer,
     map: ffi::GstMapInfo,
+    /// Where the frame begins in the memory.
+    offset: usize,
     stride: usize,
 }
 
@@ -68,9 +71,10 @@ impl Mapped {
     }
 
     fn new(buffer: gst::Buffer, info: &VideoInfo, access: ffi::GstMapFlags) -> Result<Self, gst::Buffer> {
-        let stride = match buffer.meta::<VideoMeta>() {
-            Some(meta) => meta.stride()[0],
-            None => info.stride()[0],
+        // The buffer has been checked: its planes are those of its caps, and are in its memory.
+        let (offset, stride) = match video_meta(&buffer) {
+            Some(meta) => (meta.offset()[0], meta.stride()[0]),
+            None => (info.offset()[0], info.stride()[0]),
         };
         let Ok(stride) = usize::try_from(stride) else {
             return Err(buffer);
@@ -86,6 +90,7 @@ impl Mapped {
             Ok(Self {
                 buffer,
                 map: map.assume_init(),
+                offset,
                 stride,
             })
         }
@@ -93,8 +98,9 @@ impl Mapped {
 
     /// Returns the frame, which is valid as long as `self` is.
     pub fn frame(&self) -> DeviceFrame {
-        // SAFETY: the memory is mapped, exclusively if for writing, and its rows have the stride of its meta or of its caps.
-        unsafe { DeviceFrame::new(self.map.data as usize, self.stride) }
+        // SAFETY: the memory is mapped, exclusively if for writing, and its rows have the offset and the stride of its meta or of its caps, of which
+        // `FrameBuffers::map` has checked that they are in the memory.
+        unsafe { DeviceFrame::new(self.map.data as usize + self.offset, self.stride) }
     }
 
     /// Unmaps the buffer and returns it.

@@ -86,7 +86,15 @@ fn coding(info: &VideoInfo) -> Coding {
     }
 }
 
-/// Why a buffer does not hold the frame that its caps describe.
+/// Returns the number of bytes of a row, and the number of rows, of a plane of a frame.
+pub fn plane_size(format: VideoFormat, plane: usize, width: usize, height: usize) -> (usize, usize) {
+    match family(format) {
+        Family::Packed(layout) => (width * layout.bytes(), height),
+        Family::Yuv(layout) => layout.plane(plane, width, height),
+    }
+}
+
+/// Why a mapped frame is not one of its caps.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     #[error(transparent)]
@@ -95,34 +103,51 @@ pub enum FrameError {
     Planes(#[from] PlaneError),
 }
 
-/// Returns the original and the output frame, which have the same caps.
+/// Returns the frame that `info` describes. `frame` may have been mapped with a GstVideoMeta of a larger one.
 ///
 /// # Errors
-/// If a buffer is too small, or has strides that no frame of these caps has.
-pub fn pictures<'a>(
-    inframe: &'a VideoFrameRef<&gst::BufferRef>,
-    outframe: &'a mut VideoFrameRef<&mut gst::BufferRef>,
-) -> Result<(Picture<'a>, PictureMut<'a>), FrameError> {
-    let (width, height) = (inframe.width() as usize, inframe.height() as usize);
-    let strides = |strides: &[i32]| -> [usize; 3] {
-        std::array::from_fn(|i| strides.get(i).map_or(0, |&s| usize::try_from(s).unwrap_or(0)))
-    };
-    let (in_strides, out_strides) = (strides(inframe.plane_stride()), strides(outframe.plane_stride()));
-    let [a, b, c, _] = inframe.planes_data();
-    let [x, y, z, _] = outframe.planes_data_mut();
-    Ok(match family(inframe.format()) {
-        Family::Packed(layout) => (
-            Picture::Packed(View::new(a, layout, width, height, in_strides[0])?),
-            PictureMut::Packed(ViewMut::new(x, layout, width, height, out_strides[0])?),
-        ),
+/// If the planes are too small, or have strides that no frame of these caps has.
+pub fn picture<'a>(frame: &'a VideoFrameRef<&gst::BufferRef>, info: &VideoInfo) -> Result<Picture<'a>, FrameError> {
+    let (width, height) = size(info);
+    let [s, t, u] = strides(frame.plane_stride());
+    let [a, b, c, _] = frame.planes_data();
+    Ok(match family(info.format()) {
+        Family::Packed(layout) => Picture::Packed(View::new(a, layout, width, height, s)?),
         Family::Yuv(layout) => {
-            let [s, t, u] = in_strides;
             let planes = [(a, s), (b, t), (c, u)];
-            let [s, t, u] = out_strides;
-            (
-                Picture::Yuv(YuvView::new(planes, layout, coding(inframe.info()), width, height)?),
-                PictureMut::Yuv(YuvViewMut::new([(x, s), (y, t), (z, u)], layout, width, height)?),
-            )
+            Picture::Yuv(YuvView::new(planes, layout, coding(info), width, height)?)
         }
+    })
+}
+
+/// As [`picture`], for a frame to be written.
+///
+/// # Errors
+/// As [`picture`].
+pub fn picture_mut<'a>(
+    frame: &'a mut VideoFrameRef<&mut gst::BufferRef>,
+    info: &VideoInfo,
+) -> Result<PictureMut<'a>, FrameError> {
+    let (width, height) = size(info);
+    let [s, t, u] = strides(frame.plane_stride());
+    let [a, b, c, _] = frame.planes_data_mut();
+    Ok(match family(info.format()) {
+        Family::Packed(layout) => PictureMut::Packed(ViewMut::new(a, layout, width, height, s)?),
+        Family::Yuv(layout) => {
+            let planes = [(a, s), (b, t), (c, u)];
+            PictureMut::Yuv(YuvViewMut::new(planes, layout, width, height)?)
+        }
+    })
+}
+
+fn size(info: &VideoInfo) -> (usize, usize) {
+    (info.width() as usize, info.height() as usize)
+}
+
+fn strides(strides: &[i32]) -> [usize; 3] {
+    std::array::from_fn(|plane| {
+        strides
+            .get(plane)
+            .map_or(0, |&stride| usize::try_from(stride).unwrap_or(0))
     })
 }

@@ -26,6 +26,8 @@ pub const HELD_FRAMES: usize = 1;
 
 /// A frame, and how it is restored.
 pub struct Frame {
+    /// Goes on if the output frame cannot be written.
+    original: gst::Buffer,
     buffers: FrameBuffers,
     options: FrameOptions,
     scratch: Scratch,
@@ -125,7 +127,7 @@ impl InFlight {
     /// Makes a frame of two buffers, mapped to where the deblurrers can use them.
     ///
     /// # Errors
-    /// [`FrameFailure::Unmappable`].
+    /// Those of [`FrameBuffers::map`].
     pub fn frame(
         &mut self,
         original: gst::Buffer,
@@ -133,6 +135,7 @@ impl InFlight {
         options: FrameOptions,
     ) -> Result<Frame, FrameFailure> {
         Ok(Frame {
+            original: original.clone(),
             buffers: FrameBuffers::map(original, out, &self.info, options)?,
             options,
             scratch: self.scratches.pop().unwrap_or_default(),
@@ -244,6 +247,7 @@ impl Frame {
             buffers,
             options,
             scratch,
+            ..
         } = self;
         #[cfg(feature = "cuda-memory")]
         if let Some((original, out)) = buffers.device_frames()
@@ -262,9 +266,14 @@ impl Frame {
         self.buffers.with_pictures(|original, out| out.copy(original))
     }
 
-    /// Returns the output buffer, and the scratch for another frame.
-    pub fn into_output(self) -> (Result<gst::Buffer, FrameFailure>, Scratch) {
-        (self.buffers.into_output(), self.scratch)
+    /// Returns the output buffer, and the scratch for another frame. If the output buffer is lost, the original is returned.
+    pub fn into_output(self) -> (gst::Buffer, Scratch) {
+        (self.buffers.into_output().unwrap_or(self.original), self.scratch)
+    }
+
+    /// Returns the original buffer, and the scratch for another frame.
+    pub fn into_original(self) -> (gst::Buffer, Scratch) {
+        (self.original, self.scratch)
     }
 }
 
@@ -284,6 +293,7 @@ impl SubmittedFrame {
                 buffers,
                 options,
                 scratch,
+                ..
             } = &mut frame;
             let timing = if buffers.is_on_device() {
                 submission.collect(&mut [])?

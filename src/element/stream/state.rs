@@ -11,6 +11,7 @@ use super::{
     adaptation::Adaptation,
     context::{Context, Liveness},
     deblurrers::Deblurrers,
+    failures::Failures,
     in_flight::{HELD_FRAMES, InFlight},
     loading::{LoadedModel, Reusable, begin_loading, end_loading, post_loaded},
 };
@@ -29,12 +30,15 @@ pub struct State {
     pub adaptation: Adaptation,
     pub blocked_downstream: BlockedDownstream,
     pub liveness: Liveness,
+    /// `None` before caps, and after caps that were refused.
+    pub info: Option<VideoInfo>,
     /// The frame that the base class is handling is to be dropped.
     pub drop_frame: bool,
+    /// The frame that the base class is handling ends the stream with this error, which was posted.
+    pub refused_frame: Option<gst::FlowError>,
     /// The next frame does not follow the last one that was restored.
     pub discontinuity: bool,
-    /// The last frame could not be restored, which was posted.
-    pub failing: bool,
+    pub failures: Failures,
     /// A graph has failed. Its sessions may no longer work, as after the loss of a GPU.
     pub graph_failed: bool,
     /// Caps whose refusal was posted: the base class sets them again with every frame.
@@ -59,9 +63,11 @@ impl State {
             adaptation: Adaptation::default(),
             blocked_downstream: BlockedDownstream::default(),
             liveness: Liveness::default(),
+            info: None,
             drop_frame: false,
+            refused_frame: None,
             discontinuity: true,
-            failing: false,
+            failures: Failures::default(),
             graph_failed: false,
             refused_caps: None,
         })
@@ -78,6 +84,7 @@ impl State {
         info: &VideoInfo,
     ) -> Result<(), gst::LoggableError> {
         let last = self.deblurrers.take();
+        self.info = None;
         if info.interlace_mode() != VideoInterlaceMode::Progressive {
             let message = gst::error_msg!(
                 gst::CoreError::Negotiation,
@@ -96,6 +103,7 @@ impl State {
         };
         context.shared().canceler = Some(deblurrers.full().canceler());
         self.start_in_flight(context, deblurrers, info, interval);
+        self.info = Some(info.clone());
         Ok(())
     }
 

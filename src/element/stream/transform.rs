@@ -9,23 +9,21 @@ use gst_base::{
     prelude::*,
     subclass::base_transform::{GenerateOutputSuccess, PrepareOutputBufferSuccess},
 };
-use gst_video::{VideoFrameRef, prelude::*};
 
 use super::{
     adaptation::Adaptation,
-    buffers::FrameFailure,
+    buffer_check::check,
+    buffers::{FrameFailure, with_pictures},
     context::Context,
-    deblurrers::FrameOptions,
-    formats::pictures,
-    in_flight::{CollectedFrame, Frame, NextFrame, SubmittedFrame},
+    deblurrers::{FrameOptions, Scratch},
+    failures::{Failures, post_no_caps},
+    in_flight::{CollectedFrame, NextFrame, SubmittedFrame},
     lateness,
     loading::LoadedModel,
     state::State,
 };
 use crate::{
     element::{
-        enums::OnError,
-        errors::{text, to_message},
         messages::CAT,
         timing::{deadline::Decision, stats::RestoredFrame},
     },
@@ -40,6 +38,13 @@ const DISCONTINUITY: gst::BufferFlags = gst::BufferFlags::DISCONT.union(gst::Buf
 pub fn decide(state: &mut State, context: Context<'_>, frame: &gst::BufferRef) -> Decision {
     state.reclaim_deblurrers();
     context.sync_controlled_properties(frame);
+    if let Some(info) = &state.info
+        && let Err(error) = check(frame, info)
+    {
+        let handled = handle_failure(state, context, &FrameFailure::Input(error));
+        state.refused_frame = handled.err();
+        return Decision::PassThrough;
+    }
     let settings = context.frame_settings();
     let decision = if settings.is_passthrough() {
         context.shared().stats.passed_through();
@@ -55,33 +60,76 @@ pub fn decide(state: &mut State, context: Context<'_>, frame: &gst::BufferRef) -
         }
         lateness::decide(context, &mut state.liveness, &mut state.blocked_downstream, frame)
     };
+    if decision == Decision::PassThrough {
+        state.failures.usable();
+    }
     state.discontinuity |= decision != Decision::Restore;
     state.drop_frame = decision == Decision::Drop;
     decision
 }
 
-/// Restores a frame in the streaming thread.
+/// Restores `buffer` in the streaming thread, or submits it, if a frame has arrived. Returns the frame that goes on, if one is due.
+/// `prepare_out` returns the output buffer.
 ///
 /// # Errors
 /// [`gst::FlowError::Flushing`] if it was cancelled, and errors that are also posted.
-pub fn restore(
+pub fn generate(
     state: &mut State,
     context: Context<'_>,
-    inframe: &VideoFrameRef<&gst::BufferRef>,
-    outframe: &mut VideoFrameRef<&mut gst::BufferRef>,
-) -> Result<gst::FlowSuccess, gst::FlowError> {
+    buffer: Option<gst::Buffer>,
+    prepare_out: impl FnOnce(&gst::Buffer) -> Result<PrepareOutputBufferSuccess, gst::FlowError>,
+) -> Result<GenerateOutputSuccess, gst::FlowError> {
+    if let Some(buffer) = buffer {
+        if let Some(error) = state.refused_frame.take() {
+            return Err(error);
+        }
+        if state.in_flight.is_none() {
+            return restore(state, context, buffer, prepare_out);
+        }
+        submit(state, context, buffer, prepare_out)?;
+    }
+    let due = state.in_flight.as_ref().is_some_and(|in_flight| in_flight.is_due());
+    let next = if due { next_output(state, context)? } else { None };
+    Ok(next.map_or(GenerateOutputSuccess::NoOutput, GenerateOutputSuccess::Buffer))
+}
+
+/// Restores a frame in the streaming thread.
+fn restore(
+    state: &mut State,
+    context: Context<'_>,
+    buffer: gst::Buffer,
+    prepare_out: impl FnOnce(&gst::Buffer) -> Result<PrepareOutputBufferSuccess, gst::FlowError>,
+) -> Result<GenerateOutputSuccess, gst::FlowError> {
+    if context.element.is_passthrough() {
+        return Ok(GenerateOutputSuccess::Buffer(buffer));
+    }
     if mem::take(&mut state.drop_frame) {
-        return Ok(gst_base::BASE_TRANSFORM_FLOW_DROPPED);
+        return Ok(GenerateOutputSuccess::Dropped);
     }
-    let (original, mut out) = pictures(inframe, outframe).map_err(|error| post_unusable(context, &error))?;
-    let flags = inframe.buffer().flags();
-    if flags.contains(gst::BufferFlags::GAP) {
-        pass_gap(state, context);
-        out.copy(&original);
-    } else {
-        restore_pictures(state, context, &original, &mut out, flags)?;
+    let Some(info) = state.info.clone() else {
+        return Err(post_no_caps(context));
+    };
+    let PrepareOutputBufferSuccess::Buffer(mut out) = prepare_out(&buffer)? else {
+        return Ok(GenerateOutputSuccess::Buffer(buffer));
+    };
+    let flags = buffer.flags();
+    let restored = with_pictures(&buffer, out.make_mut(), &info, |original, out| {
+        state.failures.usable();
+        if flags.contains(gst::BufferFlags::GAP) {
+            pass_gap(state, context);
+            out.copy(original);
+            Ok(())
+        } else {
+            restore_pictures(state, context, original, out, flags)
+        }
+    });
+    match restored {
+        Ok(restored) => restored.map(|()| GenerateOutputSuccess::Buffer(out)),
+        Err(failure) => {
+            handle_failure(state, context, &failure)?;
+            Ok(GenerateOutputSuccess::Buffer(buffer))
+        }
     }
-    Ok(gst::FlowSuccess::Ok)
 }
 
 fn restore_pictures(
@@ -110,29 +158,11 @@ fn restore_pictures(
             record(state, context, frame);
         }
         Err(error) => {
-            handle_failure(state, context, &error)?;
+            handle_failure(state, context, &error.into())?;
             out.copy(original);
         }
     }
     Ok(())
-}
-
-/// Submits `buffer`, if a frame has arrived, and returns the frame that goes on, if one is due. `prepare_out` returns the output buffer.
-///
-/// # Errors
-/// As [`restore`].
-pub fn generate(
-    state: &mut State,
-    context: Context<'_>,
-    buffer: Option<gst::Buffer>,
-    prepare_out: impl FnOnce(&gst::Buffer) -> Result<PrepareOutputBufferSuccess, gst::FlowError>,
-) -> Result<GenerateOutputSuccess, gst::FlowError> {
-    if let Some(buffer) = buffer {
-        submit(state, context, buffer, prepare_out)?;
-    }
-    let due = state.in_flight.as_ref().is_some_and(|in_flight| in_flight.is_due());
-    let next = if due { next_output(state, context)? } else { None };
-    Ok(next.map_or(GenerateOutputSuccess::NoOutput, GenerateOutputSuccess::Buffer))
 }
 
 fn submit(
@@ -166,20 +196,32 @@ fn submit(
         context.set_latency_wait(duration.into());
     }
     let options = frame_options(context, &state.loaded, &state.adaptation);
-    let mut frame = in_flight
-        .frame(buffer, out, options)
-        .map_err(|failure| post_unusable(context, &failure))?;
-    if flags.contains(gst::BufferFlags::GAP) {
-        frame
-            .copy_original()
-            .map_err(|failure| post_unusable(context, &failure))?;
-        pass_gap(state, context);
-        let out = output(state, context, frame)?;
-        if let Some(in_flight) = &mut state.in_flight {
-            in_flight.push_unchanged(out);
+    let is_gap = flags.contains(gst::BufferFlags::GAP);
+    let frame = in_flight.frame(buffer.clone(), out, options).and_then(|mut frame| {
+        if is_gap {
+            frame.copy_original()?;
         }
+        Ok(frame)
+    });
+    let frame = match frame {
+        Ok(frame) => frame,
+        Err(failure) => {
+            handle_failure(state, context, &failure)?;
+            push_unchanged(state, buffer);
+            return Ok(());
+        }
+    };
+    state.failures.usable();
+    if is_gap {
+        pass_gap(state, context);
+        let (out, scratch) = frame.into_output();
+        recycle(state, scratch);
+        push_unchanged(state, out);
         return Ok(());
     }
+    let Some(in_flight) = &mut state.in_flight else {
+        return Ok(());
+    };
     let Some(mut deblurrers) = state.deblurrers.take() else {
         return Err(post_no_caps(context));
     };
@@ -217,6 +259,8 @@ pub fn drain(state: &mut State, context: Context<'_>) {
 pub fn flush(state: &mut State, context: Context<'_>) {
     state.discard_in_flight();
     state.discontinuity = true;
+    // The application that flushes may have mended what failed.
+    state.failures = Failures::default();
     let canceler = {
         let mut shared = context.shared();
         shared.deadline.flush();
@@ -253,24 +297,32 @@ fn collect(state: &mut State, context: Context<'_>, submitted: SubmittedFrame) -
             };
             record(state, context, frame);
         }
-        Err(FrameFailure::Engine(error)) => {
-            handle_failure(state, context, &error)?;
-            frame
-                .copy_original()
-                .map_err(|failure| post_unusable(context, &failure))?;
+        Err(failure) => {
+            handle_failure(state, context, &failure)?;
+            if frame.copy_original().is_err() {
+                let (original, scratch) = frame.into_original();
+                recycle(state, scratch);
+                return Ok(original);
+            }
         }
-        Err(failure) => return Err(post_unusable(context, &failure)),
     }
-    output(state, context, frame)
+    let (out, scratch) = frame.into_output();
+    recycle(state, scratch);
+    Ok(out)
 }
 
-/// Returns the output buffer of a frame that goes on.
-fn output(state: &mut State, context: Context<'_>, frame: Frame) -> Result<gst::Buffer, gst::FlowError> {
-    let (out, scratch) = frame.into_output();
+/// Queues a buffer that goes on as it is, after the frames in flight.
+fn push_unchanged(state: &mut State, buffer: gst::Buffer) {
+    if let Some(in_flight) = &mut state.in_flight {
+        in_flight.push_unchanged(buffer);
+    }
+}
+
+/// Keeps the scratch of a frame that goes on for another one.
+fn recycle(state: &mut State, scratch: Scratch) {
     if let Some(in_flight) = &mut state.in_flight {
         in_flight.recycle(scratch);
     }
-    out.map_err(|failure| post_unusable(context, &failure))
 }
 
 /// Returns how the next frame is restored.
@@ -292,57 +344,18 @@ fn pass_gap(state: &mut State, context: Context<'_>) {
 
 /// Takes note of a frame that was restored.
 fn record(state: &mut State, context: Context<'_>, frame: RestoredFrame) {
-    state.failing = false;
+    state.failures.restored();
     context.shared().stats.restored(frame);
     context.update_latency();
 }
 
 /// Does what `on-error` says about a frame that could not be restored. If it returns `Ok`, the original goes on.
-fn handle_failure(state: &mut State, context: Context<'_>, error: &Error) -> Result<(), gst::FlowError> {
+fn handle_failure(state: &mut State, context: Context<'_>, failure: &FrameFailure) -> Result<(), gst::FlowError> {
     state.discontinuity = true;
     // Whoever flushes or stops the element knows.
-    if matches!(error, Error::Cancelled) {
+    if matches!(failure, FrameFailure::Engine(Error::Cancelled)) {
         return Err(gst::FlowError::Flushing);
     }
-    state.graph_failed |= matches!(error, Error::Inference { .. });
-    match context.frame_settings().on_error {
-        OnError::Fail => {
-            context.element.post_error_message(to_message(error));
-            Err(gst::FlowError::Error)
-        }
-        OnError::Passthrough => {
-            // One warning for consecutive frames that fail.
-            if mem::replace(&mut state.failing, true) {
-                gst::debug!(CAT, obj = context.element, "{error}");
-            } else {
-                let text = text(error);
-                gst::element_warning!(
-                    context.element,
-                    gst::StreamError::Failed,
-                    ("{text}; frames are passed through unchanged")
-                );
-            }
-            context.shared().stats.passed_through();
-            Ok(())
-        }
-    }
-}
-
-/// Posts that a buffer does not hold a frame.
-fn post_unusable(context: Context<'_>, error: &impl std::error::Error) -> gst::FlowError {
-    gst::element_error!(context.element, gst::StreamError::Format, ("{error}"));
-    gst::FlowError::Error
-}
-
-/// Posts that a frame arrived before caps, unless it is because the element stops while it loads the model for them.
-fn post_no_caps(context: Context<'_>) -> gst::FlowError {
-    if context.shared().stopping {
-        return gst::FlowError::Flushing;
-    }
-    gst::element_error!(
-        context.element,
-        gst::CoreError::Negotiation,
-        ("a frame arrived before its caps")
-    );
-    gst::FlowError::NotNegotiated
+    state.graph_failed |= matches!(failure, FrameFailure::Engine(Error::Inference { .. }));
+    state.failures.handle(context, failure)
 }
