@@ -164,6 +164,8 @@ mod sync {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use gst_video::VideoMeta;
+
     use super::*;
 
     fn info() -> VideoInfo {
@@ -188,20 +190,21 @@ mod tests {
     }
 
     #[test]
-    fn the_stride_is_that_of_the_meta() {
+    fn the_offset_and_the_stride_are_those_of_the_meta() {
         let info = info();
-        let mut buffer = gst::Buffer::with_size(160 * 16).unwrap();
+        let mut buffer = gst::Buffer::with_size(32 + 160 * 16).unwrap();
         VideoMeta::add_full(
             buffer.make_mut(),
             gst_video::VideoFrameFlags::empty(),
             VideoFormat::Rgbx,
             32,
             16,
-            &[0],
+            &[32],
             &[160],
         )
         .unwrap();
-        assert_eq!(Mapped::readable(buffer, &info).unwrap().stride, 160);
+        let mapped = Mapped::readable(buffer, &info).unwrap();
+        assert_eq!((mapped.offset, mapped.stride), (32, 160));
     }
 
     #[test]
