@@ -131,7 +131,7 @@ fn restart(element: &gst::Element, harness: &mut Harness, block: u64) {
         _ => gst::State::Ready,
     };
     element.set_state(state).unwrap();
-    element.set_property("frames-in-flight", if block % 2 == 0 { 0u32 } else { 2 });
+    element.set_property("frames-in-flight", if block.is_multiple_of(2) { 0u32 } else { 2 });
     element.set_property("adaptive", block % 4 < 2);
     // What the end of the block before has left on the pads.
     harness.push_event(gst::event::FlushStart::new());
@@ -153,7 +153,7 @@ fn run(element: &gst::Element, harness: &mut Harness, block: u64) {
     let clock = harness.testclock().unwrap();
     let (mut came_out, mut size) = (0, 0);
     for number in 0..BLOCK {
-        if number % CAPS == 0 {
+        if number.is_multiple_of(CAPS) {
             let kind = (block + number / CAPS) as usize;
             let (width, height) = SIZES[kind % SIZES.len()];
             let format = FORMATS[kind / SIZES.len() % FORMATS.len()];
@@ -182,7 +182,7 @@ fn run(element: &gst::Element, harness: &mut Harness, block: u64) {
             55.. => now.saturating_sub(LATENCY + LATENCY),
             _ => now,
         };
-        if number % 13 == 0 {
+        if number.is_multiple_of(13) {
             let late = (number as i64 % 5 - 2) * 20_000_000;
             harness.push_upstream_event(gst::event::Qos::new(gst::QOSType::Underflow, 1.1, late, now));
         }
