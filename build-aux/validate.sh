@@ -39,12 +39,12 @@ export G_DEBUG="${G_DEBUG:-fatal_criticals}"
 export GST_DEBUG_DUMP_DOT_DIR="$work"
 
 clip=$work/clip.mp4
-test=(videotestsrc num-buffers=750 pattern=ball ! video/x-raw,format=I420,width=96,height=64,framerate=25/1)
+test=(videotestsrc num-buffers=750 pattern=ball ! 'video/x-raw,format=I420,width=96,height=64,framerate=25/1')
 # Without B-frames there is no edit list, by which the segment of qtdemux is off after an accurate seek.
 gst-launch-1.0 -q "${test[@]}" ! x264enc bframes=0 key-int-max=25 ! h264parse ! mp4mux ! filesink location="$clip"
 
 file=(filesrc location="$clip" ! qtdemux ! h264parse ! avdec_h264 ! videoconvert)
-changing=(videotestsrc pattern=ball ! videoscale ! videorate ! capsfilter name=caps caps=video/x-raw,width=96,height=64,framerate=25/1)
+changing=(videotestsrc pattern=ball ! videoscale ! videorate ! capsfilter name=caps 'caps=video/x-raw,width=96,height=64,framerate=25/1')
 if [ $# -eq 0 ]; then
     set -- seek_forward seek_backward seek_with_stop simple_seeks scrub_forward_seeking scrub_backward_seeking reverse_playback fast_forward \
         fast_backward pause_resume play_15s change_state_intensive change_size_and_rate

@@ -53,7 +53,10 @@ fn of_joined_ogg_files_the_first_is_restored_and_the_other_is_told() {
     });
     // Streams have random numbers, which say nothing about their order.
     let [a, b] = &files;
-    for (name, file) in [("ab.ogv", [&a[..], b].concat()), ("ba.ogv", [&b[..], a].concat())] {
+    for (name, file) in [
+        ("first-second.ogv", [&a[..], b].concat()),
+        ("second-first.ogv", [&b[..], a].concat()),
+    ] {
         let input = folder.join(name);
         fs::write(&input, file).unwrap();
         let output = folder.join(format!("{name}.mkv"));
