@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     gstblurdm::plugin_register_static()?;
     let pipeline = gst::parse::launch(
         "filesrc name=in ! decodebin ! videoconvert ! blurdm name=blurdm ! queue ! videoconvert \
-         ! x264enc ! h264parse ! mp4mux ! filesink name=out",
+         ! x264enc pass=qual vbv-buf-capacity=0 ! h264parse ! mp4mux ! filesink name=out",
     )?;
     let pipeline = pipeline
         .downcast::<gst::Pipeline>()

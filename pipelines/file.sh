@@ -51,7 +51,7 @@ gst-launch-1.0 -q \
     filesrc location="$(quoted "$in")" ! decodebin name=file caps="video/x-raw${kept:+;$kept}" \
     file. ! queue ! deinterlace ! videoconvert ! progressreport name=restoring update-freq=5 ! \
     blurdm compare="$compare" ${BLURDM:-} ! \
-    videoconvert ! video/x-raw,format=I420 ! x264enc pass=qual quantizer="${CRF:-18}" ! h264parse ! \
+    videoconvert ! video/x-raw,format=I420 ! x264enc pass=qual quantizer="${CRF:-18}" vbv-buf-capacity=0 ! h264parse ! \
     mp4mux name=mux faststart=true ! filesink location="$(quoted "$part")" \
     $audio
 mv "$part" "$out"

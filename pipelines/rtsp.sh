@@ -17,7 +17,7 @@ case $# in
     ;;
 2)
     [ -d "$(dirname "$2")" ] || fail "there is no folder '$(dirname "$2")' to write into: make it first"
-    show="video/x-raw,format=I420 ! x264enc tune=zerolatency pass=qual quantizer=20 ! h264parse ! mp4mux ! filesink location=$(quoted "$2")"
+    show="video/x-raw,format=I420 ! x264enc tune=zerolatency pass=qual quantizer=20 vbv-buf-capacity=0 ! h264parse ! mp4mux ! filesink location=$(quoted "$2")"
     ;;
 *) usage ;;
 esac

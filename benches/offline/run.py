@@ -61,7 +61,7 @@ def main() -> None:
                    "--quality", str(CRF), "--execution-provider", given.provider, "--precision", given.precision]
         bare = ["gst-launch-1.0", "-q", "filesrc", f"location={given.clip}", "!", "decodebin", "!", "queue", "max-size-buffers=3", "!", "blurdm",
                 "deadline=process", "adaptive=false", f"execution-provider={given.provider}", f"precision={given.precision}", "!",
-                "queue", "max-size-buffers=3", "!", "x264enc", "pass=qual", f"quantizer={CRF}", "!", "h264parse", "!",
+                "queue", "max-size-buffers=3", "!", "x264enc", "pass=qual", f"quantizer={CRF}", "vbv-buf-capacity=0", "!", "h264parse", "!",
                 "mp4mux", "!", "filesink", f"location={out / 'b.mp4'}"]
         raw = f"-f rawvideo -pix_fmt rgb0 -s {width}x{height} -r {rate}"
         piped = (f"ffmpeg -v error -i {shlex.quote(str(given.clip))} -f rawvideo -pix_fmt rgb0 - | "

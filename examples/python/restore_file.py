@@ -20,7 +20,7 @@ def main() -> str | None:
     Gst.init(None)
     pipeline = Gst.parse_launch(
         "filesrc name=in ! decodebin ! videoconvert ! blurdm name=blurdm ! queue ! videoconvert"
-        " ! x264enc ! h264parse ! mp4mux ! filesink name=out"
+        " ! x264enc pass=qual vbv-buf-capacity=0 ! h264parse ! mp4mux ! filesink name=out"
     )
     for name, path in zip(("in", "out"), sys.argv[1:], strict=True):
         pipeline.get_by_name(name).set_property("location", path)

@@ -86,7 +86,16 @@ const H264: &[Candidate] = &[
     jetson("nvv4l2h264enc"),
     hardware("vah264enc", VA),
     hardware("qsvh264enc", QSV),
-    software("x264enc", &[("pass", "qual"), ("quantizer", "{}"), ("bframes", "0")]),
+    software(
+        "x264enc",
+        &[
+            ("pass", "qual"),
+            ("quantizer", "{}"),
+            // Otherwise `bitrate` is the most that it may write, which is 2 Mbit/s where nothing else is set.
+            ("vbv-buf-capacity", "0"),
+            ("bframes", "0"),
+        ],
+    ),
     software(
         "openh264enc",
         &[("rate-control", "off"), ("qp-min", "{}"), ("qp-max", "{}")],

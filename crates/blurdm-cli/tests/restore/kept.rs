@@ -6,7 +6,7 @@ use std::fs;
 
 use mp4_splice::Movie;
 
-use crate::clips::{SIDE, assert_kept, clip, clip_of, folder, frames, record, restore, stderr, succeed, text};
+use crate::clips::{SIDE, assert_kept, clip, clip_of, folder, frames, launch, record, restore, stderr, succeed, text};
 
 #[test]
 fn frames_keep_their_times_and_sound_its_bits() {
@@ -143,6 +143,52 @@ fn psnr(a: &[u8], b: &[u8]) -> f64 {
     assert_eq!(a.len(), b.len());
     let sum: f64 = a.iter().zip(b).map(|(&a, &b)| f64::from(a.abs_diff(b)).powi(2)).sum();
     10.0 * (255.0 * 255.0 * a.len() as f64 / sum).log10()
+}
+
+/// Noise takes far more bits than any clip, and a limit of the bit rate that nobody asked for would show.
+#[test]
+fn the_requested_quality_is_that_of_every_frame_however_many_bits_it_takes() {
+    let (_folder, folder) = folder();
+    let input = folder.join("noise.mp4");
+    launch(&format!(
+        "videotestsrc num-buffers=50 pattern=snow ! video/x-raw,format=I420,width=192,height=128,framerate=25/1 ! \
+         x264enc pass=quant quantizer=1 bframes=0 ! h264parse ! mp4mux ! filesink location=\"{}\"",
+        input.display()
+    ));
+    let original = frames(&input);
+    for (codec, encoder) in [
+        ("h264", "x264enc"),
+        ("h265", "x265enc"),
+        ("av1", "av1enc"),
+        ("vp9", "vp9enc"),
+    ] {
+        if gst::ElementFactory::find(encoder).is_none() {
+            assert!(std::env::var_os("CI").is_none(), "{encoder} must be there in CI");
+            continue;
+        }
+        let at = |quality: &str| {
+            let output = folder.join(format!("{codec}-{quality}.mkv"));
+            let arguments = [
+                "--codec",
+                codec,
+                "--quality",
+                quality,
+                "--strength",
+                "0",
+                "--software-encoder",
+            ];
+            succeed(&[&[text(&input), "-o", text(&output)], &arguments[..]].concat());
+            let encoded = frames(&output);
+            assert_eq!(encoded.len(), original.len(), "{codec}");
+            let every = original.iter().zip(&encoded).map(|(a, b)| psnr(&a.1, &b.1));
+            every.fold(f64::INFINITY, f64::min)
+        };
+        let (good, best) = (at("20"), at("4"));
+        assert!(
+            good > 33.0 && best > 43.0,
+            "{codec}: {good:.1} dB at 20, {best:.1} dB at 4"
+        );
+    }
 }
 
 #[test]
