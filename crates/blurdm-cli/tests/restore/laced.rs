@@ -288,3 +288,46 @@ fn packets_whose_times_nothing_states_are_told_with_exit_status_3() {
         assert_eq!(record(&output)["gaps"].as_array().unwrap().len(), 1, "{name}");
     }
 }
+
+/// FFmpeg drops sound without that flag where it copies.
+#[test]
+fn sound_can_be_decoded_from_every_block_on_and_video_from_key_frames() {
+    let (_folder, folder) = folder();
+    for name in ["out.mkv", "out.webm"] {
+        let output = folder.join(name);
+        let sound = match name {
+            "out.webm" => "opusenc ! opusparse",
+            _ => "avenc_aac ! aacparse",
+        };
+        let original = folder.join(format!("{name}.mkv"));
+        launch(&format!(
+            "videotestsrc num-buffers=30 ! video/x-raw,width=96,height=64,framerate=25/1 ! vp9enc deadline=1 ! vp9parse ! matroskamux name=mux ! \
+             filesink location=\"{}\" audiotestsrc num-buffers=50 ! {sound} ! mux.",
+            original.display()
+        ));
+        succeed(&[text(&original), "-o", text(&output)]);
+        let file = fs::read(&output).unwrap();
+        let segment = children(&file).into_iter().find(|(id, _)| *id == SEGMENT).unwrap().1;
+        let clusters = children(segment).into_iter().filter(|(id, _)| *id == CLUSTER);
+        let blocks: Vec<&[u8]> = clusters
+            .flat_map(|(_, cluster)| children(cluster))
+            .filter(|(id, _)| *id == SIMPLE_BLOCK)
+            .map(|(_, block)| block)
+            .collect();
+        let keys = |track: u8| {
+            let of_track = blocks.iter().filter(|block| block[0] == 0x80 | track);
+            let keys = of_track.clone().filter(|block| block[3] & 0x80 != 0);
+            (keys.count(), of_track.count())
+        };
+        let (keys_of_video, frames) = keys(1);
+        assert!(
+            keys_of_video > 0 && keys_of_video < frames,
+            "{name}: {keys_of_video} of {frames}"
+        );
+        let (keys_of_sound, packets) = keys(2);
+        assert!(
+            packets > 10 && keys_of_sound == packets,
+            "{name}: {keys_of_sound} of {packets}"
+        );
+    }
+}

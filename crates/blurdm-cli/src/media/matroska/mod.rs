@@ -3,5 +3,6 @@
 //! What GStreamer neither reads nor writes of Matroska, whose elements are those of EBML (RFC 8794, RFC 9559).
 
 pub mod ebml;
+pub mod key_blocks;
 pub mod track_flags;
 pub mod tracks;

@@ -23,7 +23,9 @@ use crate::{
     media::{
         CAT, colour,
         demuxer::{self, Parsing, Stream},
-        interrupt, muxer,
+        interrupt,
+        matroska::key_blocks,
+        muxer,
         pipeline::{End, Pipeline},
         watchdog,
     },
@@ -132,6 +134,9 @@ impl Remux<'_> {
         }
         drop(pipeline);
         let State { mut lost, kept, .. } = std::mem::take(&mut *lock(&state));
+        if is_matroska(muxer) {
+            key_blocks::mark(output).map_err(|error| Error::unwritable(output, error))?;
+        }
         lost.extend(track_flags::keep(self.original, &kept, output, is_matroska(muxer)));
         Ok(lost)
     }
