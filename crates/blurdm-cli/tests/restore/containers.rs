@@ -11,7 +11,7 @@ use std::{
 
 use gst::prelude::*;
 
-use crate::clips::{clip, folder, frames, launch, launch_with, packets, run, stderr, succeed, text};
+use crate::clips::{clip, folder, frames, launch, launch_with, packets, record, run, stderr, succeed, text};
 
 /// Returns a GIF of 32x32 with frames of one colour each. After every code comes one that clears the table, so that no code is longer than the first.
 fn gif(frames: u8, is_loop: bool) -> Vec<u8> {
@@ -231,5 +231,21 @@ fn uncompressed_frames_without_padding_are_restored() {
         let (before, after) = (unpadded(before, 100, 70), unpadded(after, 100, 70));
         let apart: u64 = before.iter().zip(&after).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         assert!(apart < 2 * before.len() as u64, "{apart}");
+    }
+}
+
+#[test]
+fn of_a_file_that_is_no_mp4_nothing_is_told_as_lost_where_an_mp4_holds_all_of_it() {
+    let (_folder, folder) = folder();
+    for (name, muxer) in [("clip.ts", "mpegtsmux"), ("clip.mkv", "matroskamux")] {
+        let (input, output) = (folder.join(name), folder.join(format!("{name}.mp4")));
+        launch(&format!(
+            "videotestsrc num-buffers=30 ! video/x-raw,width=96,height=64,framerate=25/1 ! x264enc bframes=0 ! h264parse ! {muxer} ! \
+             filesink location=\"{}\"",
+            input.display()
+        ));
+        succeed(&[text(&input), "-o", text(&output), "--strength", "0"]);
+        let lost = record(&output)["lost"].to_string();
+        assert!(!lost.contains("is not an MP4"), "{name}: {lost}");
     }
 }

@@ -15,15 +15,24 @@ use super::restored_video::RestoredVideo;
 use crate::error::{Error, reason};
 
 pub enum SpliceError {
-    /// The original is not suitable. It may still be remuxed.
-    Unsuitable(String),
+    /// The original is not suitable, for this reason. It may still be remuxed. `None` where it is no MP4, of which nothing is lost by that.
+    Unsuitable(Option<String>),
     Failed(Error),
+}
+
+impl SpliceError {
+    fn unsuitable(reason: &str) -> Self {
+        Self::Unsuitable(Some(reason.into()))
+    }
 }
 
 impl From<mp4_splice::Error> for SpliceError {
     /// An error in reading the original.
     fn from(error: mp4_splice::Error) -> Self {
-        Self::Unsuitable(error.to_string())
+        Self::Unsuitable(match error {
+            mp4_splice::Error::NotMp4 { .. } => None,
+            error => Some(error.to_string()),
+        })
     }
 }
 
@@ -69,15 +78,15 @@ struct Track {
 impl Track {
     fn of(movie: &Movie, restored: &RestoredVideo) -> Result<Self, SpliceError> {
         let id = restored.scan.video.stream.parse();
-        let id = id.map_err(|_| SpliceError::Unsuitable("its tracks have no ids".into()))?;
+        let id = id.map_err(|_| SpliceError::unsuitable("its tracks have no ids"))?;
         let video = movie.video_with_id(id)?;
         if video.edits > 1 {
-            return Err(SpliceError::Unsuitable("its edit list has several entries".into()));
+            return Err(SpliceError::unsuitable("its edit list has several entries"));
         }
         let ticks: Option<Vec<i64>> = pts_of(restored).map(|pts| video.ticks_of(pts)).collect();
         match ticks.filter(|ticks| ticks.is_sorted()) {
             Some(ticks) => Ok(Self { video, ticks }),
-            None => Err(SpliceError::Unsuitable("its times are not those of its frames".into())),
+            None => Err(SpliceError::unsuitable("its times are not those of its frames")),
         }
     }
 }

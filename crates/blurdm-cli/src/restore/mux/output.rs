@@ -127,7 +127,7 @@ impl Output<'_> {
                 }
                 Err(SpliceError::Failed(error)) => return Err(error),
                 // Not an MP4 file, a damaged or a fragmented one. What can be kept is the streams that GStreamer demuxes.
-                Err(SpliceError::Unsuitable(reason)) => lost.push(reason),
+                Err(SpliceError::Unsuitable(reason)) => lost.extend(reason),
             }
         }
         let times = self.times(path);
