@@ -10,6 +10,9 @@ use crate::clips::{SIDE, folder, frames, launch, record, run, stderr, succeed, t
 fn what_follows_the_end_of_the_first_of_joined_recordings_is_told_with_exit_status_3() {
     let (_folder, folder) = folder();
     for (name, muxer) in [
+        ("a.mp4", "mp4mux"),
+        ("a.mov", "qtmux"),
+        ("fragmented.mp4", "mp4mux fragment-duration=200"),
         ("a.avi", "avimux"),
         ("b.mkv", "matroskamux"),
         ("live.mkv", "matroskamux streamable=true"),

@@ -10,7 +10,7 @@ use std::{
 
 use mp4_splice::boxes::{FourCc, Header};
 
-use super::kind::Damage;
+use super::{bytes::Bytes, kind::Damage};
 
 /// Boxes whose content is boxes.
 const PARENTS: [&FourCc; 2] = [b"moof", b"traf"];
@@ -30,7 +30,9 @@ pub fn damage(path: &Path) -> Option<Damage> {
             _ => header(&mut file, at).ok()?,
         };
         let Some(found) = found else {
-            return Some(Damage::Unreadable(at..length, 0));
+            // A file that was made larger before it was recorded has zeros at its end.
+            let data = Bytes::open(path).ok()?.skip_zeros(at..length).ok()?;
+            return data.map(|_| Damage::Unreadable(at..length, 0));
         };
         let end = found.size.map_or(length, |size| at.saturating_add(size));
         if end > length {
@@ -45,7 +47,10 @@ pub fn damage(path: &Path) -> Option<Damage> {
 }
 
 /// Returns the header of the box at this place. `None` where there is none: the type of a box is four characters.
-fn header(file: &mut File, at: u64) -> io::Result<Option<Header>> {
+///
+/// # Errors
+/// Errors in reading.
+pub fn header(file: &mut File, at: u64) -> io::Result<Option<Header>> {
     let mut bytes = Vec::with_capacity(HEADER as usize);
     file.seek(SeekFrom::Start(at))?;
     file.by_ref().take(HEADER).read_to_end(&mut bytes)?;
