@@ -10,7 +10,7 @@ use std::{
 };
 
 const SYNC: u8 = 0x47;
-const PACKET: usize = 188;
+pub const PACKET: usize = 188;
 
 /// Sizes of packets, and what is stored before the byte that each begins with: as they are broadcast, with a time in front as in AVCHD, and with
 /// check bytes behind.
@@ -77,6 +77,8 @@ pub struct Packets {
     offset: u64,
     /// Parts of the file between packets that are no packets.
     pub unreadable: Vec<Range<u64>>,
+    /// The start of a packet in which the file ends. Empty where it ends behind a packet, or in the time in front of one.
+    pub rest: Vec<u8>,
 }
 
 impl Packets {
@@ -92,6 +94,7 @@ impl Packets {
             at: 0,
             offset: 0,
             unreadable: Vec::new(),
+            rest: Vec::new(),
         };
         packets.fill()?;
         let layout = LAYOUTS
@@ -131,6 +134,9 @@ impl Packets {
         }
         let packet = self.window.get(self.at..self.at + PACKET);
         let packet = packet.and_then(|packet| Some(Packet(packet.try_into().ok()?)));
+        if packet.is_none() {
+            self.rest = self.window[self.at..].to_vec();
+        }
         self.at = (self.at + self.size).min(self.window.len());
         Ok(packet)
     }

@@ -223,6 +223,32 @@ fn packets_that_are_missing_in_a_broadcast_are_a_gap() {
 }
 
 #[test]
+fn a_broadcast_that_ends_within_a_packet_is_told_and_padding_and_appended_text_are_not() {
+    let (_folder, folder) = folder();
+    for (name, muxer, size, before) in [
+        ("clip.ts", "mpegtsmux", 188, 0),
+        ("clip.m2ts", "mpegtsmux m2ts-mode=true", 192, 4),
+    ] {
+        let input = folder.join(name);
+        clip(&input, FRAMES, muxer);
+        let bytes = fs::read(&input).unwrap();
+        let end = bytes.len() / size * 3 / 5 * size;
+        let output = folder.join(format!("{name}.mkv"));
+        for part in [1, 37, 187] {
+            fs::write(&input, &bytes[..end + before + part]).unwrap();
+            let told = gaps(&input, &output);
+            let lacking = format!("is cut off: it lacks at least {} bytes", 188 - part);
+            assert!(told.contains(&lacking), "{name}, {part} bytes: {told}");
+            fs::remove_file(&output).unwrap();
+        }
+        for appended in [&[][..], &[0; 100], &[0; 1000], b"GPS of a camera"] {
+            fs::write(&input, [&bytes[..], appended].concat()).unwrap();
+            succeed(&[text(&input), "-o", text(&output), "--strength", "0", "--overwrite"]);
+        }
+    }
+}
+
+#[test]
 fn a_fragmented_recording_that_is_cut_off_is_told() {
     let (_folder, folder) = folder();
     let input = folder.join("clip.mp4");

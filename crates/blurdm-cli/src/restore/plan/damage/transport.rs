@@ -2,10 +2,13 @@
 
 //! MPEG transport streams (ISO/IEC 13818-1): the number of a packet follows that of the packet before it in the same stream.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::kind::Damage;
-use crate::media::transport::{Packet, Packets};
+use crate::media::transport::{PACKET, Packet, Packets};
 
 /// Streams of numbers below this one are tables, which say what the file consists of. That of `NOTHING` is filled with nothing.
 const FIRST_STREAM: u16 = 0x20;
@@ -19,12 +22,26 @@ pub fn damage(path: &Path) -> Option<Damage> {
         counters.count(&packet);
     }
     let missing = (counters.missing > 0).then_some(Damage::Missing(counters.missing, "packets"));
-    Damage::of_parts(&packets.unreadable).or(missing)
+    Damage::of_parts(&packets.unreadable)
+        .or(missing)
+        .or_else(|| cut(&packets.rest, &counters.streams))
+}
+
+/// Says that the file ends within a packet. What recorders append begins with the byte of a packet by chance, but hardly with the number of a stream as well.
+fn cut(rest: &[u8], streams: &BTreeSet<u16>) -> Option<Damage> {
+    let lacking = PACKET.checked_sub(rest.len()).filter(|_| !rest.is_empty())?;
+    let is_packet = match rest {
+        [_, high, low, ..] => streams.contains(&(u16::from_be_bytes([*high, *low]) & 0x1fff)),
+        _ => true,
+    };
+    is_packet.then_some(Damage::Cut(lacking as u64))
 }
 
 /// The numbers of the last packets of all streams.
 #[derive(Debug, Default)]
 struct Counters {
+    /// All streams that have a packet, be it without a payload, and so without a number.
+    streams: BTreeSet<u16>,
     last: BTreeMap<u16, u8>,
     missing: usize,
 }
@@ -36,6 +53,7 @@ impl Counters {
             return;
         }
         let stream = packet.stream();
+        self.streams.insert(stream);
         let Some(number) = packet.number().filter(|_| stream != NOTHING) else {
             return;
         };
