@@ -11,7 +11,7 @@ use std::{
 
 use gst::prelude::*;
 
-use crate::clips::{clip, folder, frames, launch, launch_with, packets, record, run, stderr, succeed, text};
+use crate::clips::{SIDE, clip, folder, frames, launch, launch_with, packets, record, run, stderr, succeed, text};
 
 /// Returns a GIF of 32x32 with frames of one colour each. After every code comes one that clears the table, so that no code is longer than the first.
 fn gif(frames: u8, is_loop: bool) -> Vec<u8> {
@@ -248,4 +248,43 @@ fn of_a_file_that_is_no_mp4_nothing_is_told_as_lost_where_an_mp4_holds_all_of_it
         let lost = record(&output)["lost"].to_string();
         assert!(!lost.contains("is not an MP4"), "{name}: {lost}");
     }
+}
+
+#[test]
+fn a_folder_gives_videos_of_all_extensions_and_leaves_sound_and_other_files_of_the_same_ones() {
+    let (_folder, folder) = folder();
+    let videos = folder.join("videos");
+    fs::create_dir(&videos).unwrap();
+    let make = |source: &str, names: &[&str]| {
+        let first = videos.join(names[0]);
+        launch(&format!("{source} ! filesink location=\"{}\"", first.display()));
+        for name in &names[1..] {
+            fs::copy(&first, videos.join(name)).unwrap();
+        }
+    };
+    let pictures = format!("videotestsrc num-buffers=5 ! video/x-raw,format=I420,{SIDE},framerate=25/1");
+    let sound = "audiotestsrc num-buffers=10 ! audio/x-raw,rate=48000";
+    make(&format!("{pictures} ! theoraenc ! oggmux"), &["a.ogv", "b.ogg"]);
+    let coded = format!("{pictures} ! x264enc key-int-max=1 bframes=0 ! h264parse");
+    make(&format!("{coded} ! mpegpsmux"), &["c.vob", "d.MOD", "e.mpe"]);
+    make(
+        &format!("{coded} ! mp4mux"),
+        &["f.qt", "g.3g2", "h.insv", "i.3gpp", "j.f4v", "small.lrv"],
+    );
+    make(&format!("{coded} ! mpegtsmux"), &["k.m2t", "l.tod"]);
+    make(&format!("{pictures} ! avenc_wmv1 ! asfmux"), &["m.asf"]);
+    make(&format!("{sound} ! vorbisenc ! oggmux"), &["sound.ogg"]);
+    make(&format!("{sound} ! avenc_aac ! aacparse ! mp4mux"), &["sound.3gpp"]);
+    fs::write(videos.join("go.mod"), "module a\n").unwrap();
+
+    let output = folder.join("out");
+    let done = succeed(&[text(&videos), "-o", text(&output), "--strength", "0"]);
+    let mut made: Vec<String> = fs::read_dir(&output)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".mkv"))
+        .collect();
+    made.sort();
+    let expected: Vec<String> = ('a'..='m').map(|name| format!("{name}.mkv")).collect();
+    assert_eq!(made, expected, "{}", stderr(&done));
 }

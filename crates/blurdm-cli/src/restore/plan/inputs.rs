@@ -6,11 +6,13 @@ use std::{
     cmp::Ordering,
     collections::{BTreeMap, HashMap, HashSet},
     ffi::{OsStr, OsString},
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use glob::MatchOptions;
+use mp4_splice::Movie;
 use walkdir::{DirEntry, WalkDir};
 
 use super::{
@@ -20,15 +22,28 @@ use super::{
 use crate::error::{CommandError, Error};
 
 /// Extensions of video files.
-const VIDEO_EXTENSIONS: [&str; 15] = [
-    "3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ts", "webm", "wmv",
+const VIDEO_EXTENSIONS: [&str; 38] = [
+    "3g2", "3gp", "3gpp", "asf", "avi", "divx", "dv", "f4v", "flv", "insv", "ivf", "m1v", "m2t", "m2ts", "m2v", "m4v",
+    "mk3d", "mkv", "mod", "mov", "mp4", "mp4v", "mpe", "mpeg", "mpg", "mts", "mxf", "ogv", "qt", "rm", "rmvb", "tod",
+    "trp", "ts", "vob", "webm", "wmv", "y4m",
 ];
 
+/// Extensions of further files that are searched for in folders. No output of such a name is written.
+const SEARCHED_EXTENSIONS: [&str; 6] = ["264", "265", "h264", "h265", "hevc", "ogg"];
+
 /// Extensions of other files that hold video. Those in folders are not searched for, but an output of such a name is a file.
-const OTHER_VIDEO_EXTENSIONS: [&str; 26] = [
-    "3g2", "3gpp", "asf", "divx", "dv", "f4v", "ivf", "m2t", "m2v", "mk3d", "mka", "mkv3d", "mod", "mp4v", "mpe",
-    "mpv", "nut", "ogm", "ogv", "qt", "rm", "rmvb", "tod", "trp", "vob", "y4m",
+const OTHER_VIDEO_EXTENSIONS: [&str; 5] = ["mka", "mkv3d", "mpv", "nut", "ogm"];
+
+/// Extensions of files that may be something else, as sound, a tracker's music, or `go.mod`, and what those with video have among their first bytes: the
+/// headers of Theora, VP8 and Dirac in Ogg, a pack of MPEG-PS, and the media type of RealVideo.
+const AMBIGUOUS: [(&str, &[&[u8]]); 3] = [
+    ("ogg", &[b"\x80theora", b"OVP80", b"BBCD"]),
+    ("mod", &[&[0, 0, 1, 0xba]]),
+    ("rm", &[b"video/x-pn-realvideo"]),
 ];
+
+/// So many bytes of them are looked at.
+const LOOKED_AT: u64 = 1 << 16;
 
 /// Extensions of pictures, of which numbered ones are a clip.
 const PICTURE_EXTENSIONS: [&str; 11] = [
@@ -94,7 +109,7 @@ pub enum InputError {
     Unreadable { path: PathBuf, reason: io::Error },
     #[error("'{}' is neither a file nor a folder", .0.display())]
     NotAFile(PathBuf),
-    #[error("there is no video in '{}': no file in it has one of the extensions {}, and no two of it are pictures ({}) whose names differ in a number only; a picture on its own is restored where it is named itself", .0.display(), VIDEO_EXTENSIONS.join(", "), PICTURE_EXTENSIONS.join(", "))]
+    #[error("there is no video in '{}': no file in it has one of the extensions {}, and no two of it are pictures ({}) whose names differ in a number only; a picture on its own is restored where it is named itself", .0.display(), [&VIDEO_EXTENSIONS[..], &SEARCHED_EXTENSIONS].concat().join(", "), PICTURE_EXTENSIONS.join(", "))]
     NoVideo(PathBuf),
     #[error("'{}' cannot be the output of pictures: name a folder, in which they get the same names; ffmpeg -i, or GStreamer's multifilesrc, makes a video of them", .0.display())]
     VideoOfPictures(PathBuf),
@@ -311,7 +326,7 @@ impl Search {
                 relative,
                 is_named,
             });
-        } else if is_named || is_video(&path) {
+        } else if is_named || is_searched(&path) {
             self.files.push(Input {
                 path,
                 relative,
@@ -371,7 +386,7 @@ impl Search {
                     Ok(()) | Err(InputError::NoVideo(_)) => {}
                     Err(error) => return Err(error),
                 }
-            } else if is_video(&path) || path.extension() == Path::new(pattern).extension() {
+            } else if is_searched(&path) || path.extension() == Path::new(pattern).extension() {
                 self.path(&path, relative)?;
             } else if path.is_file() {
                 self.add(path, relative, false);
@@ -406,6 +421,29 @@ fn fixed_part(pattern: &Path) -> PathBuf {
 
 fn is_video(path: &Path) -> bool {
     has_extension(path, &VIDEO_EXTENSIONS)
+}
+
+/// Whether a file of a folder is restored.
+fn is_searched(path: &Path) -> bool {
+    (is_video(path) || has_extension(path, &SEARCHED_EXTENSIONS)) && !is_something_else(path)
+}
+
+/// Whether a file has the extension of a video and no video. One that cannot be read is none of these: that is told when it is restored.
+fn is_something_else(path: &Path) -> bool {
+    // Sound recorders of phones write this extension, and the index at either end.
+    if has_extension(path, &["3gpp"]) {
+        return Movie::open(path).is_ok_and(|movie| movie.tracks().iter().all(|track| &track.handler != b"vide"));
+    }
+    let Some((_, marks)) = AMBIGUOUS
+        .iter()
+        .find(|(extension, _)| has_extension(path, &[extension]))
+    else {
+        return false;
+    };
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(LOOKED_AT).read_to_end(&mut bytes));
+    let has = |mark: &&[u8]| bytes.windows(mark.len()).any(|window| window == *mark);
+    read.is_ok() && !marks.iter().any(has)
 }
 
 /// Whether a path is that of a folder: one that is there, or one that ends as only the name of a folder does.
