@@ -60,7 +60,7 @@ int main(int argc, char **argv)
     }
     gst_init(&argc, &argv);
     pipeline = gst_parse_launch("filesrc name=in ! decodebin ! videoconvert ! blurdm name=blurdm ! queue ! videoconvert"
-                                " ! x264enc ! h264parse ! mp4mux ! filesink name=out",
+                                " ! x264enc pass=qual vbv-buf-capacity=0 ! h264parse ! mp4mux ! filesink name=out",
                                 &error);
     if (error == NULL) {
         set_location(pipeline, "in", argv[1]);
