@@ -107,6 +107,7 @@ pub fn pipeline(
         let caps = caps_of(pad);
         let stream = Stream::of(pad, &caps, streams.fetch_add(1, Ordering::Relaxed));
         let delay = stream.matroska_number().and_then(|number| delays.get(&number));
+        split_lists(pad);
         packet_times::complete(pad, &caps, delay.copied().unwrap_or(0));
         on_stream(&pipeline, pad, &stream, &caps);
         if !pad.is_linked() && discard(&pipeline, pad).is_err() {
@@ -200,6 +201,24 @@ fn is_decodable(caps: &gst::Caps) -> bool {
             let factories = gst::ElementFactory::factories_with_type(kind, gst::Rank::MARGINAL);
             factories.iter().any(|factory| factory.can_sink_any_caps(caps))
         })
+}
+
+/// Makes each packet of a list pass a pad on its own, as probes of buffers see no lists. `tsdemux` sends the packets of Opus that share a PES packet as one.
+fn split_lists(pad: &gst::Pad) {
+    pad.add_probe(gst::PadProbeType::BUFFER_LIST, |pad, info| {
+        let Some(gst::PadProbeData::BufferList(list)) = info.data.take() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let mut flow = Ok(gst::FlowSuccess::Ok);
+        for packet in list.iter_owned() {
+            flow = pad.push(packet);
+            if flow.is_err() {
+                break;
+            }
+        }
+        info.flow_res = flow;
+        gst::PadProbeReturn::Handled
+    });
 }
 
 /// Reads a stream and discards it, so that it does not block the others.

@@ -189,3 +189,33 @@ fn sound_that_the_container_cannot_hold_is_told_before_the_work_and_left_out() {
         assert_eq!(packets(&output).len(), 1 + usize::from(is_kept), "{told}");
     }
 }
+
+#[test]
+fn opus_of_ogg_and_mpeg_ts_is_kept_in_other_containers() {
+    let (_folder, folder) = folder();
+    for (name, video, muxer) in [
+        ("ogv", "theoraenc", "oggmux"),
+        ("ts", "x264enc key-int-max=25 bframes=0 ! h264parse", "mpegtsmux"),
+    ] {
+        let input = folder.join(format!("in.{name}"));
+        launch(&format!(
+            "videotestsrc num-buffers=25 pattern=ball ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! {video} ! m. \
+             audiotestsrc num-buffers=50 samplesperbuffer=960 ! audio/x-raw,rate=48000,channels=2 ! opusenc ! m. \
+             {muxer} name=m ! filesink location=\"{}\"",
+            input.display()
+        ));
+        // The headers of Ogg are packets without a time.
+        let contents = |path: &Path| -> Vec<Vec<u8>> {
+            let packets = packets(path).remove("audio/x-opus").unwrap().into_iter();
+            let packets = packets.map(|(_, packet)| packet);
+            packets.filter(|packet| !packet.starts_with(b"Opus")).collect()
+        };
+        let whole = contents(&input);
+        assert!(whole.len() >= 50, "{name}");
+        for ending in ["mkv", "mp4"] {
+            let output = folder.join(format!("out-{name}.{ending}"));
+            succeed(&[text(&input), "-o", text(&output)]);
+            assert!(contents(&output) == whole, "{name} in {ending}");
+        }
+    }
+}

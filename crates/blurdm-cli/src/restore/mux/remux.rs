@@ -275,6 +275,7 @@ fn copy(
     };
     let mux_pad = mux_pad.ok_or_else(|| gst::glib::bool_error!("the muxer does not accept it"))?;
     let converter = converter.map(|(element, _)| element);
+    drop_headers_of_opus(pad, caps);
     let chain: Vec<gst::Element> = converter.into_iter().chain([queue]).collect();
     pipeline.add_many(&chain)?;
     let linked = link(pad, &chain, &mux_pad);
@@ -286,6 +287,23 @@ fn copy(
         pipeline.remove_many(&chain)?;
     }
     linked
+}
+
+/// Drops the headers that the demuxer of Ogg sends ahead of the packets of Opus. Muxers take these from the caps, and that of MP4 fails at a packet without a
+/// time.
+fn drop_headers_of_opus(pad: &gst::Pad, caps: &gst::CapsRef) {
+    if caps.structure(0).is_none_or(|first| first.name() != "audio/x-opus") {
+        return;
+    }
+    pad.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+        let is_header = info.buffer().is_some_and(|buffer| {
+            buffer.pts().or(buffer.dts()).is_none() && buffer.flags().contains(gst::BufferFlags::HEADER)
+        });
+        match is_header {
+            true => demuxer::drop_data(info),
+            false => gst::PadProbeReturn::Ok,
+        }
+    });
 }
 
 fn link(pad: &gst::Pad, chain: &[gst::Element], mux_pad: &gst::Pad) -> Result<(), gst::glib::BoolError> {

@@ -2,7 +2,14 @@
 
 //! Headers of codecs, which Matroska and others keep apart from the packets. Demuxers and parsers send them ahead of the packets, without a time.
 
+use gst::prelude::*;
+
 const FLAC: &str = "audio/x-flac";
+
+const OPUS: &str = "audio/x-opus";
+
+/// The gain for the output in the header of Opus, little endian (RFC 7845, 5.1).
+const OPUS_GAIN: std::ops::Range<usize> = 16..18;
 
 /// Type of a FLAC metadata block that decoders need: STREAMINFO.
 const STREAMINFO: u8 = 0;
@@ -27,6 +34,36 @@ pub fn essential(media_type: &str, header: &[u8]) -> Vec<u8> {
         Some((kind, rest)) if kind & !LAST_BLOCK == STREAMINFO => [&[STREAMINFO], rest].concat(),
         _ => Vec::new(),
     }
+}
+
+/// Whether the headers of a codec are compared by what the caps say. Those of Opus are: its packets can be decoded without, MPEG-TS stores none, and
+/// muxers write others of their own, with another name of the program and without its tags.
+pub fn is_in_caps(media_type: &str) -> bool {
+    media_type == OPUS
+}
+
+/// Returns what caps say in place of headers: of Opus the layout of the channels, and the gain. A container that stores no gain means none. How many
+/// samples players skip at the start is not compared: demuxers count it in the times, and MPEG-TS stores it otherwise.
+pub fn of_caps(caps: &gst::CapsRef) -> String {
+    let Some(first) = caps.structure(0).filter(|first| is_in_caps(first.name())) else {
+        return String::new();
+    };
+    let counts = ["channels", "channel-mapping-family", "stream-count", "coupled-count"];
+    let counts = counts.map(|name| first.get::<i32>(name).unwrap_or_default());
+    let mapping = first
+        .value("channel-mapping")
+        .ok()
+        .and_then(|mapping| mapping.serialize().ok());
+    format!("{counts:?} {} {:?}", mapping.unwrap_or_default(), gain(first))
+}
+
+fn gain(opus: &gst::StructureRef) -> [u8; 2] {
+    let gain = || {
+        let headers = opus.get::<gst::ArrayRef>("streamheader").ok()?;
+        let header: gst::Buffer = headers.as_slice().first()?.get().ok()?;
+        header.map_readable().ok()?.get(OPUS_GAIN)?.try_into().ok()
+    };
+    gain().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -11,7 +11,10 @@ use std::{
 use gst::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::{headers::essential, labels::labels};
+use super::{
+    headers::{self, essential},
+    labels::labels,
+};
 use crate::{
     error::Error,
     media::{
@@ -51,6 +54,8 @@ struct Collector {
     packets: Packets,
     digest: Sha256,
     headers: Sha256,
+    /// What the caps say in place of headers, for codecs whose headers count as these.
+    from_caps: String,
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
 }
 
@@ -140,6 +145,9 @@ fn coding(caps: &gst::Caps) -> String {
 fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, part: Option<Part>, start: i64) {
     pad.sticky_events_foreach(|event| {
         lock(&collector).packets.labels.extend(labels(event));
+        if let gst::EventView::Caps(event) = event.view() {
+            lock(&collector).from_caps = headers::of_caps(event.caps());
+        }
         std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
     });
     let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
@@ -149,11 +157,14 @@ fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, part: Option<Part
         }
         if let Some(buffer) = info.buffer() {
             match media_type_of_header(pad, buffer) {
+                Some(media_type) if headers::is_in_caps(&media_type) => {}
                 Some(media_type) => lock(&collector).record_header(&media_type, buffer),
                 None => lock(&collector).record(buffer, part, start),
             }
         } else if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {
             lock(&collector).segment = event.segment().clone().downcast().ok();
+        } else if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) {
+            lock(&collector).from_caps = headers::of_caps(event.caps());
         }
         gst::PadProbeReturn::Ok
     });
@@ -222,6 +233,7 @@ impl Collector {
         packets.times.sort_unstable();
         packets.stored.sort_unstable();
         packets.hash = std::mem::take(&mut self.digest).finalize().to_vec();
+        self.headers.update(std::mem::take(&mut self.from_caps));
         packets.headers = std::mem::take(&mut self.headers).finalize().to_vec();
         packets
     }
