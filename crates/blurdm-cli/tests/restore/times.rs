@@ -9,8 +9,8 @@ use gst::prelude::*;
 use mp4_splice::Movie;
 
 use crate::clips::{
-    SIDE, Streams, change, folder, forget_default_durations, launch, launch_with, mp4, patch, record, stderr, streams,
-    succeed, text, times,
+    SIDE, Streams, change, clip, folder, forget_default_durations, launch, launch_with, mp4, patch, record, stderr,
+    streams, succeed, text, times,
 };
 
 /// Returns the packets of each stream as the container has them.
@@ -224,4 +224,26 @@ fn the_last_frame_is_there_where_the_file_states_no_frame_rate_however_many_come
             assert!(apart.max().unwrap() <= 1_000_000, "{rate} in {ending}");
         }
     }
+}
+
+#[test]
+fn frames_behind_the_length_of_the_media_are_restored_where_there_is_no_edit_list() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("in.mp4"), folder.join("out.mp4"));
+    clip(&input, 50, "mp4mux");
+    // All frames are presented later than they are decoded, as B-frames are without an edit list.
+    let mut file = fs::read(&input).unwrap();
+    while let Some(at) = file.windows(4).position(|window| window == b"edts") {
+        file[at..at + 4].copy_from_slice(b"free");
+    }
+    fs::write(&input, file).unwrap();
+    let done = succeed(&[text(&input), "-o", text(&output)]);
+    assert!(stderr(&done).contains("restored, 50 frames"), "{}", stderr(&done));
+    // Neither length has changed.
+    let length = |path: &Path| {
+        let file = fs::read(path).unwrap();
+        let at = file.windows(4).position(|window| window == b"mdhd").unwrap();
+        file[at..at + 28].to_vec()
+    };
+    assert_eq!(length(&input), length(&output));
 }
