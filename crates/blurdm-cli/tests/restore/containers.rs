@@ -288,3 +288,43 @@ fn a_folder_gives_videos_of_all_extensions_and_leaves_sound_and_other_files_of_t
     let expected: Vec<String> = ('a'..='m').map(|name| format!("{name}.mkv")).collect();
     assert_eq!(made, expected, "{}", stderr(&done));
 }
+
+#[test]
+fn uncompressed_rgb_of_avi_has_square_pixels_where_it_states_none() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("in.avi"), folder.join("out.mkv"));
+    launch(&format!(
+        "videotestsrc num-buffers=5 ! video/x-raw,format=BGR,width=96,height=64,framerate=25/1 ! avimux ! filesink location=\"{}\"",
+        input.display()
+    ));
+    // Rows go down where the height is negative (BITMAPINFOHEADER), as ffmpeg writes them.
+    let mut file = fs::read(&input).unwrap();
+    let format = file.windows(4).position(|window| window == b"strf").unwrap() + 8;
+    file[format + 8..format + 12].copy_from_slice(&(-64_i32).to_le_bytes());
+    fs::write(&input, file).unwrap();
+    succeed(&[text(&input), "-o", text(&output)]);
+    let shape = caps_of_video(&output)
+        .structure(0)
+        .unwrap()
+        .get::<gst::Fraction>("pixel-aspect-ratio");
+    assert_eq!(shape.unwrap(), gst::Fraction::new(1, 1));
+    assert_eq!(frames(&output).len(), 5);
+}
+
+/// Returns the caps of the video of a Matroska file.
+fn caps_of_video(path: &Path) -> gst::Caps {
+    let found = Arc::new(Mutex::new(None));
+    let seen = found.clone();
+    let pipeline = format!(
+        "filesrc location=\"{}\" ! matroskademux ! h264parse ! fakesink name=sink",
+        path.display()
+    );
+    launch_with(&pipeline, |bin| {
+        let pad = bin.by_name("sink").unwrap().static_pad("sink").unwrap();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+            *seen.lock().unwrap() = pad.current_caps();
+            gst::PadProbeReturn::Ok
+        });
+    });
+    found.lock().unwrap().take().unwrap()
+}
