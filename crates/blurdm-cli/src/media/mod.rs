@@ -6,6 +6,7 @@ mod bitstream;
 pub mod coded_format;
 pub mod colour;
 pub mod demuxer;
+pub mod early_messages;
 pub mod element;
 pub mod encoder;
 mod encoder_options;

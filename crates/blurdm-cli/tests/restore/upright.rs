@@ -236,7 +236,37 @@ fn clip_with_message(path: &Path, encoder: &str, muxer: &str, (mirrored, flipped
             buffer.append_memory(gst::Memory::from_slice(with_message));
             gst::PadProbeReturn::Ok
         });
+        if let Some(order) = bin.by_name("order") {
+            let pad = order.static_pad("src").unwrap();
+            pad.add_probe(gst::PadProbeType::BUFFER, |pad, info| {
+                let caps = pad.current_caps().unwrap();
+                let buffer = info.buffer_mut().unwrap();
+                let data = buffer.map_readable().unwrap().to_vec();
+                let data = messages_first(&data, caps.structure(0).unwrap().name() == "video/x-h264");
+                let buffer = buffer.make_mut();
+                buffer.remove_all_memory();
+                buffer.append_memory(gst::Memory::from_slice(data));
+                gst::PadProbeReturn::Ok
+            });
+        }
     });
+}
+
+/// Puts messages before the parameter sets, behind the start of the access unit.
+fn messages_first(data: &[u8], is_h264: bool) -> Vec<u8> {
+    let starts: Vec<usize> = (0..data.len() - 3)
+        .filter(|&at| data[at..at + 3] == [0, 0, 1])
+        .map(|at| at + 3)
+        .collect();
+    let ends = starts.iter().skip(1).map(|start| start - 3).chain([data.len()]);
+    let mut units: Vec<&[u8]> = starts.iter().zip(ends).map(|(&start, end)| &data[start..end]).collect();
+    units.sort_by_key(|unit| match (is_h264, unit[0] & 0x1f, unit[0] >> 1) {
+        (true, 9, _) | (false, _, 35) => 0,
+        (true, 6, _) | (false, _, 39) => 1,
+        (true, 7 | 8, _) | (false, _, 32..=34) => 2,
+        _ => 3,
+    });
+    units.iter().flat_map(|unit| [&[0, 0, 1][..], unit].concat()).collect()
 }
 
 const H264: &str = "x264enc bframes=0 quantizer=10 pass=quant ! video/x-h264,stream-format=byte-stream";
@@ -277,6 +307,28 @@ fn what_only_the_bitstream_says_of_the_orientation_is_done_to_the_pictures() {
                 assert_eq!(shown_size(&output), seen.size, "{what}");
             }
         }
+    }
+}
+
+/// As FFmpeg copies an MP4 into MPEG-TS.
+#[test]
+fn a_message_before_the_parameters_of_the_first_frame_is_followed() {
+    let (_folder, folder) = folder();
+    let raw = "video/x-h264,stream-format=byte-stream,alignment=au ! identity name=order";
+    for (number, (encoder, muxer)) in [
+        (H264, "identity name=order ! mpegtsmux"),
+        (H265, "identity name=order ! mpegtsmux"),
+        (H264, raw),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let input = folder.join(format!("{number}.clip"));
+        clip_with_message(&input, encoder, muxer, (false, false, 0x4000));
+        let output = folder.join(format!("{number}.mp4"));
+        let told = stderr(&succeed(&[text(&input), "-o", text(&output), "--strength", "0"]));
+        assert!(told.contains("turned by 270 degrees"), "{number}: {told}");
+        assert_eq!(shown_size(&output), (64, 96), "{number}");
     }
 }
 

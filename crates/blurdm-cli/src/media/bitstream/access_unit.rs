@@ -45,10 +45,18 @@ impl Coding {
     }
 
     /// Supplemental enhancement information before a picture.
-    fn sei(self) -> u8 {
+    pub fn sei(self) -> u8 {
         match self {
             Self::H264 => 6,
             Self::H265 => 39,
+        }
+    }
+
+    /// Whether messages that came before a unit of this type are not of the picture that follows it: a part of a picture, or the start of an access unit.
+    pub fn ends_messages(self, kind: u8) -> bool {
+        match self {
+            Self::H264 => (1..=5).contains(&kind) || kind == 9,
+            Self::H265 => kind < 32 || kind == 35,
         }
     }
 
@@ -89,6 +97,12 @@ impl<'a> AccessUnit<'a> {
             false => nal::after_sizes(frame, size),
         });
         Self { coding, units }
+    }
+
+    /// Returns the same with further units in front.
+    pub fn after(mut self, units: &'a [Vec<u8>]) -> Self {
+        self.units.splice(0..0, units.iter().map(Vec::as_slice));
+        self
     }
 
     pub fn coding(&self) -> Coding {

@@ -26,10 +26,11 @@ pub struct Colour {
 }
 
 impl Colour {
-    /// Reads the colour of the video that the demuxer calls `id`, with these caps, from its container and its first frame.
-    pub fn read(path: &Path, id: &str, caps: &gst::Caps, frame: &[u8]) -> Self {
+    /// Reads the colour of the video that the demuxer calls `id`, with these caps, from its container, its first frame, and the messages that
+    /// came before that.
+    pub fn read(path: &Path, id: &str, caps: &gst::Caps, early: &[Vec<u8>], frame: &[u8]) -> Self {
         let Stated { tags, mastering, light } = container::read(path, id, caps);
-        let (coded, in_frame) = coded(caps, frame);
+        let (coded, in_frame) = coded(caps, early, frame);
         // The parsers pass on what the bitstream says about the display, if the container says nothing. Not all bitstreams go through one.
         let text = |name: &str| caps.structure(0).and_then(|first| first.get::<&str>(name).ok());
         let in_caps = Hdr {
@@ -66,13 +67,14 @@ impl Colour {
 }
 
 /// Returns what a first frame with these caps says.
-fn coded(caps: &gst::Caps, frame: &[u8]) -> (Tags, Hdr) {
+fn coded(caps: &gst::Caps, early: &[Vec<u8>], frame: &[u8]) -> (Tags, Hdr) {
     let Some(first) = caps.structure(0) else {
         return Default::default();
     };
     let codec_data = bitstream::codec_data(first);
     let codec_data = codec_data.as_ref().map(|map| map.as_slice());
     if let Some(unit) = AccessUnit::of(first, codec_data, frame) {
+        let unit = unit.after(early);
         return (nal_video::tags(&unit).unwrap_or_default(), nal_video::hdr(&unit));
     }
     let nothing = Hdr::default();

@@ -11,14 +11,14 @@ const DISPLAY_ORIENTATION: usize = 47;
 /// A quarter turn, in units of 2^-16 of a turn.
 const QUARTER: u32 = 1 << 14;
 
-/// Reads the orientation that the first frame of a video with these caps states. `None` for one that is no whole number of quarter turns.
-pub fn read(caps: &gst::CapsRef, frame: &[u8]) -> Option<Orientation> {
+/// Reads the orientation that the first frame of a video with these caps states, or what came before it. `None` for one that is no whole number of quarter turns.
+pub fn read(caps: &gst::CapsRef, early: &[Vec<u8>], frame: &[u8]) -> Option<Orientation> {
     let Some(first) = caps.structure(0) else {
         return Some(Orientation::UPRIGHT);
     };
     let codec_data = bitstream::codec_data(first);
     let unit = AccessUnit::of(first, codec_data.as_ref().map(|map| map.as_slice()), frame);
-    let messages = unit.map(|unit| unit.messages()).unwrap_or_default();
+    let messages = unit.map(|unit| unit.after(early).messages()).unwrap_or_default();
     let message = messages.iter().rfind(|(kind, _)| *kind == DISPLAY_ORIENTATION);
     message.map_or(Some(Orientation::UPRIGHT), |(_, payload)| of_message(payload))
 }

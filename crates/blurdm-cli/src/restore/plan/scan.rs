@@ -19,6 +19,7 @@ use crate::{
     media::{
         colour::Colour,
         demuxer::{self, Kind, Parsing},
+        early_messages::EarlyMessages,
         encrypted, frame_size,
         orientation::{self, Orientation},
         pipeline::Pipeline,
@@ -76,6 +77,8 @@ struct FoundVideo {
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
     /// The last tag `image-orientation`.
     orientation: Option<String>,
+    /// The parser that it comes from, if that drops messages.
+    parser: Option<String>,
 }
 
 impl Scan {
@@ -86,7 +89,8 @@ impl Scan {
     /// [`Error::Interrupted`].
     pub fn run(path: &Path, choice: VideoChoice) -> Result<Vec<Self>, Error> {
         let found = Arc::new(Mutex::new(Found::default()));
-        let shared = found.clone();
+        let (shared, early) = (found.clone(), EarlyMessages::default());
+        let parsers = early.clone();
         let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &demuxer::Stream, caps: &gst::Caps| {
             collect_time_of_recording(pad, shared.clone());
             let mut found = lock(&shared);
@@ -100,7 +104,9 @@ impl Scan {
             let after = after.filter(|(_, frames)| *frames > 0).collect();
             let video = found.videos.entry(stream.id.clone()).or_default();
             add_probe(pad, video.clone());
-            let known = &mut lock(video).video;
+            let mut video = lock(video);
+            video.parser = video.parser.take().or_else(|| parsers.parser(pad));
+            let known = &mut video.video;
             known.id.clone_from(&stream.id);
             known.after = after;
             known.enabled = stream.enabled;
@@ -108,6 +114,7 @@ impl Scan {
             known.caps.get_or_insert_with(|| caps.clone());
         };
         let pipeline = demuxer::pipeline(path, Parsing::Unframed, on_stream)?;
+        early.watch(&pipeline);
         let (end, missing) = match Pipeline::start(pipeline) {
             Ok(pipeline) => (pipeline.wait_end()?, pipeline.missing_for_video()),
             Err(end) => (end, None),
@@ -126,7 +133,7 @@ impl Scan {
         moving.sort_by_key(|(earlier, _)| *earlier);
         let (mut videos, rest): (Vec<_>, Vec<_>) = moving
             .into_iter()
-            .map(|(_, found)| (found.video, (found.first, found.orientation)))
+            .map(|(_, found)| (found.video, (found.first, found.orientation, found.parser)))
             .unzip();
         for video in &mut videos {
             // Stable, since frames of equal times are presented as they come.
@@ -163,11 +170,12 @@ impl Scan {
         let scanned = videos.into_iter().zip(rest).enumerate();
         Ok(scanned
             .filter(|(index, _)| chosen.contains(index))
-            .map(|(index, (video, (first_frame, tag)))| {
+            .map(|(index, (video, (first_frame, tag, parser)))| {
+                let early = parser.map(|parser| early.of(&parser)).unwrap_or_default();
                 let in_frame = first_frame.and_then(|(frame, caps)| {
                     let data = frame.map_readable().ok()?;
-                    let colour = Colour::read(path, &video.id, &caps, &data);
-                    Some((colour, orientation::read_coded(&caps, &data)))
+                    let colour = Colour::read(path, &video.id, &caps, &early, &data);
+                    Some((colour, orientation::read_coded(&caps, &early, &data)))
                 });
                 let (colour, coded_orientation) = in_frame.unwrap_or((Colour::default(), Some(Orientation::UPRIGHT)));
                 Self {
