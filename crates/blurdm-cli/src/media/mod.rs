@@ -21,6 +21,7 @@ pub mod muxer;
 pub mod orientation;
 mod packet_times;
 pub mod pipeline;
+pub mod stereo;
 pub mod transport;
 pub mod watchdog;
 

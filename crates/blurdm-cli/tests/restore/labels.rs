@@ -187,3 +187,41 @@ fn a_track_of_an_mp4_that_is_disabled_is_not_shown_by_default_in_matroska() {
     let lost = record(&part)["lost"].to_string();
     assert!(lost.contains("that stream 002 is not default"), "{lost}");
 }
+
+/// Both eyes side by side, the left one first, and an edge of one row that is hidden.
+const SIDE_BY_SIDE: [u8; 4] = [0x53, 0xb8, 0x81, 1];
+const CROPPED: [u8; 4] = [0x54, 0xbb, 0x81, 1];
+const DISPLAY_WIDTH: [u8; 2] = [0x54, 0xb0];
+
+#[test]
+fn both_eyes_in_one_picture_are_kept_in_matroska_and_told_elsewhere_and_a_hidden_edge_is_told() {
+    let (_folder, folder) = folder();
+    let (stereo, cropped) = (folder.join("stereo.mkv"), folder.join("cropped.mkv"));
+    launch(&format!(
+        "videotestsrc num-buffers=12 ! video/x-raw,width=96,height=64,framerate=25/1 ! x264enc ! \
+         capssetter caps=video/x-h264,multiview-mode=side-by-side ! matroskamux ! filesink location=\"{}\"",
+        stereo.display()
+    ));
+    assert_eq!(count(&stereo, &SIDE_BY_SIDE), 1);
+    let mut file = fs::read(&stereo).unwrap();
+    let at = file.windows(4).position(|window| window == SIDE_BY_SIDE).unwrap();
+    file[at..at + 4].copy_from_slice(&CROPPED);
+    fs::write(&cropped, file).unwrap();
+    for (input, output, lost) in [
+        (&stereo, "kept.mkv", None),
+        (&stereo, "lost.mp4", Some("StereoMode 1")),
+        (&cropped, "lost.mkv", Some("PixelCropTop 1")),
+    ] {
+        let output = folder.join(output);
+        succeed(&[text(input), "-o", text(&output)]);
+        let told = record(&output)["lost"].to_string();
+        match lost {
+            Some(lost) => assert!(told.contains(lost), "{told}"),
+            None => {
+                assert_eq!(count(&output, &SIDE_BY_SIDE), 1, "{told}");
+                assert_eq!(count(&output, &DISPLAY_WIDTH), count(input, &DISPLAY_WIDTH), "{told}");
+                assert!(!told.contains("StereoMode"), "{told}");
+            }
+        }
+    }
+}

@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     media::{
         colour::{self, Colour},
-        demuxer,
+        demuxer, stereo,
     },
     sync::lock,
 };
@@ -46,7 +46,7 @@ impl<'a> Feed<'a> {
     /// As [`SegmentFrames::open`]; an element of GStreamer's own is missing.
     pub fn new(video: &'a RestoredVideo, times: &'a [u64], offset: i64, colour: &Colour) -> Result<Self, Error> {
         let frames = SegmentFrames::open(&video.segments, times, offset)?;
-        let caps = colour::stated(frames.caps(), colour);
+        let caps = stereo::stated(&colour::stated(frames.caps(), colour), &video.scan.caps);
         let input = gst_app::AppSrc::builder().caps(&caps).format(gst::Format::Time).build();
         let parser = create_parser(&caps)?;
         Ok(Self {

@@ -25,6 +25,16 @@ const TITLE: u32 = 0x7ba9;
 const TRACKS: u32 = 0x1654_ae6b;
 const TRACK_ENTRY: u32 = 0xae;
 const TRACK_NAME: u32 = 0x536e;
+const VIDEO: u32 = 0xe0;
+
+/// How players show a video, where it is not 0 (RFC 9559, 5.1.4.1.28): both eyes in one picture, and edges that are hidden. No number of one means another.
+const SHOWN_AS: [(u32, &str); 5] = [
+    (0x53b8, "StereoMode"),
+    (0x54aa, "PixelCropBottom"),
+    (0x54bb, "PixelCropTop"),
+    (0x54cc, "PixelCropLeft"),
+    (0x54dd, "PixelCropRight"),
+];
 
 /// More bytes than these are not read.
 const MAX_BYTES: u64 = 64 << 20;
@@ -164,6 +174,24 @@ fn of_info(info: &[u8], found: &mut Vec<Metadatum>) {
 fn of_tracks(tracks: &[u8], found: &mut Vec<Metadatum>) {
     for track in children(tracks).filter(|element| element.id == TRACK_ENTRY) {
         push_texts(track.body, TRACK_NAME, found);
+        for video in children(track.body).filter(|element| element.id == VIDEO) {
+            push_shown_as(video.body, found);
+        }
+    }
+}
+
+fn push_shown_as(video: &[u8], found: &mut Vec<Metadatum>) {
+    for (id, name) in SHOWN_AS {
+        let element = children(video).find(|element| element.id == id);
+        if let Some(number) = element
+            .and_then(|element| element.number())
+            .filter(|&number| number > 0)
+        {
+            found.push(Metadatum {
+                name: format!("{name} {number}"),
+                value: None,
+            });
+        }
     }
 }
 

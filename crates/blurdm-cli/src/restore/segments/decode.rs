@@ -12,6 +12,7 @@ use crate::{
         CAT, colour,
         demuxer::{self, Parsing, Stream},
         pipeline::Pipeline,
+        stereo,
     },
     restore::plan::Scan,
 };
@@ -42,6 +43,7 @@ pub fn pipeline(scan: &Scan, target: gst::Pad) -> Result<gst::Pipeline, Error> {
     let pipeline = demuxer::pipeline(&scan.path, Parsing::All, on_stream)?;
     pipeline.add(&decode)?;
     colour::correct_caps(&target, scan.colour);
+    stereo::hide_in_caps(&target, &scan.caps);
     packed::state_layout(&target);
     decode.connect_pad_added(move |_, pad| {
         if !target.is_linked() && pad.link(&target).is_err() {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Both eyes in one picture, as the container states it. The pictures are restored as they are coded, and the output states the same.
+
+use gst::prelude::*;
+
+const FIELDS: [&str; 2] = ["multiview-mode", "multiview-flags"];
+const MONO: &str = "mono";
+const PIXEL_SHAPE: &str = "pixel-aspect-ratio";
+
+/// Takes what `stored`, the caps of the coded video, state about both eyes out of all caps of decoded frames that pass this pad. Of pictures side by side
+/// `avdec_h264` of GStreamer 1.22 doubles the width of the pixels, and encoders and muxers change the rest.
+pub fn hide_in_caps(pad: &gst::Pad, stored: &gst::CapsRef) {
+    if !is_stereo(stored) {
+        return;
+    }
+    let first = stored.structure(0);
+    let shape = first.and_then(|first| first.get::<gst::Fraction>(PIXEL_SHAPE).ok());
+    let shape = shape.unwrap_or_else(|| gst::Fraction::new(1, 1));
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        let mut caps = match info.event().map(|event| event.view()) {
+            Some(gst::EventView::Caps(event)) => event.caps_owned(),
+            _ => return gst::PadProbeReturn::Ok,
+        };
+        for structure in caps.make_mut().iter_mut() {
+            structure.remove_fields(FIELDS);
+            structure.set(PIXEL_SHAPE, shape);
+        }
+        info.data = Some(gst::PadProbeData::Event(gst::event::Caps::new(&caps)));
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Returns the caps of restored video with what `stored`, those of the original, state about both eyes.
+pub fn stated(caps: &gst::Caps, stored: &gst::CapsRef) -> gst::Caps {
+    let Some(first) = stored.structure(0).filter(|_| is_stereo(stored)) else {
+        return caps.clone();
+    };
+    let mut caps = caps.clone();
+    for structure in caps.make_mut().iter_mut() {
+        for name in FIELDS {
+            if let Ok(value) = first.value(name) {
+                structure.set_value(name, value.clone());
+            }
+        }
+    }
+    caps
+}
+
+fn is_stereo(caps: &gst::CapsRef) -> bool {
+    let first = caps.structure(0);
+    let mode = first.and_then(|first| first.value(FIELDS[0]).ok()?.serialize().ok());
+    mode.is_some_and(|mode| mode.trim_matches('"') != MONO)
+}
