@@ -14,7 +14,7 @@ use vorbis::Vorbis;
 
 use crate::sync::lock;
 
-/// Gives each packet of sound that has no time the end of the one before it. `codec_delay` in nanoseconds is what a demuxer subtracts from times, and not
+/// Gives each packet of sound that has no time the end of the one before it, and one without a duration that of its codec. `codec_delay` in nanoseconds is what a demuxer subtracts from times, and not
 /// from the first.
 pub fn complete(pad: &gst::Pad, caps: &gst::CapsRef, codec_delay: u64) {
     let is_sound = caps
@@ -119,6 +119,13 @@ impl Times {
         if stated.is_none() {
             packet.make_mut().set_pts(gst::ClockTime::from_nseconds(time));
         }
+        if known.is_none()
+            && let Some(of_codec) = of_codec
+        {
+            // The muxer for MP4 gives the last packet of a stream none where it is not stated, and players leave that packet out.
+            let of_codec = gst::ClockTime::from_nseconds(of_codec);
+            packet.make_mut().set_duration(of_codec);
+        }
         let mut duration = known.or(of_codec).or(self.interval);
         if time == 0 {
             // A time before 0 is stated as 0.
@@ -180,5 +187,16 @@ mod tests {
         assert_eq!(completed(Durations::Bytes(96 * 50), &laced), whole);
         let counted = completed(Durations::Equal(None), &laced);
         assert_eq!(counted, [Some(5), None, None, Some(66), Some(86)]);
+    }
+
+    #[test]
+    fn a_packet_without_a_duration_gets_that_of_its_codec() {
+        gst::init().ok();
+        for (durations, expected) in [(Durations::Opus, Some(20)), (Durations::Equal(None), None)] {
+            let mut packet = gst::Buffer::from_slice([0x78; 96]);
+            packet.make_mut().set_pts(gst::ClockTime::ZERO);
+            Times::new(durations, 0).complete(&mut packet);
+            assert_eq!(packet.duration().map(gst::ClockTime::mseconds), expected);
+        }
     }
 }
