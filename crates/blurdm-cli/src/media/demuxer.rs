@@ -147,6 +147,22 @@ fn stored_caps(pad: &gst::Pad) -> Option<gst::Caps> {
     }
 }
 
+/// Returns the elements that a stream of `parsebin` has come through, the last one first, up to its demuxer.
+pub fn elements_before(pad: &gst::Pad) -> Vec<gst::Element> {
+    let mut elements = Vec::new();
+    let mut source = pad.dynamic_cast_ref::<gst::GhostPad>().and_then(|pad| pad.target());
+    while let Some(element) = source.and_then(|source| source.parent_element()) {
+        // A demuxer is the last: what comes before it is not one stream.
+        let is_one_stream = element.num_src_pads() == 1;
+        source = element
+            .static_pad("sink")
+            .filter(|_| is_one_stream)
+            .and_then(|sink| sink.peer());
+        elements.push(element);
+    }
+    elements
+}
+
 /// Calls `on_tags` with the tags that have come and will come through a pad.
 pub fn on_tags(pad: &gst::Pad, on_tags: impl Fn(&gst::TagListRef) + Send + Sync + 'static) {
     let tell = move |event: &gst::EventRef| {

@@ -10,7 +10,10 @@ use std::{
 
 use gst::prelude::*;
 
-use super::bitstream::{Coding, nal};
+use super::{
+    bitstream::{Coding, nal},
+    demuxer,
+};
 use crate::sync::lock;
 
 /// A longer unit is a picture, and not kept until its end is found.
@@ -55,15 +58,11 @@ impl EarlyMessages {
 
     /// Returns the name of the parser that a stream of `parsebin` comes from.
     pub fn parser(&self, pad: &gst::Pad) -> Option<String> {
-        let mut source = pad.dynamic_cast_ref::<gst::GhostPad>()?.target()?;
-        loop {
-            let element = source.parent_element()?;
-            let name = element.name().to_string();
-            if lock(&self.0).contains_key(&name) {
-                return Some(name);
-            }
-            source = element.static_pad("sink")?.peer()?;
-        }
+        let all = lock(&self.0);
+        let names = demuxer::elements_before(pad)
+            .into_iter()
+            .map(|element| element.name().to_string());
+        names.into_iter().find(|name| all.contains_key(name))
     }
 
     /// Returns the messages that a parser has dropped of the first frame.

@@ -2,6 +2,7 @@
 
 //! GStreamer, as far as commands share it: pipelines, their messages, demuxing, the element and encoders.
 
+pub mod before_segment;
 mod bitstream;
 pub mod coded_format;
 pub mod colour;

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     error::Error,
     media::{
+        before_segment::Segments,
         demuxer::{self, Kind, Parsing, Stream},
         pipeline::{End, Pipeline},
     },
@@ -81,6 +82,8 @@ pub struct Streams {
 pub fn read(path: &Path, part: Option<(Part, &[&str])>, start: i64) -> Result<Streams, Error> {
     let found: Arc<Mutex<BTreeMap<String, Arc<Mutex<Collector>>>>> = Arc::default();
     let shared = found.clone();
+    let segments = Segments::default();
+    let of_parsers = segments.clone();
     let part = part.map(|(part, whole)| (part, whole.iter().map(|&id| id.to_owned()).collect::<Vec<_>>()));
     let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, caps: &gst::Caps| {
         let collector = lock(&shared).entry(stream.id.clone()).or_default().clone();
@@ -90,9 +93,10 @@ pub fn read(path: &Path, part: Option<(Part, &[&str])>, start: i64) -> Result<St
             packets.coding = coding(caps);
         }
         let part = part.as_ref().filter(|(_, whole)| !whole.contains(&stream.id));
-        add_probe(pad, collector, part.map(|(part, _)| *part), start);
+        add_probe(pad, collector, &of_parsers, part.map(|(part, _)| *part), start);
     };
     let pipeline = demuxer::pipeline(path, Parsing::Unframed, on_stream)?;
+    segments.lengthen(&pipeline);
     let end = match Pipeline::start(pipeline) {
         Ok(pipeline) => pipeline.wait_end()?,
         Err(end) => end,
@@ -121,7 +125,7 @@ pub fn joined(files: &[PathBuf]) -> Result<Packets, Error> {
         let shared = collector.clone();
         let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, _: &Stream, caps: &gst::Caps| {
             lock(&shared).packets.coding = coding(caps);
-            add_probe(pad, shared.clone(), None, 0);
+            add_probe(pad, shared.clone(), &Segments::default(), None, 0);
         };
         let pipeline = demuxer::pipeline(file, Parsing::Unframed, on_stream)?;
         if let Ok(pipeline) = Pipeline::start(pipeline) {
@@ -142,7 +146,8 @@ fn coding(caps: &gst::Caps) -> String {
     format!("{} {}", first.name(), fields.join(" "))
 }
 
-fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, part: Option<Part>, start: i64) {
+fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, segments: &Segments, part: Option<Part>, start: i64) {
+    let segments = segments.clone();
     pad.sticky_events_foreach(|event| {
         lock(&collector).packets.labels.extend(labels(event));
         if let gst::EventView::Caps(event) = event.view() {
@@ -162,7 +167,8 @@ fn add_probe(pad: &gst::Pad, collector: Arc<Mutex<Collector>>, part: Option<Part
                 None => lock(&collector).record(buffer, part, start),
             }
         } else if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view()) {
-            lock(&collector).segment = event.segment().clone().downcast().ok();
+            let own = segments.of(pad).or_else(|| event.segment().clone().downcast().ok());
+            lock(&collector).segment = own;
         } else if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) {
             lock(&collector).from_caps = headers::of_caps(event.caps());
         }
