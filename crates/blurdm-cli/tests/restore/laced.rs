@@ -289,7 +289,7 @@ fn packets_whose_times_nothing_states_are_told_with_exit_status_3() {
     }
 }
 
-/// FFmpeg drops sound without that flag where it copies.
+/// FFmpeg 9 drops AAC without that flag where it copies.
 #[test]
 fn sound_can_be_decoded_from_every_block_on_and_video_from_key_frames() {
     let (_folder, folder) = folder();

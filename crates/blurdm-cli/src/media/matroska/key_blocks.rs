@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The flag of blocks with which decoding can begin (RFC 9559, section 10.2). GStreamer 1.22's muxer gives it to video alone, and FFmpeg drops sound without it
-//! from version 8 on where it copies.
+//! The flag of blocks with which decoding can begin (RFC 9559, section 10.2). GStreamer 1.22's muxer gives it to video alone, and FFmpeg 9, unlike 5.1, drops
+//! AAC without it where it copies.
 
 use std::{
     collections::BTreeSet,

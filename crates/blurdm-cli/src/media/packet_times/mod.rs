@@ -14,8 +14,8 @@ use vorbis::Vorbis;
 
 use crate::sync::lock;
 
-/// Gives each packet of sound that has no time the end of the one before it, and one without a duration that of its codec. `codec_delay` in nanoseconds is what a demuxer subtracts from times, and not
-/// from the first.
+/// Gives each packet of sound that has no time the end of the one before it, and one without a duration that of its codec. `codec_delay` in nanoseconds is
+/// what a demuxer subtracts from times, and not from the first.
 pub fn complete(pad: &gst::Pad, caps: &gst::CapsRef, codec_delay: u64) {
     let is_sound = caps
         .structure(0)
