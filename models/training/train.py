@@ -29,6 +29,7 @@ from .curve import draw_curve
 from .diffusion import even_times
 from .errors import EvaluationError
 from .model import BlurDm
+from .networks.blocks import PriorFusion
 from .networks.multi_scale_nano import initialised_from_nano
 from .objectives import Objective
 from .remade import POOL, SpreadPool
@@ -39,18 +40,28 @@ CHECKPOINT_EVERY_S = 120
 VALIDATE_EVERY = 1000
 
 
-def initial_value(own: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+def initial_value(own: torch.Tensor, start: torch.Tensor, parts: int = 1) -> torch.Tensor:
     """What a tensor begins with: `start` where the shapes agree, and where a layer has become wider since, what computes the same as before:
-    new outputs are random, as drawn, and count nothing in the layer that they are inputs of (Chen, Goodfellow and Shlens, "Net2Net", ICLR 2016)."""
+    new outputs are random, as drawn, and count nothing in the layer that they are inputs of (Chen, Goodfellow and Shlens, "Net2Net", ICLR 2016).
+    parts: how many layers of the same shape lie one after the other in it, each of which has become wider by itself."""
     if own.shape == start.shape:
         return start
-    if own.dim() not in (1, 2) or own.dim() != start.dim() or any(a < b for a, b in zip(own.shape, start.shape, strict=True)):
+    if own.dim() not in (1, 2, 4) or own.dim() != start.dim() or any(a < b for a, b in zip(own.shape, start.shape, strict=True)):
         return own
+    if parts > 1:
+        return torch.cat([initial_value(*pair) for pair in zip(own.chunk(parts), start.chunk(parts), strict=True)])
     wider = own.clone()
-    if own.dim() == 2:
+    if own.dim() > 1:
         wider[:, start.shape[1] :] = 0
     wider[tuple(slice(0, side) for side in start.shape)] = start
     return wider
+
+
+def initial_values(model: torch.nn.Module, start: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """`model`'s tensors with those of `start` that have their names (see `initial_value`)."""
+    # A fusion's gains and offsets lie one after the other.
+    halves = {f"{name}.linear.{kind}" for name, module in model.named_modules() if isinstance(module, PriorFusion) for kind in ("weight", "bias")}
+    return {name: initial_value(value, start[name], 2 if name in halves else 1) if name in start else value for name, value in model.state_dict().items()}
 
 
 PRIOR_PARTS = ("oracle.", "encoder.", "mapping.", "backbone.deconvolution.")
@@ -78,8 +89,7 @@ class Trainer:
         # Not to(memory_format=...), which fails on the five dimensions of FFTformer's masks.
         self.model = torch.nn.utils.convert_conv2d_weight_memory_format(BlurDm(config.model).to(device), torch.channels_last)
         if start is not None:
-            own = self.model.state_dict()
-            self.model.load_state_dict({name: initial_value(value, start[name]) if name in start else value for name, value in own.items()})
+            self.model.load_state_dict(initial_values(self.model, start))
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         first, *others = [patches] if isinstance(patches, Path) else patches
         self.batches = Batches(first, config.whole_patch_prior, reduction=config.reduction, real=real, scales=self.model.scales, others=tuple(others))

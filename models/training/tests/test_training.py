@@ -27,7 +27,8 @@ from training.model import BlurDm
 from training.networks import ExposureOracle
 from training.quantise import last_convolutions
 from training.sources import MissingSources, training_sources, validation_sources
-from training.train import initial_value, starting_weights
+from training.networks.separable import SeparableBackbone
+from training.train import initial_value, initial_values, starting_weights
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -290,6 +291,18 @@ def test_a_network_grown_wider_begins_as_what_it_was():
     wide.load_state_dict({name: initial_value(value, start[name]) for name, value in wide.state_dict().items()})
     assert torch.allclose(narrow(spread), wide(spread), atol=1e-6)
     assert torch.equal(initial_value(wide.last.weight, torch.zeros(9, 9)), wide.last.weight), "a narrower one cannot hold it"
+
+
+def test_a_u_net_grown_wider_begins_as_what_it_was():
+    torch.manual_seed(1)
+    narrow, wide = (SeparableBackbone(8, channels, encoder=(1, 1), middle=1, decoder=(1, 1), detail=4, scales=(1, 2)).eval() for channels in ((8, 16, 16), (12, 20, 24)))
+    for value in narrow.parameters():
+        # An untrained head and fusion would agree whatever the features are.
+        torch.nn.init.normal_(value, std=0.1)
+    frame, prior = torch.rand(1, 3, 64, 64), torch.randn(1, 16)
+    wide.load_state_dict(initial_values(wide, narrow.state_dict()))
+    assert (narrow(frame, prior) - frame).abs().max() > 0.01
+    assert torch.allclose(narrow(frame, prior), wide(frame, prior), atol=1e-5)
 
 
 def test_a_model_begins_with_its_own_u_net_and_the_prior_of_another(tmp_path):
