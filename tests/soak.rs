@@ -17,13 +17,17 @@ use std::{
     process::{self, Command},
 };
 
-use common::{caps, element, errors_of, frames, info, passed, process::in_own_process};
+use common::{bundle::Copy, caps, element, errors_of, frames, info, passed, process::in_own_process};
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::VideoFormat;
 
 /// Frames between two restarts.
 const BLOCK: u64 = 500;
+/// Blocks between two times that a model is loaded.
+const LOADS: u64 = 8;
+/// Of how many models that are loaded one is the built-in model. The others are three small graphs: most of its time would be the runtime's.
+const BUILT_IN: u64 = 10;
 /// Between caps.
 const CAPS: u64 = 50;
 const INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(40);
@@ -82,8 +86,9 @@ fn soak() {
     harness.set_live(true);
     let mut held = Vec::new();
     let mut csv = String::from("frames,resident MiB,open files,threads\n");
+    let small = Copy::shifting(None, 1.0);
     for block in 0..blocks {
-        restart(&element, &mut harness, block);
+        restart(&element, &mut harness, block, &small);
         run(&element, &mut harness, block);
         let errors = errors_of(&bus, &element);
         assert!(errors.is_empty(), "block {block}: {errors:?}");
@@ -124,13 +129,15 @@ fn soak() {
     );
 }
 
-/// Starts the element anew: with the sessions it has, and from time to time from nothing.
-fn restart(element: &gst::Element, harness: &mut Harness, block: u64) {
-    let state = match block % 8 {
-        0 => gst::State::Null,
-        _ => gst::State::Ready,
-    };
-    element.set_state(state).unwrap();
+/// Starts the element anew: with the sessions it has, and from time to time from nothing, with the built-in model or with `small`.
+fn restart(element: &gst::Element, harness: &mut Harness, block: u64, small: &Copy) {
+    if block.is_multiple_of(LOADS) {
+        element.set_state(gst::State::Null).unwrap();
+        let built_in = (block / LOADS).is_multiple_of(BUILT_IN);
+        element.set_property("model", (!built_in).then(|| small.text()));
+    } else {
+        element.set_state(gst::State::Ready).unwrap();
+    }
     element.set_property("frames-in-flight", if block.is_multiple_of(2) { 0u32 } else { 2 });
     element.set_property("adaptive", block % 4 < 2);
     // What the end of the block before has left on the pads.
