@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{inputs::Input, output_name, pictures::PictureRun};
+use super::{input::Input, output_name, pictures::PictureRun};
 use crate::error::Error;
 
 /// What is written for each input.

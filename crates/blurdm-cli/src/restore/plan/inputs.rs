@@ -1,94 +1,23 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Finding the input files, and naming their outputs.
+//! The files that are restored, in their order, and the names of their outputs.
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, HashMap, HashSet},
-    ffi::{OsStr, OsString},
+    collections::{HashMap, HashSet},
+    ffi::OsString,
     fs,
-    io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use glob::MatchOptions;
-use mp4_splice::Movie;
-use walkdir::{DirEntry, WalkDir};
-
 use super::{
-    output_name::WORK_EXTENSION,
-    pictures::{self, PictureRun},
+    file_kinds::{is_picture, names_other, names_video},
+    input::{Input, InputError},
+    search::Search,
 };
-use crate::error::{CommandError, Error};
-
-/// Extensions of video files.
-const VIDEO_EXTENSIONS: [&str; 38] = [
-    "3g2", "3gp", "3gpp", "asf", "avi", "divx", "dv", "f4v", "flv", "insv", "ivf", "m1v", "m2t", "m2ts", "m2v", "m4v",
-    "mk3d", "mkv", "mod", "mov", "mp4", "mp4v", "mpe", "mpeg", "mpg", "mts", "mxf", "ogv", "qt", "rm", "rmvb", "tod",
-    "trp", "ts", "vob", "webm", "wmv", "y4m",
-];
-
-/// Extensions of further files that are searched for in folders. No output of such a name is written.
-const SEARCHED_EXTENSIONS: [&str; 6] = ["264", "265", "h264", "h265", "hevc", "ogg"];
-
-/// Extensions of other files that hold video. Those in folders are not searched for, but an output of such a name is a file.
-const OTHER_VIDEO_EXTENSIONS: [&str; 5] = ["mka", "mkv3d", "mpv", "nut", "ogm"];
-
-/// Extensions of files that may be something else, as sound, a tracker's music, or `go.mod`, and what those with video have among their first bytes: the
-/// headers of Theora, VP8 and Dirac in Ogg, a pack of MPEG-PS, and the media type of RealVideo.
-const AMBIGUOUS: [(&str, &[&[u8]]); 3] = [
-    ("ogg", &[b"\x80theora", b"OVP80", b"BBCD"]),
-    ("mod", &[&[0, 0, 1, 0xba]]),
-    ("rm", &[b"video/x-pn-realvideo"]),
-];
-
-/// So many bytes of them are looked at.
-const LOOKED_AT: u64 = 1 << 16;
-
-/// Extensions of pictures, of which numbered ones are a clip.
-const PICTURE_EXTENSIONS: [&str; 11] = [
-    "bmp", "jpe", "jpeg", "jpg", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
-];
-
-/// Extensions of pictures that programs write as the frames of a clip, and that are not read.
-const UNREAD_EXTENSIONS: [&str; 8] = ["avif", "cin", "dpx", "exr", "hdr", "jp2", "jxl", "tga"];
-
-/// Extensions of files that are not written. A folder is not named so by intention.
-const OTHER_EXTENSIONS: [&str; 29] = [
-    "264", "265", "aac", "ac3", "apng", "avif", "bmp", "flac", "gif", "h264", "h265", "hevc", "jpeg", "jpg", "m3u8",
-    "m4a", "m4b", "mks", "mp3", "mpd", "oga", "ogg", "opus", "png", "tif", "tiff", "wav", "webp", "wma",
-];
 
 /// The name that other programs take for their standard output.
 const STANDARD_OUTPUT: &str = "-";
-
-/// A file to be restored, or pictures that are the frames of a clip.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Input {
-    /// Of pictures with their pattern as the name.
-    pub path: PathBuf,
-    /// Path relative to the given folder, or to the fixed part of a pattern. The output folder has the same structure.
-    pub relative: PathBuf,
-    pub pictures: Option<PictureRun>,
-}
-
-impl Input {
-    /// Returns the files that it consists of.
-    pub fn originals(&self) -> Vec<PathBuf> {
-        match &self.pictures {
-            Some(run) => run.paths().collect(),
-            None => vec![self.path.clone()],
-        }
-    }
-
-    /// Returns the files that its output consists of.
-    fn written(&self, output: &Path) -> Vec<PathBuf> {
-        match &self.pictures {
-            Some(run) => run.outputs(output),
-            None => vec![output.to_owned()],
-        }
-    }
-}
 
 /// The files that the arguments name.
 #[derive(Debug)]
@@ -101,46 +30,6 @@ pub struct Inputs {
     is_single_file: bool,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum InputError {
-    #[error("there is no file or folder '{}'", .0.display())]
-    Missing(PathBuf),
-    #[error("'{}' cannot be read: {reason}", path.display())]
-    Unreadable { path: PathBuf, reason: io::Error },
-    #[error("'{}' is neither a file nor a folder", .0.display())]
-    NotAFile(PathBuf),
-    #[error("there is no video in '{}': no file in it has one of the extensions {}, and no two of it are pictures ({}) whose names differ in a number only; a picture on its own is restored where it is named itself", .0.display(), [&VIDEO_EXTENSIONS[..], &SEARCHED_EXTENSIONS].concat().join(", "), PICTURE_EXTENSIONS.join(", "))]
-    NoVideo(PathBuf),
-    #[error("'{}' cannot be the output of pictures: name a folder, in which they get the same names; ffmpeg -i, or GStreamer's multifilesrc, makes a video of them", .0.display())]
-    VideoOfPictures(PathBuf),
-    #[error("'{}' cannot be the output of {files} files: name a folder", out.display())]
-    OneOutput { out: PathBuf, files: usize },
-    #[error("'{}' is a file but not a video: name a folder, or a file with the extension of a video", .0.display())]
-    NotAFolder(PathBuf),
-    #[error("'{}' has the extension of a file that is not written: name a folder, or a file with the extension of a video such as .mp4 or .mkv", .0.display())]
-    NotWritten(PathBuf),
-    #[error("videos are not written to standard output: name a file or a folder, or './-' for a folder of that name")]
-    StandardOutput,
-    #[error("'{}' and '{}' would both be restored to '{}': give a folder that contains both, or restore them to different folders", first.display(), second.display(), output.display())]
-    SameOutput {
-        first: PathBuf,
-        second: PathBuf,
-        output: PathBuf,
-    },
-    #[error("'{}' is an original, which is never overwritten: name another output", .0.display())]
-    Original(PathBuf),
-}
-
-impl From<InputError> for CommandError {
-    fn from(error: InputError) -> Self {
-        match error {
-            // The argument is right, and the file is not.
-            InputError::Unreadable { path, reason } => Self::File(Error::unreadable(path, reason)),
-            error => Self::Arguments(error.to_string()),
-        }
-    }
-}
-
 /// Finds the files that `given` names: files of any name, the videos and the numbered pictures in folders and their subfolders, and the matches of
 /// patterns (`*`, `?`, `[…]`) that the shell has not expanded.
 ///
@@ -150,25 +39,18 @@ impl From<InputError> for CommandError {
 /// # Errors
 /// An argument that names no video, or that cannot be read.
 pub fn find(given: &[OsString], out: &Path) -> Result<Inputs, InputError> {
-    let mut search = Search {
-        out: fs::canonicalize(out).ok(),
-        files: Vec::new(),
-        pictures: Vec::new(),
-        unreadable: Vec::new(),
-    };
+    let mut search = Search::new(out);
     for argument in given {
         search.argument(argument)?;
     }
-    let clips = search.clips();
-    let mut files = search.files;
-    files.extend(clips);
+    let (mut files, unreadable) = search.finish();
     files.sort_by(|a, b| natural_order(&a.path, &b.path));
     let mut seen = HashSet::with_capacity(files.len());
     files.retain(|input| seen.insert(fs::canonicalize(&input.path).unwrap_or_else(|_| input.path.clone())));
     Ok(Inputs {
         is_single_file: matches!(given, [only] if Path::new(only).is_file()),
         files,
-        unreadable: search.unreadable,
+        unreadable,
     })
 }
 
@@ -188,15 +70,15 @@ impl Inputs {
         };
         let is_folder = ends_as_folder(out);
         let names_picture = picture.is_some() && is_picture(out) && !is_folder;
-        let is_other = has_extension(out, &OTHER_EXTENSIONS) || is_picture(out) || is_unread_picture(out);
+        let is_other = names_other(out);
         if is_other && !out.exists() && !is_folder && !names_picture {
             return Err(InputError::NotWritten(out.to_owned()));
         }
-        let names_video = !is_folder && (is_video(out) || has_extension(out, &OTHER_VIDEO_EXTENSIONS));
-        if names_video && self.files.iter().any(|input| input.pictures.is_some()) {
+        let is_video = !is_folder && names_video(out);
+        if is_video && self.files.iter().any(|input| input.pictures.is_some()) {
             return Err(InputError::VideoOfPictures(out.to_owned()));
         }
-        let names_file = names_video || names_picture;
+        let names_file = is_video || names_picture;
         if names_file && !self.is_single_file {
             return Err(InputError::OneOutput {
                 out: out.to_owned(),
@@ -249,232 +131,10 @@ impl Inputs {
     }
 }
 
-struct Search {
-    out: Option<PathBuf>,
-    /// Videos, and files of any other name that were given.
-    files: Vec<Input>,
-    pictures: Vec<FoundPicture>,
-    unreadable: Vec<walkdir::Error>,
-}
-
-struct FoundPicture {
-    path: PathBuf,
-    relative: PathBuf,
-    /// Whether it is restored on its own too.
-    is_named: bool,
-}
-
-impl Search {
-    /// Returns the clips that the pictures are: those of one folder each, without the thumbnails that cameras write beside videos of the same name.
-    fn clips(&mut self) -> Vec<Input> {
-        let videos: HashSet<PathBuf> = self.files.iter().map(|file| file.path.with_extension("")).collect();
-        let found = std::mem::take(&mut self.pictures);
-        let is_thumbnail = |found: &FoundPicture| !found.is_named && videos.contains(&found.path.with_extension(""));
-        let mut folders: BTreeMap<(PathBuf, PathBuf), BTreeMap<PathBuf, bool>> = BTreeMap::new();
-        for found in found.into_iter().filter(|found| !is_thumbnail(found)) {
-            let folder = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
-            let folder = folders
-                .entry((folder(&found.path), folder(&found.relative)))
-                .or_default();
-            *folder.entry(found.path).or_default() |= found.is_named;
-        }
-        let mut clips = Vec::new();
-        for ((folder, relative), pictures) in folders {
-            let paths: Vec<PathBuf> = pictures.keys().cloned().collect();
-            let (runs, mut rest) = pictures::group(&paths);
-            rest.retain(|path| pictures.get(path).copied().unwrap_or_default());
-            let singles = rest.iter().map(|path| PictureRun::single(path));
-            clips.extend(runs.into_iter().chain(singles).map(|run| Input {
-                path: folder.join(run.pattern()),
-                relative: relative.join(run.pattern()),
-                pictures: Some(run),
-            }));
-        }
-        clips
-    }
-
-    fn argument(&mut self, argument: &OsStr) -> Result<(), InputError> {
-        let path = Path::new(argument);
-        match fs::metadata(path) {
-            Ok(_) => self.path(path, file_name(path)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match argument.to_str() {
-                Some(pattern) if pattern.contains(['*', '?', '[']) => self.pattern(pattern),
-                _ => Err(InputError::Missing(path.to_owned())),
-            },
-            Err(reason) => Err(InputError::Unreadable {
-                path: path.to_owned(),
-                reason,
-            }),
-        }
-    }
-
-    fn path(&mut self, path: &Path, relative: PathBuf) -> Result<(), InputError> {
-        if path.is_dir() {
-            return self.folder(path, Path::new(""));
-        }
-        if !path.is_file() {
-            return Err(InputError::NotAFile(path.to_owned()));
-        }
-        self.add(path.to_owned(), relative, true);
-        Ok(())
-    }
-
-    fn add(&mut self, path: PathBuf, relative: PathBuf, is_named: bool) {
-        if is_picture(&path) || has_extension(&path, &UNREAD_EXTENSIONS) {
-            self.pictures.push(FoundPicture {
-                path,
-                relative,
-                is_named,
-            });
-        } else if is_named || is_searched(&path) {
-            self.files.push(Input {
-                path,
-                relative,
-                pictures: None,
-            });
-        }
-    }
-
-    /// Adds the videos and pictures in a folder. `relative` is the path of the folder in the output.
-    fn folder(&mut self, folder: &Path, relative: &Path) -> Result<(), InputError> {
-        let (before, pictures_before) = (self.files.len(), self.pictures.len());
-        let out = self.out.clone();
-        let wanted = |entry: &DirEntry| entry.depth() == 0 || !(is_hidden(entry) || is_own(entry, out.as_deref()));
-        // Links are followed, since archives often consist of them. walkdir detects loops.
-        for entry in WalkDir::new(folder).follow_links(true).into_iter().filter_entry(wanted) {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(error) if error.depth() == 0 => {
-                    return Err(InputError::Unreadable {
-                        path: folder.to_owned(),
-                        reason: error.into(),
-                    });
-                }
-                Err(error) => {
-                    self.unreadable.push(error);
-                    continue;
-                }
-            };
-            if entry.file_type().is_file() {
-                let inner = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-                let relative = relative.join(inner);
-                self.add(entry.into_path(), relative, false);
-            }
-        }
-        if self.files.len() == before && !has_clip(&self.pictures[pictures_before..]) {
-            return Err(InputError::NoVideo(folder.to_owned()));
-        }
-        Ok(())
-    }
-
-    fn pattern(&mut self, pattern: &str) -> Result<(), InputError> {
-        let missing = || InputError::Missing(PathBuf::from(pattern));
-        let options = MatchOptions {
-            require_literal_leading_dot: true,
-            ..MatchOptions::default()
-        };
-        let fixed = fixed_part(Path::new(pattern));
-        let before = self.files.len() + self.pictures.len();
-        for path in glob::glob_with(pattern, options).map_err(|_| missing())? {
-            let path = path.map_err(|error| InputError::Unreadable {
-                path: error.path().to_owned(),
-                reason: error.into(),
-            })?;
-            let relative = path.strip_prefix(&fixed).unwrap_or(&path).to_owned();
-            if path.is_dir() {
-                match self.folder(&path, &relative) {
-                    Ok(()) | Err(InputError::NoVideo(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            } else if is_searched(&path) || path.extension() == Path::new(pattern).extension() {
-                self.path(&path, relative)?;
-            } else if path.is_file() {
-                self.add(path, relative, false);
-            }
-        }
-        if self.files.len() + self.pictures.len() == before {
-            return Err(missing());
-        }
-        Ok(())
-    }
-}
-
-/// Whether any of the pictures are a clip.
-fn has_clip(found: &[FoundPicture]) -> bool {
-    let mut folders: BTreeMap<Option<&Path>, Vec<PathBuf>> = BTreeMap::new();
-    for found in found {
-        folders.entry(found.path.parent()).or_default().push(found.path.clone());
-    }
-    folders.values().any(|pictures| !pictures::group(pictures).0.is_empty())
-}
-
-fn file_name(path: &Path) -> PathBuf {
-    path.file_name().map(PathBuf::from).unwrap_or_default()
-}
-
-/// Returns the folders of a pattern before the first one with a wildcard.
-fn fixed_part(pattern: &Path) -> PathBuf {
-    let folders = pattern.parent().into_iter().flat_map(Path::components);
-    let is_fixed = |part: &OsStr| !part.to_string_lossy().contains(['*', '?', '[']);
-    folders.take_while(|part| is_fixed(part.as_os_str())).collect()
-}
-
-fn is_video(path: &Path) -> bool {
-    has_extension(path, &VIDEO_EXTENSIONS)
-}
-
-/// Whether a file of a folder is restored.
-fn is_searched(path: &Path) -> bool {
-    (is_video(path) || has_extension(path, &SEARCHED_EXTENSIONS)) && !is_something_else(path)
-}
-
-/// Whether a file has the extension of a video and no video. One that cannot be read is none of these: that is told when it is restored.
-fn is_something_else(path: &Path) -> bool {
-    // Sound recorders of phones write this extension, and the index at either end.
-    if has_extension(path, &["3gpp"]) {
-        return Movie::open(path).is_ok_and(|movie| movie.tracks().iter().all(|track| &track.handler != b"vide"));
-    }
-    let Some((_, marks)) = AMBIGUOUS
-        .iter()
-        .find(|(extension, _)| has_extension(path, &[extension]))
-    else {
-        return false;
-    };
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(LOOKED_AT).read_to_end(&mut bytes));
-    let has = |mark: &&[u8]| bytes.windows(mark.len()).any(|window| window == *mark);
-    read.is_ok() && !marks.iter().any(has)
-}
-
 /// Whether a path is that of a folder: one that is there, or one that ends as only the name of a folder does.
 fn ends_as_folder(path: &Path) -> bool {
     let name = path.as_os_str().as_encoded_bytes();
     name.ends_with(b"/") || name.ends_with(b"/.") || path.is_dir()
-}
-
-fn is_picture(path: &Path) -> bool {
-    has_extension(path, &PICTURE_EXTENSIONS)
-}
-
-/// Whether pictures of this name are known, but not read.
-pub fn is_unread_picture(path: &Path) -> bool {
-    has_extension(path, &UNREAD_EXTENSIONS)
-}
-
-fn has_extension(path: &Path, known: &[&str]) -> bool {
-    let extension = path.extension().and_then(OsStr::to_str);
-    extension.is_some_and(|extension| known.iter().any(|known| known.eq_ignore_ascii_case(extension)))
-}
-
-fn is_hidden(entry: &DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(b".")
-}
-
-/// Whether an entry is a folder that this command writes to.
-fn is_own(entry: &DirEntry, out: Option<&Path>) -> bool {
-    let work = || entry.path().extension() == Some(OsStr::new(WORK_EXTENSION));
-    let output = || out.is_some_and(|out| fs::canonicalize(entry.path()).is_ok_and(|folder| folder == out));
-    entry.file_type().is_dir() && (work() || output())
 }
 
 /// Compares paths folder by folder, and names by the numbers in them: `clip2` before `clip10`.
@@ -493,7 +153,7 @@ mod tests {
     // A test fails by a panic.
     #![allow(clippy::unwrap_used)]
 
-    use std::{fs::File, os::unix::ffi::OsStrExt, os::unix::fs::symlink};
+    use std::{ffi::OsStr, fs::File, os::unix::ffi::OsStrExt, os::unix::fs::symlink};
 
     use super::*;
 

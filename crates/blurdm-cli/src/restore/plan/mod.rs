@@ -4,17 +4,20 @@
 
 mod claims;
 mod damage;
+mod file_kinds;
+mod input;
 pub mod inputs;
 pub mod output_name;
 mod pictures;
 mod scan;
+mod search;
 mod segmentation;
 mod turning;
 mod videos;
 pub mod webm;
 
 pub use claims::{PlannedFile, Written, check_free, plan_files};
-pub use inputs::is_unread_picture;
+pub use file_kinds::is_unread_picture;
 pub use pictures::PictureRun;
 pub use scan::Scan;
 pub use segmentation::{Part, Segment, TimeRange, segments};
