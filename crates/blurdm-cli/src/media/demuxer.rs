@@ -12,7 +12,7 @@ use std::{
 
 use gst::prelude::*;
 
-use super::{log::CAT, matroska::tracks::codec_delays, movie_length, packet_times};
+use super::{broadcast, log::CAT, matroska::tracks::codec_delays, movie_length, packet_times, transport};
 use crate::sync::lock;
 
 /// A stream of a file.
@@ -80,6 +80,7 @@ pub fn pipeline(
     on_stream: impl Fn(&gst::Pipeline, &gst::Pad, &Stream, &gst::Caps) + Send + Sync + 'static,
 ) -> Result<gst::Pipeline, gst::glib::BoolError> {
     let pipeline = gst::Pipeline::new();
+    broadcast::begin_at_zero(&pipeline);
     let file = gst::ElementFactory::make("filesrc")
         .property("location", path)
         .build()?;
@@ -87,6 +88,7 @@ pub fn pipeline(
     pipeline.add_many([&file, &parser])?;
     file.link(&parser)?;
     movie_length::correct(&file, path);
+    transport::correct(&file, path);
     refuse_gif(&parser);
     if parsing == Parsing::Unframed {
         parser.connect("autoplug-continue", false, |arguments| {

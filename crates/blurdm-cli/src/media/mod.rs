@@ -4,6 +4,7 @@
 
 pub mod before_segment;
 mod bitstream;
+pub mod broadcast;
 pub mod coded_format;
 pub mod colour;
 pub mod demuxer;

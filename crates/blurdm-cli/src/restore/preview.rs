@@ -10,7 +10,7 @@ use super::{
 };
 use crate::error::{Error, reason};
 
-/// Saves the frame of a video that is presented at `time`, in nanoseconds, as `NAME-before.png` and `NAME-after.png`, where `NAME` is that of `output`. It is
+/// Saves the frame of a video that is presented at `time`, in nanoseconds from the origin of the file, as `NAME-before.png` and `NAME-after.png`, where `NAME` is that of `output`. It is
 /// upright, whatever becomes of the orientation in the output. Where all videos are chosen, it is that of the main one: there are names for one frame only.
 /// `replace`: whether files of these names may be replaced.
 ///
@@ -35,9 +35,11 @@ pub fn save(
     let scan = Scan::run(input, video)?.into_iter().next();
     let scan = scan.ok_or_else(|| Error::NoVideo { path: input.to_owned() })?;
     scan.check_size()?;
-    let start = scan.frames.iter().rev().map(|frame| frame.time);
-    let start = start.into_iter().find(|&start| start <= time);
-    let start = start.filter(|_| time < scan.length()).unwrap_or(time);
+    let length = scan.length().saturating_sub(scan.origin);
+    let starts = scan.frames.iter().rev();
+    let mut starts = starts.filter_map(|frame| frame.time.checked_sub(scan.origin));
+    let start = starts.find(|&start| start <= time);
+    let start = start.filter(|_| time < length).unwrap_or(time);
     let one_frame = TimeRange {
         start,
         duration: Some(1),

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use gst::prelude::*;
 
-use crate::clips::{SIDE, clip, folder, launch, launch_with, record, stderr, streams, succeed, text};
+use crate::clips::{SIDE, clip, folder, launch, launch_with, record, stderr, succeed, text};
 
 /// Restores a file, and returns what is lost: what the record and a note say.
 fn lost(input: &Path, output: &Path, options: &[&str]) -> String {
@@ -44,45 +44,6 @@ fn a_program_of_a_broadcast_that_is_not_read_is_told() {
             "{lost}"
         );
     }
-}
-
-/// The segment begins with the first picture, which comes first in the file, and parsers drop all sound before it.
-#[test]
-fn all_sound_before_the_first_picture_of_a_broadcast_is_told() {
-    let (_folder, folder) = folder();
-    let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
-    let pipeline = format!(
-        "videotestsrc name=camera num-buffers=30 ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! x264enc bframes=0 ! h264parse ! mux.sink_65 \
-         audiotestsrc num-buffers=130 samplesperbuffer=1024 ! audio/x-raw,rate=96000 ! avenc_aac ! aacparse ! mux.sink_66 mpegtsmux name=mux ! \
-         filesink location=\"{}\"",
-        input.display()
-    );
-    launch_with(&pipeline, |bin| {
-        let camera = bin.by_name("camera").unwrap().static_pad("src").unwrap();
-        // The clock of the muxer is 125 ms behind, and what comes before it has no time.
-        camera.set_offset(110_000_000);
-    });
-    let file = fs::read(&input).unwrap();
-    let packets = || file.chunks(188);
-    let is_of = |packet: &[u8], stream: u8| packet[1] & 0x1f == 0 && packet[2] == stream;
-    let begins = |packet: &&[u8]| packet[1] & 0x40 != 0 && is_of(packet, 65);
-    let second = packets()
-        .enumerate()
-        .filter(|(_, packet)| begins(packet))
-        .nth(1)
-        .unwrap()
-        .0;
-    let (sound, first): (Vec<&[u8]>, Vec<&[u8]>) = packets().take(second).partition(|packet| is_of(packet, 66));
-    let reordered = first.into_iter().chain(sound).chain(packets().skip(second));
-    fs::write(&input, reordered.collect::<Vec<_>>().concat()).unwrap();
-
-    let told = lost(&input, &output, &[]);
-    // The muxer writes each frame of sound as a unit of its own.
-    let count = |path: &Path, parts: &str| streams(path, parts)["audio/mpeg"].len();
-    let (before, after) = (count(&input, "tsdemux"), count(&output, "matroskademux"));
-    assert!(before - after > 5, "{before} and {after}");
-    let expected = format!("{} of {before} packets", before - after);
-    assert!(told.contains(&expected), "{expected}: {told}");
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl Remux<'_> {
         match self.part {
             Some(part) => i64::try_from(part.from).unwrap_or(i64::MAX),
             None if is_matroska(muxer) => 0,
-            None => -self.shift(),
+            None => self.origin() - self.shift(),
         }
     }
 
@@ -162,6 +162,11 @@ impl Remux<'_> {
     /// Returns the running time minus the stream time, which is that of the file.
     fn shift(&self) -> i64 {
         self.videos.first().map_or(0, |video| video.scan.shift)
+    }
+
+    fn origin(&self) -> i64 {
+        let origin = self.videos.first().map_or(0, |video| video.scan.origin);
+        i64::try_from(origin).unwrap_or(i64::MAX)
     }
 
     fn feeds(&self, muxer: &str) -> Result<Vec<Feed<'_>>, Error> {

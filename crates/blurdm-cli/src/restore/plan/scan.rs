@@ -17,12 +17,14 @@ use super::{
 use crate::{
     error::Error,
     media::{
+        broadcast,
         colour::Colour,
         demuxer::{self, Kind, Parsing},
         early_messages::EarlyMessages,
         encrypted, frame_size,
         orientation::{self, Orientation},
         pipeline::Pipeline,
+        transport,
     },
     sync::lock,
 };
@@ -47,7 +49,11 @@ pub struct Scan {
     pub frames: Vec<CodedFrame>,
     /// Running time of the first frame minus its stream time, in nanoseconds. Recordings of broadcasts start at a time of day.
     pub shift: i64,
+    /// Stream time from which times are counted that people state, in nanoseconds: that of the earliest packet of a broadcast, as players show it.
+    pub origin: u64,
     pub is_matroska: bool,
+    /// Whether a seek leads to the frames of its time, and not behind them.
+    pub can_seek: bool,
     /// When the file was recorded, if it says that.
     pub recorded: Option<gst::glib::DateTime>,
     /// Number of all streams.
@@ -66,6 +72,9 @@ struct Found {
     all: Vec<(String, gst::Caps)>,
     /// By the id of the stream, which orders them as in the file.
     videos: BTreeMap<String, Arc<Mutex<FoundVideo>>>,
+    /// The earliest stream time of a broadcast.
+    earliest: Option<u64>,
+    is_program_stream: bool,
     recorded: Option<gst::glib::DateTime>,
 }
 
@@ -93,6 +102,7 @@ impl Scan {
         let parsers = early.clone();
         let on_stream = move |_: &gst::Pipeline, pad: &gst::Pad, stream: &demuxer::Stream, caps: &gst::Caps| {
             collect_time_of_recording(pad, shared.clone());
+            collect_earliest(pad, shared.clone());
             let mut found = lock(&shared);
             found.streams += 1;
             found.all.push((stream.id.clone(), caps.clone()));
@@ -167,6 +177,8 @@ impl Scan {
             .or_else(|| damage::of(path))
             .or_else(|| left_out(&videos, &chosen));
         let is_matroska = damage::is_matroska(path);
+        // GStreamer 1.22's demuxer of program streams guesses the place from the bit rate.
+        let can_seek = !found.is_program_stream && !transport::are_times_corrected(path);
         let scanned = videos.into_iter().zip(rest).enumerate();
         Ok(scanned
             .filter(|(index, _)| chosen.contains(index))
@@ -193,7 +205,9 @@ impl Scan {
                     caps: video.caps.unwrap_or_else(gst::Caps::new_empty),
                     frames: video.frames,
                     shift: video.shift.unwrap_or(0),
+                    origin: found.earliest.unwrap_or(0),
                     is_matroska,
+                    can_seek,
                     recorded: found.recorded.clone(),
                     streams: found.streams,
                     others: others.clone(),
@@ -287,6 +301,28 @@ fn collect_time_of_recording(pad: &gst::Pad, found: Arc<Mutex<Found>>) {
         {
             lock(&found).recorded.get_or_insert(time);
         }
+    });
+}
+
+/// Collects the earliest time of the streams of a broadcast.
+fn collect_earliest(pad: &gst::Pad, found: Arc<Mutex<Found>>) {
+    let elements = demuxer::elements_before(pad);
+    let Some(demuxer) = elements.last().filter(|last| broadcast::is_broadcast(last)) else {
+        return;
+    };
+    lock(&found).is_program_stream |= broadcast::is_program_stream(demuxer);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let pts = info.buffer().and_then(|buffer| buffer.pts());
+        let time = pts.and_then(|pts| {
+            let event = pad.sticky_event::<gst::event::Segment>(0)?;
+            let segment = event.segment().downcast_ref::<gst::ClockTime>()?;
+            segment.to_stream_time(pts)
+        });
+        if let Some(time) = time.map(gst::ClockTime::nseconds) {
+            let earliest = &mut lock(&found).earliest;
+            *earliest = Some(earliest.map_or(time, |earliest| earliest.min(time)));
+        }
+        gst::PadProbeReturn::Ok
     });
 }
 

@@ -64,21 +64,24 @@ impl Part {
     }
 }
 
-/// Divides a part of a video into segments, at sync points where there are any. Their numbers begin with `first_number`.
+/// Divides a part of a video into segments, at sync points where there are any. The part is counted from the origin of the file. The numbers of segments begin
+/// with `first_number`.
 ///
 /// # Errors
 /// [`Error::EmptyRange`].
 pub fn segments(scan: &Scan, range: TimeRange, first_number: usize) -> Result<Vec<Segment>, Error> {
     let frames = &scan.frames;
-    let first = frames.partition_point(|frame| frame.time < range.start);
-    let end = frames.partition_point(|frame| frame.time < range.end());
+    let in_file = |time: u64| time.saturating_add(scan.origin);
+    let first = frames.partition_point(|frame| frame.time < in_file(range.start));
+    let end = frames.partition_point(|frame| frame.time < in_file(range.end()));
     if first >= end {
         let seconds = |ns: u64| ns as f64 / 1e9;
+        let length = scan.length().saturating_sub(scan.origin);
         return Err(Error::EmptyRange {
             path: scan.path.clone(),
             from: seconds(range.start),
-            to: seconds(range.end().min(scan.length().max(range.start))),
-            length: seconds(scan.length()),
+            to: seconds(range.end().min(length.max(range.start))),
+            length: seconds(length),
         });
     }
     let mut starts = vec![first];
@@ -136,7 +139,9 @@ mod tests {
                 })
                 .collect(),
             shift: 0,
+            origin: 0,
             is_matroska: false,
+            can_seek: true,
             recorded: None,
             others: Vec::new(),
             streams: 1,

@@ -94,14 +94,15 @@ impl<'a> RestoredFrames<'a> {
             path: scan.path.clone(),
             end: None,
         };
-        frames.seek(first)?;
+        frames.seek(first, scan.can_seek)?;
         Ok(frames)
     }
 
     /// Seeks to a segment and starts playing. The frame that prerolls the pipeline before the seek passes the element unchanged.
-    fn seek(&mut self, first: &Segment) -> Result<(), Error> {
+    fn seek(&mut self, first: &Segment, can_seek: bool) -> Result<(), Error> {
         let strength = self.owner.settings().strength;
-        if let Some(time) = first.seek_to {
+        // Where there is no seek, everything from the start is decoded, and dropped up to the segment.
+        if let Some(time) = first.seek_to.filter(|_| can_seek) {
             self.element.set_property("strength", 0.0);
             self.preroll()?;
             self.element.set_property("strength", strength);
@@ -109,7 +110,6 @@ impl<'a> RestoredFrames<'a> {
             let time = gst::ClockTime::from_nseconds(time);
             let _wait = watchdog::wait();
             if let Err(refused) = self.pipeline.inner.seek_simple(flags, time) {
-                // Everything from the start is decoded then, and dropped up to the segment.
                 gst::info!(CAT, obj = self.pipeline.inner, "no seek: {refused}");
                 lock(&self.gate).open();
             }

@@ -24,44 +24,52 @@ const WINDOW: usize = 1 << 18;
 
 /// A packet.
 #[derive(Debug, Clone, Copy)]
-pub struct Packet([u8; PACKET]);
+pub struct Packet {
+    pub(super) bytes: [u8; PACKET],
+    /// Where it is in the file.
+    pub(super) position: u64,
+}
 
 impl Packet {
     /// Returns the number of its stream (PID).
     pub fn stream(&self) -> u16 {
-        u16::from_be_bytes([self.0[1], self.0[2]]) & 0x1fff
+        u16::from_be_bytes([self.bytes[1], self.bytes[2]]) & 0x1fff
     }
 
     /// Whether the receiver has found it faulty, and stored it.
     pub fn is_faulty(&self) -> bool {
-        self.0[1] & 0x80 != 0
+        self.bytes[1] & 0x80 != 0
     }
 
     /// Whether a unit begins in it: a frame, or a table.
     pub fn begins_unit(&self) -> bool {
-        self.0[1] & 0x40 != 0
+        self.bytes[1] & 0x40 != 0
     }
 
     /// Returns its number among those of the stream, modulo 16, if it has a payload.
     pub fn number(&self) -> Option<u8> {
-        (self.0[3] & 0x10 != 0).then_some(self.0[3] & 0x0f)
+        (self.bytes[3] & 0x10 != 0).then_some(self.bytes[3] & 0x0f)
     }
 
     /// Whether it says that its number does not follow the one before.
     pub fn announces_discontinuity(&self) -> bool {
-        self.has_adaptation() && self.0[4] > 0 && self.0[5] & 0x80 != 0
+        self.has_adaptation() && self.bytes[4] > 0 && self.bytes[5] & 0x80 != 0
     }
 
     pub fn payload(&self) -> &[u8] {
-        let start = match self.has_adaptation() {
-            true => 5 + usize::from(self.0[4]),
-            false => 4,
-        };
-        self.number().and_then(|_| self.0.get(start..)).unwrap_or_default()
+        let start = self.payload_start();
+        self.number().and_then(|_| self.bytes.get(start..)).unwrap_or_default()
     }
 
-    fn has_adaptation(&self) -> bool {
-        self.0[3] & 0x20 != 0
+    pub(super) fn payload_start(&self) -> usize {
+        match self.has_adaptation() {
+            true => 5 + usize::from(self.bytes[4]),
+            false => 4,
+        }
+    }
+
+    pub(super) fn has_adaptation(&self) -> bool {
+        self.bytes[3] & 0x20 != 0
     }
 }
 
@@ -133,7 +141,11 @@ impl Packets {
             self.unreadable.push(start..self.offset + self.at as u64);
         }
         let packet = self.window.get(self.at..self.at + PACKET);
-        let packet = packet.and_then(|packet| Some(Packet(packet.try_into().ok()?)));
+        let position = self.offset + self.at as u64;
+        let packet = packet.and_then(|packet| {
+            let bytes = packet.try_into().ok()?;
+            Some(Packet { bytes, position })
+        });
         if packet.is_none() {
             self.rest = self.window[self.at..].to_vec();
         }

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! One clock for the demuxer of transport streams, where that of the file has gaps or begins at 0 again.
+//!
+//! GStreamer 1.22's `tsdemux` takes a clock (PCR) that is more than half a second later than before for another one, and puts what follows half a second behind
+//! what was before. What belongs before the gap but is stored behind it loses its time. So is it where the clock begins at 0 again after 26.5 hours. Where it
+//! finds one clock only, the times of frames and sound are exact, however fast the clock goes: so it is given one that goes so slowly that no step is wide.
+//! It cannot find places in the file by such a clock.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
+
+use gst::prelude::*;
+
+use super::{
+    packets::{Packet, Packets},
+    stamps::{Bytes, CLOCK_PERIOD, PERIOD},
+    tables::Tables,
+    timeline::Timeline,
+};
+use crate::{media::log::CAT, sync::lock};
+
+const SECOND: u64 = 27_000_000;
+
+/// A wider step of the clock is a gap for the demuxer.
+const GAP: u64 = SECOND / 2;
+
+/// The widest step of the clock that it is given.
+const WIDEST: u64 = SECOND / 4;
+
+/// Makes `tsdemux` read the times that the transport stream has that `source`, a `filesrc`, gives it from `path`.
+pub fn correct(source: &gst::Element, path: &Path) {
+    let (Some(changes), Some(pad)) = (changes_of(path), source.static_pad("src")) else {
+        return;
+    };
+    gst::debug!(CAT, obj = source, "the clock is made continuous for its demuxer");
+    pad.add_probe(gst::PadProbeType::PULL | gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(buffer) = info.buffer_mut()
+            && let Some(changed) = changes.apply(buffer)
+        {
+            *buffer = changed;
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Whether a file is a transport stream whose clock is another one for the demuxer, so that this cannot seek.
+pub fn are_times_corrected(path: &Path) -> bool {
+    changes_of(path).is_some()
+}
+
+/// By which a file is known again.
+type Identity = (PathBuf, u64, Option<SystemTime>);
+
+/// Returns what is changed of a file. It is read several times: what was found is kept for the last one.
+fn changes_of(path: &Path) -> Option<Arc<Changes>> {
+    static LAST: Mutex<Option<(Identity, Option<Arc<Changes>>)>> = Mutex::new(None);
+    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let identity = (path.to_owned(), metadata.len(), metadata.modified().ok());
+    let mut last = lock(&LAST);
+    if let Some((known, changes)) = &*last
+        && *known == identity
+    {
+        return changes.clone();
+    }
+    // What cannot be read is told by the demuxer.
+    let changes = Changes::of(path).ok().flatten().map(Arc::new);
+    *last = Some((identity, changes.clone()));
+    changes
+}
+
+/// Bytes that replace those of a file.
+#[derive(Debug)]
+struct Changes {
+    /// In the order of the file.
+    clocks: Vec<Bytes<6>>,
+    times: Vec<Bytes<5>>,
+}
+
+impl Changes {
+    /// Returns what is to be changed of a file. `None` where that is nothing.
+    fn of(path: &Path) -> io::Result<Option<Self>> {
+        let mut clocks = Clocks::default();
+        clocks.read(path, |_, _| {})?;
+        let slow: BTreeMap<u16, Slow> = clocks
+            .by_stream
+            .iter()
+            .filter_map(|(&stream, timeline)| Some((stream, Slow::of(timeline)?)))
+            .collect();
+        if slow.is_empty() {
+            return Ok(None);
+        }
+        let mut changes = Self {
+            clocks: Vec::new(),
+            times: Vec::new(),
+        };
+        Clocks::default().read(path, |packet, clocks| {
+            let stream = packet.stream();
+            if let (Some(slow), Some(timeline)) = (slow.get(&stream), clocks.by_stream.get(&stream))
+                && let Some(clock) = packet.clock()
+            {
+                changes.clocks.push(clock.with_ticks(slow.at(timeline.continuous)));
+            }
+            let clock = clocks.of_stream(stream);
+            let shift = clock.filter(|(clock, _)| slow.contains_key(clock));
+            if let Some((_, timeline)) = shift.filter(|(_, timeline)| timeline.shift != 0) {
+                let shifted = |time: Bytes<5>| time.with_ticks((time.ticks() + timeline.shift) % PERIOD);
+                changes.times.extend(packet.times().map(shifted));
+            }
+        })?;
+        Ok(Some(changes))
+    }
+
+    /// Returns a buffer of the file with the changes. `None` where there are none in it.
+    fn apply(&self, buffer: &gst::BufferRef) -> Option<gst::Buffer> {
+        let (start, length) = (buffer.offset(), buffer.size() as u64);
+        let (clocks, times) = (within(&self.clocks, start, length), within(&self.times, start, length));
+        if clocks.is_empty() && times.is_empty() {
+            return None;
+        }
+        let mut bytes = buffer.map_readable().ok()?.to_vec();
+        for change in clocks {
+            write(&mut bytes, start, change);
+        }
+        for change in times {
+            write(&mut bytes, start, change);
+        }
+        let mut changed = gst::Buffer::from_mut_slice(bytes);
+        let kept = gst::BufferCopyFlags::FLAGS | gst::BufferCopyFlags::TIMESTAMPS;
+        buffer.copy_into(changed.make_mut(), kept, ..).ok()?;
+        Some(changed)
+    }
+}
+
+/// Returns those of the changes that are at least in part within bytes of the file.
+fn within<const N: usize>(changes: &[Bytes<N>], start: u64, length: u64) -> &[Bytes<N>] {
+    let from = changes.partition_point(|change| change.position + N as u64 <= start);
+    let to = changes.partition_point(|change| change.position < start.saturating_add(length));
+    &changes[from..to.max(from)]
+}
+
+/// Changes bytes of a file, of which these begin at `start`.
+fn write<const N: usize>(bytes: &mut [u8], start: u64, change: &Bytes<N>) {
+    for (position, &new) in (change.position..).zip(&change.bytes) {
+        let index = position
+            .checked_sub(start)
+            .and_then(|index| usize::try_from(index).ok());
+        if let Some(byte) = index.and_then(|index| bytes.get_mut(index)) {
+            *byte = new;
+        }
+    }
+}
+
+/// A clock that goes slowly.
+#[derive(Debug)]
+struct Slow {
+    first: u64,
+    /// How many times slower it goes.
+    slower: u64,
+}
+
+impl Slow {
+    /// Returns one for a clock, if it has gaps or begins at 0 again.
+    fn of(timeline: &Timeline) -> Option<Self> {
+        if timeline.widest <= GAP && !timeline.is_periodic {
+            return None;
+        }
+        // It does not begin at 0 again.
+        let (length, room) = (timeline.continuous - timeline.first, CLOCK_PERIOD - timeline.first);
+        let slower = timeline.widest.div_ceil(WIDEST).max(length / room + 1).max(1);
+        Some(Self {
+            first: timeline.first,
+            slower,
+        })
+    }
+
+    fn at(&self, continuous: u64) -> u64 {
+        self.first + (continuous - self.first) / self.slower
+    }
+}
+
+/// The clocks of a file, and which streams have them.
+#[derive(Debug, Default)]
+struct Clocks {
+    by_stream: BTreeMap<u16, Timeline>,
+    /// The stream of the clock, by the stream that has its times from it.
+    of_streams: BTreeMap<u16, u16>,
+}
+
+impl Clocks {
+    /// Reads a file. `on_packet` is called for each packet, after it was read.
+    fn read(&mut self, path: &Path, mut on_packet: impl FnMut(&Packet, &Self)) -> io::Result<()> {
+        let Some(mut packets) = Packets::open(path)? else {
+            return Ok(());
+        };
+        let mut tables = Tables::default();
+        while let Some(packet) = packets.next()? {
+            if packet.is_faulty() {
+                continue;
+            }
+            if let Some(program) = tables.read(&packet) {
+                let streams = program.streams.iter();
+                self.of_streams.extend(streams.map(|&stream| (stream, program.clock)));
+            }
+            let timeline = self.by_stream.get_mut(&packet.stream());
+            let clock = packet.clock().map(|clock| clock.ticks());
+            match (timeline, clock) {
+                (Some(timeline), clock) => {
+                    timeline.note(&packet);
+                    if let Some(time) = clock {
+                        timeline.go_on(time, packet.announces_discontinuity());
+                    }
+                }
+                (None, Some(first)) => {
+                    let mut timeline = Timeline::new(first);
+                    timeline.note(&packet);
+                    self.by_stream.insert(packet.stream(), timeline);
+                }
+                (None, None) => {}
+            }
+            on_packet(&packet, self);
+        }
+        Ok(())
+    }
+
+    /// Returns the clock of a stream, and the stream that it is in.
+    fn of_stream(&self, stream: u16) -> Option<(u16, &Timeline)> {
+        let clock = *self.of_streams.get(&stream)?;
+        Some((clock, self.by_stream.get(&clock)?))
+    }
+}

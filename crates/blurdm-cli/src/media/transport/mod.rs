@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! MPEG transport streams (ISO/IEC 13818-1).
+
+mod continuous;
+mod packets;
+mod stamps;
+mod tables;
+mod timeline;
+
+pub use continuous::{are_times_corrected, correct};
+pub use packets::{PACKET, Packet, Packets};
+pub use tables::Tables;

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Times of MPEG transport and program streams, which begin at any time, have gaps, and begin at 0 again after 26.5 hours.
+
+use std::{fs, path::Path};
+
+use gst::prelude::*;
+
+use crate::clips::{SIDE, Streams, folder, launch_with, packets, record, run, stderr, streams, succeed, text, times};
+
+const MS: u64 = 1_000_000;
+
+/// How a broadcast is made.
+struct Broadcast<'a> {
+    muxer: &'a str,
+    /// Of the video, per second.
+    rate: u64,
+    /// What is left out, in milliseconds, of video and of sound.
+    gaps: [std::ops::Range<u64>; 2],
+    /// When it begins, in seconds.
+    begins: i64,
+}
+
+const WHOLE: Broadcast<'static> = Broadcast {
+    muxer: "mpegtsmux",
+    rate: 25,
+    gaps: [0..0, 0..0],
+    begins: 0,
+};
+
+impl Broadcast<'_> {
+    /// Makes three seconds, or ten frames.
+    fn make(&self, path: &Path) {
+        let (frames, (sounds, _)) = (self.frames(), self.sounds());
+        let (coder, samples) = match self.muxer {
+            "mpegpsmux" => ("avenc_mp2 ! mpegaudioparse", 1152),
+            _ => ("avenc_ac3 ! ac3parse", 1536),
+        };
+        let pipeline = format!(
+            "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,format=I420,{SIDE},framerate={}/1 ! \
+             x264enc bframes=0 key-int-max=25 ! h264parse ! identity name=video ! queue ! mux. \
+             audiotestsrc num-buffers={sounds} samplesperbuffer={samples} ! audio/x-raw,rate=48000,channels=2 ! {coder} ! \
+             identity name=audio ! queue ! mux. {} name=mux ! filesink location=\"{}\"",
+            self.rate,
+            self.muxer,
+            path.display()
+        );
+        launch_with(&pipeline, |bin| {
+            for (name, gap) in ["video", "audio"].into_iter().zip(self.gaps.clone()) {
+                let pad = bin.by_name(name).unwrap().static_pad("src").unwrap();
+                pad.set_offset(self.begins * 1_000_000_000);
+                pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+                    let segment = pad.sticky_event::<gst::event::Segment>(0).unwrap();
+                    let segment = segment.segment().downcast_ref::<gst::ClockTime>().unwrap().clone();
+                    let time = info.buffer().and_then(|buffer| segment.to_stream_time(buffer.pts()?));
+                    match time.is_some_and(|time| gap.contains(&time.mseconds())) {
+                        true => gst::PadProbeReturn::Drop,
+                        false => gst::PadProbeReturn::Ok,
+                    }
+                });
+            }
+        });
+    }
+
+    fn frames(&self) -> u64 {
+        (3 * self.rate).max(10)
+    }
+
+    /// Returns how many packets of sound there are, and the milliseconds of each.
+    fn sounds(&self) -> (u64, u64) {
+        let each = if self.muxer == "mpegpsmux" { 24 } else { 32 };
+        (self.frames() * 1000 / self.rate / each, each)
+    }
+
+    /// Returns the times of the packets that are not left out, in milliseconds: of stream 0, the video, or 1, the sound.
+    fn times(&self, stream: usize) -> Vec<u64> {
+        let (count, interval) = match stream {
+            0 => (self.frames(), 1000 / self.rate),
+            _ => self.sounds(),
+        };
+        let all = (0..count).map(|index| index * interval);
+        all.filter(|time| !self.gaps[stream].contains(time)).collect()
+    }
+}
+
+fn times_of(streams: &Streams, kind: &str) -> Vec<u64> {
+    let (_, packets) = streams.iter().find(|(media, _)| media.starts_with(kind)).unwrap();
+    times(packets).into_iter().flatten().collect()
+}
+
+/// Asserts that all packets of a broadcast are in an output, at their times from the first.
+fn assert_whole(broadcast: &Broadcast, output: &Path, name: &str) {
+    let after = packets(output);
+    let start = times_of(&after, "audio/")[0];
+    for (stream, kind) in ["video/", "audio/"].into_iter().enumerate() {
+        let (found, expected) = (times_of(&after, kind), broadcast.times(stream));
+        assert_eq!(found.len(), expected.len(), "{name}: {kind}: {found:?}");
+        let apart = found
+            .iter()
+            .zip(&expected)
+            .map(|(found, expected)| found.abs_diff(start + expected * MS));
+        assert!(apart.max().unwrap() <= 2 * MS, "{name}: {kind}: {found:?}");
+    }
+}
+
+#[test]
+fn gaps_in_the_clock_of_a_transport_stream_stay_as_long_as_they_are() {
+    let (_folder, folder) = folder();
+    let cases = [
+        ("video", [1000..2000, 0..0], 25),
+        ("both", [1000..2600, 1000..2600], 25),
+        ("slow", [0..0, 0..0], 1),
+    ];
+    for (name, gaps, rate) in cases {
+        let broadcast = Broadcast { gaps, rate, ..WHOLE };
+        let input = folder.join(format!("{name}.ts"));
+        broadcast.make(&input);
+        for ending in ["mkv", "mp4"] {
+            let output = folder.join(format!("{name}.{ending}"));
+            succeed(&[text(&input), "-o", text(&output)]);
+            assert!(record(&output)["lost"].as_array().unwrap().is_empty(), "{name}");
+            assert_whole(&broadcast, &output, name);
+        }
+        // What is behind the gap is found.
+        let part = folder.join(format!("{name}-part.mkv"));
+        let start = broadcast.times(0).into_iter().rev().nth(4).unwrap();
+        succeed(&[
+            text(&input),
+            "-o",
+            text(&part),
+            "--start",
+            &format!("{:.3}", start as f64 / 1e3 - 0.01),
+        ]);
+        assert_eq!(times_of(&packets(&part), "video/").len(), 5, "{name}");
+    }
+}
+
+/// Stores each packet of sound behind the next eight pictures, so that the clock is later.
+fn store_sound_later(path: &Path) {
+    let file = fs::read(path).unwrap();
+    let (mut stored, mut waiting, mut pictures) = (Vec::new(), std::collections::VecDeque::new(), 0);
+    for packet in file.chunks(188) {
+        match packet[1] & 0x1f == 0 && packet[2] == 66 {
+            true => waiting.push_back((pictures + 9, packet)),
+            false => {
+                pictures += usize::from(packet[1] & 0x40 != 0 && packet[2] == 65);
+                while let Some((_, sound)) = waiting.front().copied().filter(|(after, _)| *after <= pictures) {
+                    stored.extend(sound);
+                    waiting.pop_front();
+                }
+                stored.extend(packet);
+            }
+        }
+    }
+    stored.extend(waiting.into_iter().flat_map(|(_, sound)| sound));
+    fs::write(path, stored).unwrap();
+}
+
+#[test]
+fn a_clock_that_begins_at_0_again_goes_on() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("in.ts"), folder.join("out.mkv"));
+    // The muxer's begins at an hour.
+    let broadcast = Broadcast {
+        begins: (1_i64 << 33) / 90_000 - 3600 - 1,
+        ..WHOLE
+    };
+    broadcast.make(&input);
+    store_sound_later(&input);
+    succeed(&[text(&input), "-o", text(&output)]);
+    assert_whole(&broadcast, &output, "period");
+}
+
+#[test]
+fn parts_and_previews_are_counted_from_the_first_packet_of_the_file() {
+    let (_folder, folder) = folder();
+    for (muxer, ending) in [("mpegtsmux", "ts"), ("mpegpsmux", "mpg")] {
+        let mut previews = Vec::new();
+        for begins in [0, 36_000] {
+            let name = format!("{begins}.{ending}");
+            let (input, output) = (folder.join(&name), folder.join(format!("{name}.mkv")));
+            Broadcast { muxer, begins, ..WHOLE }.make(&input);
+            let part = ["--start", "0.99", "--duration", "0.4"];
+            let done = succeed(&[&[text(&input), "-o", text(&output)][..], &part].concat());
+            assert!(
+                stderr(&done).contains("restored, 10 frames"),
+                "{name}: {}",
+                stderr(&done)
+            );
+            let found = times_of(&packets(&output), "video/");
+            assert!(found[0] <= 1000 * MS / 25 && found.len() == 10, "{name}: {found:?}");
+            let shown = folder.join(format!("{name}.mp4"));
+            succeed(&[text(&input), "-o", text(&shown), "--preview", "1.01"]);
+            previews.push(fs::read(folder.join(format!("{name}-before.png"))).unwrap());
+            let late = run(&[text(&input), "-o", text(&output), "--overwrite", "--start", "5"]);
+            assert!(stderr(&late).contains("is 3.000 s long"), "{name}: {}", stderr(&late));
+        }
+        assert!(previews[0] == previews[1], "{muxer}");
+    }
+}
+
+#[test]
+fn all_of_a_program_stream_is_restored_whatever_comes_first() {
+    let (_folder, folder) = folder();
+    let input = folder.join("in.mpg");
+    let broadcast = Broadcast {
+        muxer: "mpegpsmux",
+        ..WHOLE
+    };
+    broadcast.make(&input);
+    for (ending, options) in [("mkv", &[][..]), ("mp4", &["--codec", "h264"])] {
+        let output = folder.join(format!("out.{ending}"));
+        succeed(&[&[text(&input), "-o", text(&output)][..], options].concat());
+        assert!(record(&output)["lost"].as_array().unwrap().is_empty());
+        assert_whole(&broadcast, &output, ending);
+    }
+}
+
+/// For the demuxer it begins with the first picture, which comes first in the file, and parsers drop what is before that.
+#[test]
+fn all_sound_before_the_first_picture_is_kept() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
+    let pipeline = format!(
+        "videotestsrc name=camera num-buffers=30 ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! x264enc bframes=0 ! h264parse ! mux.sink_65 \
+         audiotestsrc num-buffers=130 samplesperbuffer=1024 ! audio/x-raw,rate=96000 ! avenc_aac ! aacparse ! mux.sink_66 mpegtsmux name=mux ! \
+         filesink location=\"{}\"",
+        input.display()
+    );
+    launch_with(&pipeline, |bin| {
+        let camera = bin.by_name("camera").unwrap().static_pad("src").unwrap();
+        // The clock of the muxer is 125 ms behind, and what comes before it has no time.
+        camera.set_offset(110_000_000);
+    });
+    let file = fs::read(&input).unwrap();
+    let chunks = || file.chunks(188);
+    let is_of = |packet: &[u8], stream: u8| packet[1] & 0x1f == 0 && packet[2] == stream;
+    let begins = |packet: &&[u8]| packet[1] & 0x40 != 0 && is_of(packet, 65);
+    let second = chunks()
+        .enumerate()
+        .filter(|(_, packet)| begins(packet))
+        .nth(1)
+        .unwrap()
+        .0;
+    let (sound, first): (Vec<&[u8]>, Vec<&[u8]>) = chunks().take(second).partition(|packet| is_of(packet, 66));
+    let reordered = first.into_iter().chain(sound).chain(chunks().skip(second));
+    fs::write(&input, reordered.collect::<Vec<_>>().concat()).unwrap();
+
+    succeed(&[text(&input), "-o", text(&output)]);
+    assert!(record(&output)["lost"].as_array().unwrap().is_empty());
+    // The muxer writes each frame of sound as a unit of its own.
+    let sound = |path: &Path, parts: &str| streams(path, parts)["audio/mpeg"].len();
+    assert_eq!(sound(&input, "tsdemux"), sound(&output, "matroskademux"));
+    let after = packets(&output);
+    assert!(times_of(&after, "video/")[0] - times_of(&after, "audio/")[0] > 100 * MS);
+}
