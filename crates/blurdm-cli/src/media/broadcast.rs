@@ -26,22 +26,37 @@ fn is_made_by(element: &gst::Element, factory: &str) -> bool {
 /// Lets the segments of broadcasts in a pipeline begin at the demuxer's time 0, so that nothing is before them. Running times are stream times then.
 pub fn begin_at_zero(pipeline: &gst::Pipeline) {
     pipeline.connect_deep_element_added(|_, _, element| {
-        if !is_broadcast(element) {
-            return;
+        if is_broadcast(element) {
+            element.connect_pad_added(|_, pad| replace_segments(pad));
         }
-        element.connect_pad_added(|_, pad| {
-            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
-                if let Some(event) = info.event_mut()
-                    && let gst::EventView::Segment(segment) = event.view()
-                    && let Some(own) = segment.segment().downcast_ref::<gst::ClockTime>()
-                    && let Some(whole) = from_zero(own)
-                {
-                    *event = gst::event::Segment::builder(&whole).seqnum(event.seqnum()).build();
-                }
-                gst::PadProbeReturn::Ok
-            });
-        });
     });
+}
+
+/// The same for a stream that has come out of a bin, which has copied the segment from the demuxer where there is no parser between.
+pub fn begin_stream_at_zero(pad: &gst::Pad) {
+    let stored = pad.sticky_event::<gst::event::Segment>(0);
+    if let Some(replaced) = stored.and_then(|stored| replaced(&stored)) {
+        // It stays as it is where it cannot be stored, as in a pad that flushes.
+        pad.store_sticky_event(&replaced).ok();
+    }
+    replace_segments(pad);
+}
+
+fn replace_segments(pad: &gst::Pad) {
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+        if let Some(event) = info.event_mut()
+            && let gst::EventView::Segment(segment) = event.view()
+            && let Some(replaced) = replaced(segment)
+        {
+            *event = replaced;
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn replaced(event: &gst::event::Segment) -> Option<gst::Event> {
+    let whole = from_zero(event.segment().downcast_ref::<gst::ClockTime>()?)?;
+    Some(gst::event::Segment::builder(&whole).seqnum(event.seqnum()).build())
 }
 
 /// Returns a segment that begins where stream times are 0. `None` where it is played backwards.

@@ -109,6 +109,9 @@ pub fn pipeline(
         let caps = caps_of(pad);
         let stream = Stream::of(pad, &caps, streams.fetch_add(1, Ordering::Relaxed));
         let delay = stream.matroska_number().and_then(|number| delays.get(&number));
+        if elements_before(pad).last().is_some_and(broadcast::is_broadcast) {
+            broadcast::begin_stream_at_zero(pad);
+        }
         split_lists(pad);
         packet_times::complete(pad, &caps, delay.copied().unwrap_or(0));
         on_stream(&pipeline, pad, &stream, &caps);

@@ -219,11 +219,22 @@ fn all_of_a_program_stream_is_restored_whatever_comes_first() {
 /// For the demuxer it begins with the first picture, which comes first in the file, and parsers drop what is before that.
 #[test]
 fn all_sound_before_the_first_picture_is_kept() {
+    // Opus needs no parser.
+    let coders = [
+        ("aac", 96_000, 1024, "avenc_aac ! aacparse"),
+        ("opus", 48_000, 960, "opusenc"),
+    ];
+    for (name, rate, samples, coder) in coders {
+        all_sound_is_kept(name, rate, samples, coder);
+    }
+}
+
+fn all_sound_is_kept(name: &str, rate: u32, samples: u32, coder: &str) {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
     let pipeline = format!(
         "videotestsrc name=camera num-buffers=30 ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! x264enc bframes=0 ! h264parse ! mux.sink_65 \
-         audiotestsrc num-buffers=130 samplesperbuffer=1024 ! audio/x-raw,rate=96000 ! avenc_aac ! aacparse ! mux.sink_66 mpegtsmux name=mux ! \
+         audiotestsrc num-buffers=130 samplesperbuffer={samples} ! audio/x-raw,rate={rate},channels=2 ! {coder} ! mux.sink_66 mpegtsmux name=mux ! \
          filesink location=\"{}\"",
         input.display()
     );
@@ -247,10 +258,62 @@ fn all_sound_before_the_first_picture_is_kept() {
     fs::write(&input, reordered.collect::<Vec<_>>().concat()).unwrap();
 
     succeed(&[text(&input), "-o", text(&output)]);
-    assert!(record(&output)["lost"].as_array().unwrap().is_empty());
-    // The muxer writes each frame of sound as a unit of its own.
-    let sound = |path: &Path, parts: &str| streams(path, parts)["audio/mpeg"].len();
-    assert_eq!(sound(&input, "tsdemux"), sound(&output, "matroskademux"));
+    assert!(record(&output)["lost"].as_array().unwrap().is_empty(), "{name}");
+    if name == "aac" {
+        // The muxer writes each frame of sound as a unit of its own.
+        let sound = |path: &Path, parts: &str| streams(path, parts)["audio/mpeg"].len();
+        assert_eq!(sound(&input, "tsdemux"), sound(&output, "matroskademux"));
+    }
     let after = packets(&output);
-    assert!(times_of(&after, "video/")[0] - times_of(&after, "audio/")[0] > 100 * MS);
+    let [video, sound] = ["video/", "audio/"].map(|kind| times_of(&after, kind)[0]);
+    assert!(
+        (90 * MS..120 * MS).contains(&(video.saturating_sub(sound))),
+        "{name}: {video} {sound}"
+    );
+}
+
+/// The checksum of tables (ISO/IEC 13818-1, annex A).
+fn checksum(table: &[u8]) -> [u8; 4] {
+    let checksum = table.iter().fold(u32::MAX, |checksum, &byte| {
+        (0..8).fold(checksum ^ u32::from(byte) << 24, |checksum, _| {
+            let carry = checksum >> 31;
+            checksum << 1 ^ 0x04c1_1db7 * carry
+        })
+    });
+    checksum.to_be_bytes()
+}
+
+/// FFmpeg writes AAC into M2TS as such.
+#[test]
+fn a_stream_that_the_demuxer_does_not_know_is_told() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
+    WHOLE.make(&input);
+    let mut file = fs::read(&input).unwrap();
+    for packet in file.chunks_mut(188) {
+        // A byte in front says that the table of the program begins.
+        let Some(before) = packet.windows(3).position(|bytes| bytes == [0, 2, 0xb0]) else {
+            continue;
+        };
+        let table = &mut packet[before + 1..];
+        if 3 + usize::from(table[2]) > table.len() {
+            continue;
+        }
+        let end = 3 + usize::from(table[2]) - 4;
+        let ac3 = table[..end].windows(3).position(|entry| entry == [0x81, 0xe0, 66]);
+        let Some(ac3) = ac3 else { continue };
+        table[ac3] = 0x06;
+        // Without what describes it.
+        let described = usize::from(table[ac3 + 4]);
+        table[ac3 + 5..ac3 + 5 + described].fill(0);
+        table[ac3 + 5..ac3 + 7].copy_from_slice(&[0xfe, described as u8 - 2]);
+        let checksum = checksum(&table[..end]);
+        table[end..end + 4].copy_from_slice(&checksum);
+    }
+    fs::write(&input, file).unwrap();
+    let done = succeed(&[text(&input), "-o", text(&output)]);
+    let told = "stream 00000042, which GStreamer does not read: private data";
+    assert!(stderr(&done).contains(told), "{}", stderr(&done));
+    assert!(record(&output)["lost"].to_string().contains(told));
+    assert!(!packets(&output).keys().any(|media| media.starts_with("audio/")));
 }

@@ -205,7 +205,7 @@ impl Clocks {
             }
             if let Some(program) = tables.read(&packet) {
                 let streams = program.streams.iter();
-                self.of_streams.extend(streams.map(|&stream| (stream, program.clock)));
+                self.of_streams.extend(streams.map(|stream| (stream.id, program.clock)));
             }
             let timeline = self.by_stream.get_mut(&packet.stream());
             let clock = packet.clock().map(|clock| clock.ticks());

@@ -19,7 +19,15 @@ pub struct Program {
     pub number: u16,
     /// The stream that has its clock.
     pub clock: u16,
-    pub streams: Vec<u16>,
+    pub streams: Vec<Stream>,
+}
+
+/// A stream of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stream {
+    pub id: u16,
+    /// How it is coded (table 2-34).
+    pub kind: u8,
 }
 
 /// What has been read of the tables.
@@ -71,7 +79,7 @@ fn programs_of(table: &[u8]) -> Vec<(u16, u16)> {
 }
 
 /// Returns the streams of a program.
-fn streams_of(table: &[u8]) -> Vec<u16> {
+fn streams_of(table: &[u8]) -> Vec<Stream> {
     let length = |bytes: &[u8]| match *bytes {
         [high, low] => usize::from(u16::from_be_bytes([high, low]) & 0x0fff),
         _ => 0,
@@ -81,8 +89,9 @@ fn streams_of(table: &[u8]) -> Vec<u16> {
     };
     let mut rest = table.get(4 + described..).unwrap_or_default();
     let mut streams = Vec::new();
-    while let Some(&[_, high, low, a, b]) = rest.get(..5) {
-        streams.push(u16::from_be_bytes([high, low]) & 0x1fff);
+    while let Some(&[kind, high, low, a, b]) = rest.get(..5) {
+        let id = u16::from_be_bytes([high, low]) & 0x1fff;
+        streams.push(Stream { id, kind });
         rest = rest.get(5 + length(&[a, b])..).unwrap_or_default();
     }
     streams

@@ -17,7 +17,7 @@ use std::{
 
 use hidden::HiddenTrack;
 use packets::{Packets, Streams};
-use programs::UnreadProgram;
+use programs::Unread;
 
 use crate::{
     error::Error,
@@ -101,7 +101,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Lacking,
     let mut original = packets::read(expected.original, part, expected.start)?;
     let labels = lost_labels(&original, &written, &restored);
     let hidden = HiddenTrack::all(expected.original, &original);
-    let unread = UnreadProgram::all(expected.original, &original);
+    let unread = Unread::all(expected.original, &original);
     for expected_video in expected.videos {
         let (planned, id) = (expected_video.planned()?, &expected_video.video.stream);
         let of_several = |reason| match expected.videos.len() {
@@ -134,7 +134,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Lacking,
     }
     let mut told = labels;
     told.extend(hidden.iter().map(HiddenTrack::to_string));
-    told.extend(unread.iter().map(UnreadProgram::to_string));
+    told.extend(unread.iter().map(Unread::to_string));
     told.extend(metadata::lost(expected.original, file, &told));
     if original.error.is_some() {
         // What could be read of a damaged file is told by its gaps.

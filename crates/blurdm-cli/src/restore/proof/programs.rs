@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The programs of an MPEG transport stream (ISO/IEC 13818-1, section 2.4.4). GStreamer's demuxer reads one of them.
+//! What GStreamer's demuxer does not read of an MPEG transport stream (ISO/IEC 13818-1, section 2.4.4): all programs but one, and of that one the streams that it
+//! does not know, as sound that FFmpeg writes into M2TS as private data.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,61 +15,100 @@ use crate::media::transport::{Packets, Tables};
 /// Tables are repeated all the time: so many packets have all of them.
 const SEARCHED: usize = 1 << 18;
 
-/// A program that is not read.
+/// What is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnreadProgram {
-    number: u16,
-    streams: usize,
+pub enum Unread {
+    Program {
+        number: u16,
+        streams: usize,
+    },
+    Stream {
+        id: u16,
+        /// How its program says that it is coded.
+        kind: u8,
+    },
 }
 
 /// As in "program 2 with its 3 streams; GStreamer reads one program of a file".
-impl fmt::Display for UnreadProgram {
+impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, streams } = self;
-        let noun = if *streams == 1 { "stream" } else { "streams" };
-        write!(
-            f,
-            "program {number} with its {streams} {noun}; GStreamer reads one program of a file"
-        )
+        match self {
+            Self::Program { number, streams } => {
+                let noun = if *streams == 1 { "stream" } else { "streams" };
+                write!(
+                    f,
+                    "program {number} with its {streams} {noun}; GStreamer reads one program of a file"
+                )
+            }
+            Self::Stream { id, kind } => {
+                let name = match kind {
+                    0x05 | 0x0b..=0x0d | 0x14 | 0x86 => "tables",
+                    0x06 => "private data, which may be sound or subtitles",
+                    0x15..=0x19 => "metadata",
+                    _ => "a kind that it does not know",
+                };
+                write!(
+                    f,
+                    "stream {id:08x}, which GStreamer does not read: {name} (stream type {kind:#04x})"
+                )
+            }
+        }
     }
 }
 
-impl UnreadProgram {
+impl Unread {
     /// Returns those of a file in which GStreamer has found these streams. None where it is no transport stream.
     pub fn all(path: &Path, found: &Streams) -> Vec<Self> {
-        let Ok(programs) = programs(path) else {
+        let Ok(Contents { programs, with_data }) = Contents::of(path) else {
             // The file has been read before.
             return Vec::new();
         };
-        let found: Vec<u16> = found
+        let found: BTreeSet<u16> = found
             .by_id
             .keys()
             .filter_map(|id| u16::from_str_radix(id, 16).ok())
             .collect();
-        let is_unread = |streams: &BTreeSet<u16>| !streams.is_empty() && !streams.iter().any(|id| found.contains(id));
-        programs
-            .into_iter()
-            .filter(|(_, streams)| is_unread(streams))
-            .map(|(number, streams)| Self {
-                number,
-                streams: streams.len(),
-            })
-            .collect()
+        let mut unread = Vec::new();
+        for (number, streams) in programs {
+            let (read, rest): (Vec<_>, Vec<_>) = streams.iter().partition(|(id, _)| found.contains(id));
+            if read.is_empty() && !rest.is_empty() {
+                let streams = rest.len();
+                unread.push(Self::Program { number, streams });
+            } else {
+                let lost = rest.into_iter().filter(|(id, _)| with_data.contains(id));
+                unread.extend(lost.map(|(&id, &kind)| Self::Stream { id, kind }));
+            }
+        }
+        unread
     }
 }
 
-/// Returns the streams of each program, by its number.
-fn programs(path: &Path) -> io::Result<BTreeMap<u16, BTreeSet<u16>>> {
-    let mut programs: BTreeMap<u16, BTreeSet<u16>> = BTreeMap::new();
-    let Some(mut packets) = Packets::open(path)? else {
-        return Ok(programs);
-    };
-    let mut tables = Tables::default();
-    for _ in 0..SEARCHED {
-        let Some(packet) = packets.next()? else { break };
-        if let Some(program) = tables.read(&packet) {
-            programs.entry(program.number).or_default().extend(program.streams);
+/// What a file consists of.
+#[derive(Debug, Default)]
+struct Contents {
+    /// The kinds of the streams of each program, by their ids.
+    programs: BTreeMap<u16, BTreeMap<u16, u8>>,
+    /// The streams that have data.
+    with_data: BTreeSet<u16>,
+}
+
+impl Contents {
+    fn of(path: &Path) -> io::Result<Self> {
+        let mut contents = Self::default();
+        let Some(mut packets) = Packets::open(path)? else {
+            return Ok(contents);
+        };
+        let mut tables = Tables::default();
+        for _ in 0..SEARCHED {
+            let Some(packet) = packets.next()? else { break };
+            if !packet.payload().is_empty() {
+                contents.with_data.insert(packet.stream());
+            }
+            if let Some(program) = tables.read(&packet) {
+                let kinds = program.streams.iter().map(|stream| (stream.id, stream.kind));
+                contents.programs.entry(program.number).or_default().extend(kinds);
+            }
         }
+        Ok(contents)
     }
-    Ok(programs)
 }
