@@ -15,6 +15,9 @@ use gst::prelude::*;
 use super::{broadcast, log::CAT, matroska::tracks::codec_delays, movie_length, packet_times, transport};
 use crate::sync::lock;
 
+/// The format of AAC in the packets of LATM (ISO/IEC 14496-3, 1.7), as GStreamer calls it.
+const LATM: &str = "loas";
+
 /// A stream of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stream {
@@ -137,7 +140,13 @@ fn caps_of(pad: &gst::Pad) -> gst::Caps {
         .filter(|one| media.as_deref() == Some(one.name()))
         .map(ToOwned::to_owned)
         .collect();
-    if same.is_empty() { possible } else { same }
+    let latm = gst::Caps::builder("audio/mpeg").field("stream-format", LATM).build();
+    // The parser of AAC makes nothing else of LATM.
+    match stored.is_subset(&latm) {
+        true => same.intersect(&latm),
+        false if same.is_empty() => possible,
+        false => same,
+    }
 }
 
 /// Returns the caps of the stream before its parser, as the container states them.

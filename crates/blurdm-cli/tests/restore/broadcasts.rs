@@ -6,7 +6,9 @@ use std::{fs, path::Path};
 
 use gst::prelude::*;
 
-use crate::clips::{SIDE, Streams, folder, launch_with, packets, record, run, stderr, streams, succeed, text, times};
+use crate::clips::{
+    SIDE, Streams, folder, launch, launch_with, packets, record, run, stderr, streams, succeed, text, times,
+};
 
 const MS: u64 = 1_000_000;
 
@@ -275,21 +277,17 @@ fn all_sound_is_kept(name: &str, rate: u32, samples: u32, coder: &str) {
 /// The checksum of tables (ISO/IEC 13818-1, annex A).
 fn checksum(table: &[u8]) -> [u8; 4] {
     let checksum = table.iter().fold(u32::MAX, |checksum, &byte| {
-        (0..8).fold(checksum ^ u32::from(byte) << 24, |checksum, _| {
+        (0..8).fold(checksum ^ (u32::from(byte) << 24), |checksum, _| {
             let carry = checksum >> 31;
-            checksum << 1 ^ 0x04c1_1db7 * carry
+            (checksum << 1) ^ (0x04c1_1db7 * carry)
         })
     });
     checksum.to_be_bytes()
 }
 
-/// FFmpeg writes AAC into M2TS as such.
-#[test]
-fn a_stream_that_the_demuxer_does_not_know_is_told() {
-    let (_folder, folder) = folder();
-    let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
-    WHOLE.make(&input);
-    let mut file = fs::read(&input).unwrap();
+/// Changes the kind of the stream of sound in the table of the program, and takes away what describes it.
+fn change_kind(path: &Path, from: u8, to: u8) {
+    let mut file = fs::read(path).unwrap();
     for packet in file.chunks_mut(188) {
         // A byte in front says that the table of the program begins.
         let Some(before) = packet.windows(3).position(|bytes| bytes == [0, 2, 0xb0]) else {
@@ -300,20 +298,59 @@ fn a_stream_that_the_demuxer_does_not_know_is_told() {
             continue;
         }
         let end = 3 + usize::from(table[2]) - 4;
-        let ac3 = table[..end].windows(3).position(|entry| entry == [0x81, 0xe0, 66]);
-        let Some(ac3) = ac3 else { continue };
-        table[ac3] = 0x06;
+        let sound = table[..end].windows(3).position(|entry| entry == [from, 0xe0, 66]);
+        let Some(sound) = sound else { continue };
+        table[sound] = to;
         // Without what describes it.
-        let described = usize::from(table[ac3 + 4]);
-        table[ac3 + 5..ac3 + 5 + described].fill(0);
-        table[ac3 + 5..ac3 + 7].copy_from_slice(&[0xfe, described as u8 - 2]);
+        let described = usize::from(table[sound + 4]);
+        if described > 2 {
+            table[sound + 5..sound + 5 + described].fill(0);
+            table[sound + 5..sound + 7].copy_from_slice(&[0xfe, described as u8 - 2]);
+        }
         let checksum = checksum(&table[..end]);
         table[end..end + 4].copy_from_slice(&checksum);
     }
-    fs::write(&input, file).unwrap();
+    fs::write(path, file).unwrap();
+}
+
+/// FFmpeg writes AAC into M2TS as such.
+#[test]
+fn a_stream_that_the_demuxer_does_not_know_is_told() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
+    WHOLE.make(&input);
+    change_kind(&input, 0x81, 0x06);
     let done = succeed(&[text(&input), "-o", text(&output)]);
     let told = "stream 00000042, which GStreamer does not read: private data";
     assert!(stderr(&done).contains(told), "{}", stderr(&done));
     assert!(record(&output)["lost"].to_string().contains(told));
     assert!(!packets(&output).keys().any(|media| media.starts_with("audio/")));
+}
+
+/// Matroska and MP4 hold AAC, but not in LATM.
+#[test]
+fn aac_in_latm_is_told() {
+    let (_folder, folder) = folder();
+    let (sound, input) = (folder.join("sound.loas"), folder.join("clip.ts"));
+    launch(&format!(
+        "audiotestsrc num-buffers=60 samplesperbuffer=1024 ! audio/x-raw,rate=48000,channels=2 ! avenc_aac ! avmux_latm ! filesink location=\"{}\"",
+        sound.display()
+    ));
+    launch(&format!(
+        "videotestsrc num-buffers=30 pattern=ball ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! x264enc bframes=0 ! h264parse ! queue ! mux. \
+         filesrc location=\"{}\" ! aacparse ! \
+         capssetter replace=true caps=\"audio/mpeg,mpegversion=4,stream-format=adts,framed=true,rate=48000,channels=2\" ! queue ! mux. \
+         mpegtsmux name=mux ! filesink location=\"{}\"",
+        sound.display(),
+        input.display()
+    ));
+    change_kind(&input, 0x0f, 0x11);
+    for ending in ["mkv", "mp4"] {
+        let output = folder.join(format!("out.{ending}"));
+        let done = succeed(&[text(&input), "-o", text(&output)]);
+        let told = "a stream of audio/mpeg";
+        assert!(stderr(&done).contains(told), "{ending}: {}", stderr(&done));
+        assert_eq!(record(&output)["lost"], serde_json::json!([told]), "{ending}");
+        assert_eq!(packets(&output).len(), 1, "{ending}");
+    }
 }

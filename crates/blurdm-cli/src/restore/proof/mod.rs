@@ -279,7 +279,7 @@ fn missing(original: &Streams, written: &Streams, told: &[String]) -> Result<Lac
             continue;
         }
         let media = before.media();
-        let after = left.iter().position(|after| after.media() == media);
+        let after = left.iter().position(|after| is_same_media(after.media(), media));
         let after = after.map(|position| left.remove(position));
         if after.is_none() && told.contains(&description(media)) {
             continue;
@@ -303,6 +303,12 @@ fn missing(original: &Streams, written: &Streams, told: &[String]) -> Result<Lac
         }
     }
     Ok(lacking)
+}
+
+/// Whether two media types may be those of one stream: M2TS states E-AC-3 where there is AC-3.
+fn is_same_media(one: &str, other: &str) -> bool {
+    let is_ac3 = |media: &str| ["audio/x-ac3", "audio/x-eac3"].contains(&media);
+    one == other || (is_ac3(one) && is_ac3(other))
 }
 
 /// Returns a description of a stream of this media type.
