@@ -164,7 +164,8 @@ impl Pipeline {
         use gst::MessageView;
 
         match message.view() {
-            MessageView::Eos(_) => Some(End::Eos),
+            // What a demuxer could not read is no end of the file.
+            MessageView::Eos(_) => Some(watchdog::posted_in(&self.inner).map_or(End::Eos, End::Failed)),
             // An element that lacks a plug-in reports that first, and then fails.
             MessageView::Error(failed) => Some(match self.missing.take() {
                 Some(missing) => End::MissingPlugin(missing),

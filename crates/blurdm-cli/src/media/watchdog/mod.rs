@@ -21,7 +21,9 @@ use std::{
 use clap::Args;
 
 use crate::{error::Error, sync::lock};
-pub use kept_errors::KeptErrors;
+#[cfg(test)]
+pub use activity::observe;
+pub use kept_errors::{KeptErrors, posted_in};
 use stillness::Stillness;
 
 /// How often it is looked whether something has moved.

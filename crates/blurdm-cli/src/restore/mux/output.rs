@@ -82,6 +82,7 @@ impl Output<'_> {
             same_times: !spliced && self.keeps_container_times(path),
             start: self.remux(path, &times).start(remux::muxer_for(path)),
             told,
+            is_damage_told: self.videos.iter().any(|video| video.scan.damage.is_some()),
         };
         proof::prove(&expected, part, path)
     }

@@ -47,6 +47,8 @@ pub struct Expected<'a> {
     pub start: i64,
     /// What is told already.
     pub told: &'a [String],
+    /// Whether it is told that the original cannot be read to its end.
+    pub is_damage_told: bool,
 }
 
 /// What an output lacks of the other streams.
@@ -136,9 +138,12 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Lacking,
     told.extend(hidden.iter().map(HiddenTrack::to_string));
     told.extend(unread.iter().map(Unread::to_string));
     told.extend(metadata::lost(expected.original, file, &told));
-    if original.error.is_some() {
+    if let Some(reason) = &original.error {
         // What could be read of a damaged file is told by its gaps.
-        let gaps = Vec::new();
+        let gaps = match expected.is_damage_told {
+            true => Vec::new(),
+            false => vec![format!("the original cannot be read to its end: {reason}")],
+        };
         return Ok(Lacking { told, gaps });
     }
     let missing = missing(&original, &written, expected.told).map_err(unproven)?;

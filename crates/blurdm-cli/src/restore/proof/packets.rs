@@ -244,3 +244,40 @@ impl Collector {
         packets
     }
 }
+
+#[cfg(test)]
+mod tests {
+    // A test fails by a panic.
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+
+    use super::*;
+    use crate::media::watchdog;
+
+    /// `parsebin` drops errors of a demuxer that it is starting: whether this one comes is a matter of threads. The stream of sound is read to its end.
+    #[test]
+    fn a_file_with_a_track_that_its_demuxer_cannot_read_is_never_whole() {
+        gst::init().unwrap();
+        watchdog::observe();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mp4");
+        let sounds = ["0", "1"].map(|number| format!("audiotestsrc num-buffers=5 ! alawenc ! qtmux.audio_{number}"));
+        let pipeline = format!(
+            "{} qtmux name=qtmux ! filesink location=\"{}\"",
+            sounds.join(" "),
+            path.display()
+        );
+        let pipeline = gst::parse::launch(&pipeline).unwrap().downcast().unwrap();
+        assert_eq!(Pipeline::start(pipeline).unwrap().wait_end().unwrap(), End::Eos);
+        assert_eq!(read(&path, None, 0).unwrap().error, None);
+        let mut file = fs::read(&path).unwrap();
+        let stsd = file.windows(4).rposition(|window| window == b"stsd").unwrap();
+        // The number of entries.
+        file[stsd + 8..stsd + 12].fill(0);
+        fs::write(&path, file).unwrap();
+        for attempt in 0..60 {
+            assert!(read(&path, None, 0).unwrap().error.is_some(), "{attempt}");
+        }
+    }
+}
