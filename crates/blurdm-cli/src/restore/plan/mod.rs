@@ -17,6 +17,7 @@ mod videos;
 pub mod webm;
 
 pub use claims::{PlannedFile, Written, check_free, plan_files};
+pub use damage::{ProgramStream, program_streams};
 pub use file_kinds::is_unread_picture;
 pub use pictures::PictureRun;
 pub use scan::Scan;

@@ -8,6 +8,7 @@ mod hidden;
 mod labels;
 mod metadata;
 mod packets;
+mod program_streams;
 mod programs;
 
 use std::{
@@ -104,6 +105,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Lacking,
     let labels = lost_labels(&original, &written, &restored);
     let hidden = HiddenTrack::all(expected.original, &original);
     let unread = Unread::all(expected.original, &original);
+    let unread_of_program_stream = program_streams::Unread::all(expected.original, &original);
     for expected_video in expected.videos {
         let (planned, id) = (expected_video.planned()?, &expected_video.video.stream);
         let of_several = |reason| match expected.videos.len() {
@@ -137,6 +139,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Lacking,
     let mut told = labels;
     told.extend(hidden.iter().map(HiddenTrack::to_string));
     told.extend(unread.iter().map(Unread::to_string));
+    told.extend(unread_of_program_stream.iter().map(ToString::to_string));
     told.extend(metadata::lost(expected.original, file, &told));
     if let Some(reason) = &original.error {
         // What could be read of a damaged file is told by its gaps.

@@ -22,6 +22,7 @@ use kind::Damage;
 use mp4_splice::{Error, Movie};
 
 pub use clusters::is_matroska;
+pub use program::{ProgramStream, streams as program_streams};
 
 /// Those of containers that are known by their first bytes.
 const READERS: [fn(&Path) -> Option<Damage>; 6] = [
