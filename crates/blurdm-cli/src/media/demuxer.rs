@@ -12,7 +12,9 @@ use std::{
 
 use gst::prelude::*;
 
-use super::{broadcast, log::CAT, matroska::tracks::codec_delays, movie_length, packet_times, transport};
+use super::{
+    broadcast, display_order, log::CAT, matroska::tracks::codec_delays, movie_length, packet_times, transport,
+};
 use crate::sync::lock;
 
 /// The format of AAC in the packets of LATM (ISO/IEC 14496-3, 1.7), as GStreamer calls it.
@@ -117,6 +119,9 @@ pub fn pipeline(
         }
         split_lists(pad);
         packet_times::complete(pad, &caps, delay.copied().unwrap_or(0));
+        if is_of_avi(pad) {
+            display_order::complete(pad, &caps);
+        }
         on_stream(&pipeline, pad, &stream, &caps);
         if !pad.is_linked() && discard(&pipeline, pad).is_err() {
             gst::debug!(CAT, obj = pad, "this stream cannot be discarded");
@@ -175,6 +180,11 @@ pub fn elements_before(pad: &gst::Pad) -> Vec<gst::Element> {
         elements.push(element);
     }
     elements
+}
+
+fn is_of_avi(pad: &gst::Pad) -> bool {
+    let is_avi = |element: &gst::Element| element.factory().is_some_and(|factory| factory.name() == "avidemux");
+    elements_before(pad).iter().any(is_avi)
 }
 
 /// Calls `on_tags` with the tags that have come and will come through a pad.

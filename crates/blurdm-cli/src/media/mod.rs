@@ -8,6 +8,7 @@ pub mod broadcast;
 pub mod coded_format;
 pub mod colour;
 pub mod demuxer;
+mod display_order;
 pub mod early_messages;
 pub mod element;
 pub mod encoder;

@@ -15,6 +15,7 @@ mod colour;
 mod common;
 mod containers;
 mod damaged;
+mod frame_order;
 mod isolated;
 mod joined;
 mod kept;
