@@ -2,7 +2,10 @@
 
 //! Pipelines whose bus is polled, so that an interruption is noticed.
 
-use std::{cell::RefCell, path::Path};
+use std::{
+    cell::{Cell, RefCell},
+    path::Path,
+};
 
 use gst::prelude::*;
 
@@ -53,6 +56,8 @@ pub struct Pipeline {
     /// The last `blurdm-provider` message.
     provider: RefCell<Option<gst::Structure>>,
     kept_errors: KeptErrors,
+    /// Whether an error says that two elements have no format in common.
+    unnegotiated: Cell<bool>,
 }
 
 impl Pipeline {
@@ -62,6 +67,7 @@ impl Pipeline {
             missing: RefCell::new(None),
             provider: RefCell::new(None),
             kept_errors: KeptErrors::default(),
+            unnegotiated: Cell::new(false),
         }
     }
 
@@ -93,6 +99,11 @@ impl Pipeline {
             (Some(provider), Some(precision)) => format!("{provider} in {precision}"),
             _ => String::new(),
         }
+    }
+
+    /// Whether it has failed because two elements have no format in common.
+    pub fn is_unnegotiated(&self) -> bool {
+        self.unnegotiated.get()
     }
 
     /// Returns what was missing for video where the stream went on without it.
@@ -167,10 +178,17 @@ impl Pipeline {
             // What a demuxer could not read is no end of the file.
             MessageView::Eos(_) => Some(watchdog::posted_in(&self.inner).map_or(End::Eos, End::Failed)),
             // An element that lacks a plug-in reports that first, and then fails.
-            MessageView::Error(failed) => Some(match self.missing.take() {
-                Some(missing) => End::MissingPlugin(missing),
-                None => End::Failed(messages::error_text(failed)),
-            }),
+            MessageView::Error(failed) => {
+                let flow = failed
+                    .details()
+                    .and_then(|details| details.get::<i32>("flow-return").ok());
+                self.unnegotiated
+                    .set(self.unnegotiated.get() || flow == Some(gst::ffi::GST_FLOW_NOT_NEGOTIATED));
+                Some(match self.missing.take() {
+                    Some(missing) => End::MissingPlugin(missing),
+                    None => End::Failed(messages::error_text(failed)),
+                })
+            }
             _ => {
                 if let Some(missing) = messages::missing_plugin(message) {
                     self.missing.replace(Some(missing));

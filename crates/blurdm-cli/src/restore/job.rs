@@ -231,7 +231,7 @@ impl<'a> Job<'a> {
             }
             match video.restore(&segments, work, element, self.options, &self.witness, progress) {
                 Ok(()) => restored += 1,
-                Err(error @ (Error::Unreadable { .. } | Error::MissingPlugin { .. })) => {
+                Err(error @ (Error::Unreadable { .. } | Error::Unsuitable { .. } | Error::MissingPlugin { .. })) => {
                     undecodable.push((video.scan.video.number, error));
                 }
                 Err(Error::Failed(reason)) => return Err(Error::Failed(video.sentence(reason))),

@@ -489,3 +489,16 @@ fn encrypted_sound_beside_a_clear_video_is_kept_in_mp4_and_what_is_not_is_told()
     let told = "cannot hold a stream that is encrypted (application/x-cenc), which is not kept";
     assert!(stderr(&done).contains(told), "{}", stderr(&done));
 }
+
+#[test]
+fn a_pixel_format_that_gstreamer_does_not_know_is_refused_without_a_crash() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mkv");
+    // Of FFmpeg's encoder: GStreamer's has no such format either.
+    fs::write(&input, include_bytes!("data/ffv1-16-bits.mkv")).unwrap();
+    let refused = run(&[text(&input), "-o", text(&folder.join("out.mkv"))]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = stderr(&refused);
+    assert!(told.contains("video/x-ffv") && told.contains("pixel format"), "{told}");
+    assert!(!told.contains("crashed"), "{told}");
+}

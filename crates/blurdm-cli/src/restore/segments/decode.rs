@@ -42,6 +42,9 @@ pub fn pipeline(scan: &Scan, target: gst::Pad) -> Result<gst::Pipeline, Error> {
     };
     let pipeline = demuxer::pipeline(&scan.path, Parsing::All, on_stream)?;
     pipeline.add(&decode)?;
+    if let Some(bin) = decode.dynamic_cast_ref::<gst::Bin>() {
+        bin.connect_deep_element_added(|_, _, element| allow_any_format(element));
+    }
     colour::correct_caps(&target, scan.colour);
     stereo::hide_in_caps(&target, &scan.caps);
     packed::state_layout(&target);
@@ -51,6 +54,33 @@ pub fn pipeline(scan: &Scan, target: gst::Pad) -> Result<gst::Pipeline, Error> {
         }
     });
     Ok(pipeline)
+}
+
+/// The property of gst-libav's decoders to decode into downstream's buffers.
+const DIRECT_RENDERING: &str = "direct-rendering";
+
+/// Makes a decoder of gst-libav fail at a pixel format that GStreamer 1.22 does not know, such as the 16 bits of FFV1. Where it decodes into downstream's
+/// buffers it crashes, or waits for ever.
+fn allow_any_format(element: &gst::Element) {
+    if element.has_property(DIRECT_RENDERING) {
+        element.set_property(DIRECT_RENDERING, false);
+    }
+}
+
+/// Returns a sentence about a decoder that could not say in which format its pixels are, if one in a pipeline that has failed is such.
+pub fn unknown_format(pipeline: &gst::Pipeline) -> Option<String> {
+    let decoders = pipeline.iterate_recurse().into_iter().flatten();
+    let mut stuck = decoders.filter(|element| element.has_property(DIRECT_RENDERING)).filter_map(|decoder| {
+        let caps = |name| decoder.static_pad(name).and_then(|pad| pad.current_caps());
+        let coded = caps("sink").filter(|_| caps("src").is_none())?;
+        let media = coded.structure(0)?.name().to_string();
+        Some(format!(
+            "its video ({media}) has a pixel format that GStreamer's decoder {} cannot pass on; convert it before, as with \
+             'ffmpeg -i IN -c:v ffv1 -pix_fmt yuv420p10le OUT.mkv'",
+            decoder.factory()?.name()
+        ))
+    });
+    stuck.next()
 }
 
 /// Links a demuxed stream to a decoder, Motion JPEG through a parser: Matroska does not say that frames are whole, without which `decodebin` does not

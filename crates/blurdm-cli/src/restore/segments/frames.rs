@@ -154,6 +154,7 @@ impl<'a> RestoredFrames<'a> {
                 self.end = self.end.take().or_else(|| self.pipeline.poll_end());
                 return match &self.end {
                     Some(End::Failed(reason)) if self.is_error_of_element(reason) => Err(Error::Failed(reason.clone())),
+                    Some(End::Failed(_)) => self.unknown_format().map_or(Ok(None), Err),
                     _ => Ok(None),
                 };
             }
@@ -188,9 +189,20 @@ impl<'a> RestoredFrames<'a> {
         }
     }
 
+    fn unknown_format(&self) -> Option<Error> {
+        let is_unnegotiated = self.pipeline.is_unnegotiated();
+        let reason = decode::unknown_format(&self.pipeline.inner).filter(|_| is_unnegotiated)?;
+        let path = self.path.clone();
+        Some(Error::Unsuitable { path, reason })
+    }
+
     fn error(&self, end: End) -> Error {
         match end {
             End::Failed(reason) if self.is_error_of_element(&reason) => Error::Failed(reason),
+            End::Failed(reason) => {
+                let unknown = self.unknown_format();
+                unknown.unwrap_or_else(|| Error::unreadable(&self.path, reason))
+            }
             end => match end.into_read_result(&self.path) {
                 Err(error) => error,
                 Ok(()) => Error::unreadable(&self.path, "it ended before its first frame"),
