@@ -95,15 +95,12 @@ pub fn pipeline(
     movie_length::correct(&file, path);
     transport::correct(&file, path);
     refuse_gif(&parser);
-    if parsing == Parsing::Unframed {
-        parser.connect("autoplug-continue", false, |arguments| {
-            let caps = arguments.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
-            Some(
-                caps.is_none_or(|caps| !(is_framed(&caps) && is_decodable(&caps)))
-                    .to_value(),
-            )
-        });
-    }
+    parser.connect("autoplug-continue", false, move |arguments| {
+        let caps = arguments.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
+        let is_kept_framed = |caps: &gst::Caps| parsing == Parsing::Unframed && is_framed(caps) && is_decodable(caps);
+        let is_parsed = caps.is_none_or(|caps| !is_styled_text(&caps) && !is_kept_framed(&caps));
+        Some(is_parsed.to_value())
+    });
     let (streams, weak) = (AtomicUsize::new(0), pipeline.downgrade());
     // Pads of one file are added one after the other, but nothing guarantees that.
     let serialize = Mutex::new(());
@@ -231,6 +228,12 @@ pub fn is_framed(caps: &gst::CapsRef) -> bool {
         let format = first.get::<&str>("stream-format").unwrap_or_default();
         first.has_field("codec_data") && ["avc", "avc3", "hvc1", "hev1"].contains(&format)
     })
+}
+
+/// Whether a stream is subtitles with styles, of which the parser makes plain text.
+fn is_styled_text(caps: &gst::CapsRef) -> bool {
+    let first = caps.structure(0);
+    first.is_some_and(|first| ["application/x-ass", "application/x-ssa"].contains(&first.name().as_str()))
 }
 
 /// Whether there are a parser and a decoder for a stream. Where one is missing, `parsebin` reports it.

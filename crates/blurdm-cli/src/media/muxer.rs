@@ -45,6 +45,10 @@ pub fn create(factory: &str) -> Result<gst::Element, gst::glib::BoolError> {
 pub fn refuses(factory: &str, caps: &gst::Caps) -> Result<bool, Error> {
     let mux = create(factory)?;
     let templates = mux.pad_template_list();
+    // Demuxers pass plain text on as markup, which is converted back.
+    let plain = caps.structure(0).filter(|first| first.name() == "text/x-raw");
+    let plain = plain.map(|_| gst::Caps::builder("text/x-raw").field("format", "utf8").build());
+    let caps = plain.as_ref().unwrap_or(caps);
     let accepts = |template: &&gst::PadTemplate| {
         template.direction() == gst::PadDirection::Sink && template.caps().can_intersect(caps)
     };

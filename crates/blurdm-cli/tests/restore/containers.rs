@@ -328,3 +328,44 @@ fn caps_of_video(path: &Path) -> gst::Caps {
     });
     found.lock().unwrap().take().unwrap()
 }
+
+#[test]
+fn subtitles_that_matroska_holds_are_kept_and_not_told_as_lost_and_ass_keeps_its_styles() {
+    const STYLES: &[u8] = b"[V4+ Styles]\nFormat: Name, Fontname\nStyle: Default,Comic Sans\n";
+    let (_folder, folder) = folder();
+    for (kind, caps, line) in [
+        ("srt", "text/x-raw,format=utf8", &b"Hello & you"[..]),
+        ("ass", "application/x-ass", b"0,0,Default,,0,0,0,,Hello {\\i1}you"),
+    ] {
+        let (input, output) = (
+            folder.join(format!("{kind}.mkv")),
+            folder.join(format!("{kind}-out.mkv")),
+        );
+        let pipeline = format!(
+            "videotestsrc num-buffers=50 ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! x264enc ! h264parse ! mux. \
+             appsrc name=text format=time ! mux.subtitle_0 matroskamux name=mux ! filesink location=\"{}\"",
+            input.display()
+        );
+        launch_with(&pipeline, |bin| {
+            let text = bin.by_name("text").unwrap().downcast::<gst_app::AppSrc>().unwrap();
+            let mut caps: gst::Caps = caps.parse().unwrap();
+            if kind == "ass" {
+                caps.make_mut().set("codec_data", gst::Buffer::from_slice(STYLES));
+            }
+            text.set_caps(Some(&caps));
+            bin.set_state(gst::State::Paused).unwrap();
+            let mut buffer = gst::Buffer::from_slice(line);
+            let made = buffer.get_mut().unwrap();
+            made.set_pts(gst::ClockTime::from_mseconds(500));
+            made.set_duration(gst::ClockTime::from_mseconds(700));
+            text.push_buffer(buffer).unwrap();
+            text.end_of_stream().unwrap();
+        });
+        let told = stderr(&succeed(&[text(&input), "-o", text(&output)]));
+        assert!(!told.contains("cannot hold") && !told.contains("not kept"), "{told}");
+        let (before, after) = (fs::read(&input).unwrap(), fs::read(&output).unwrap());
+        let has = |file: &[u8], part: &[u8]| file.windows(part.len()).any(|window| window == part);
+        assert!(has(&before, line) && has(&after, line), "{kind}");
+        assert_eq!(has(&after, STYLES), kind == "ass");
+    }
+}
