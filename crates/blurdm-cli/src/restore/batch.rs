@@ -9,6 +9,7 @@ use super::{
     options::Options,
     pictures::{self, PictureJob, PictureOptions},
     plan::PictureRun,
+    prepared::Prepared,
     preview,
     segments::ReusableElement,
 };
@@ -43,17 +44,27 @@ impl<'a> Batch<'a> {
         if let Some(run) = pictures {
             return match PictureJob::prepare(run, output, self.picture_options()) {
                 // Its progress has the error.
-                Ok(Some(job)) => drop(job.run(&self.element, self.progress, input, note)),
-                Ok(None) => self.progress.skip(input, "was restored before"),
+                Ok(Prepared::Work(job)) => drop(job.run(&self.element, self.progress, input, note)),
+                Ok(Prepared::Done(gaps)) => self.done(input, &gaps),
                 Err(error) => self.fail(input, &error),
             };
         }
         match Job::prepare(input, output, self.options) {
             // Its progress has the error.
-            Ok(Some(job)) => drop(job.run(&self.element, self.progress, input, note)),
-            Ok(None) => self.progress.skip(input, "was restored before"),
+            Ok(Prepared::Work(job)) => drop(job.run(&self.element, self.progress, input, note)),
+            Ok(Prepared::Done(gaps)) => self.done(input, &gaps),
             Err(error) => self.fail(input, &error),
         }
+    }
+
+    /// Skips what was restored before. What could not be is told again.
+    fn done(&self, input: &Path, gaps: &[String]) {
+        const BEFORE: &str = "was restored before";
+        if gaps.is_empty() {
+            return self.progress.skip(input, BEFORE);
+        }
+        let told = format!("{BEFORE}, and is damaged: {}", gaps.join("; "));
+        self.progress.start(input, None, 0).end(Outcome::Damaged(told));
     }
 
     fn fail(&self, input: &Path, error: &Error) {

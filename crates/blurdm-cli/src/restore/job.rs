@@ -12,6 +12,7 @@ use super::{
     mux::{Output, muxer_for},
     options::Options,
     plan::{self, Part, Segment, output_name, webm},
+    prepared::Prepared,
     proof,
     report::{self, Identity, Record, ReportedVideo, Witness, WorkIdentity},
     segments::{Plan, ReusableElement, WorkDir},
@@ -53,11 +54,11 @@ struct Replaces {
 }
 
 impl<'a> Job<'a> {
-    /// Scans `input` and plans its segments. Returns `None` if the same job has already been completed.
+    /// Scans `input` and plans its segments.
     ///
     /// # Errors
     /// What prevents restoring the file, as far as it can be found without decoding.
-    pub fn prepare(input: &Path, output: &Path, options: &'a Options) -> Result<Option<Self>, Error> {
+    pub fn prepare(input: &Path, output: &Path, options: &'a Options) -> Result<Prepared<Self>, Error> {
         let witness = Witness::of(input)?;
         let planned = PlannedVideos::of(input, output, options)?;
         let main = planned
@@ -78,11 +79,12 @@ impl<'a> Job<'a> {
             videos: planned.videos.iter().map(PlannedVideo::identity).collect(),
         };
         let record = Record::read(output);
-        let is_same = record.as_ref().is_some_and(|record| record.is_of(&identity));
-        if !options.overwrite && output.is_file() && is_same {
+        let same = record.as_ref().filter(|record| record.is_of(&identity));
+        if let Some(done) = same.filter(|_| !options.overwrite && output.is_file()) {
             WorkDir::discard(WorkDir::path_for(output));
-            return Ok(None);
+            return Ok(Prepared::Done(done.gaps.clone()));
         }
+        let is_same = same.is_some();
         plan::check_free(output, options.overwrite)?;
         // A record whose output is gone is one of ours. If it is that of this job, an earlier run has made the others as well.
         let replaces = Replaces {
@@ -105,7 +107,7 @@ impl<'a> Job<'a> {
         if let Some(folder) = folder {
             fs::create_dir_all(folder).map_err(|error| Error::unwritable(folder, reason(&error)))?;
         }
-        Ok(Some(Self {
+        Ok(Prepared::Work(Self {
             options,
             output: output.to_owned(),
             planned,

@@ -15,6 +15,7 @@ mod mux;
 mod options;
 mod pictures;
 mod plan;
+mod prepared;
 mod preview;
 mod proof;
 mod report;
@@ -48,6 +49,7 @@ use crate::{
 use job::Job;
 use options::Options;
 use plan::{PlannedFile, TimeRange, VideoChoice, Written, inputs};
+use prepared::Prepared;
 use report::Model;
 use segments::WorkDir;
 use worker::Supervisor;
@@ -231,7 +233,7 @@ fn print_plan(file: PlannedFile, options: &Options, mut out: impl io::Write) -> 
         return Err(conflict.into());
     }
     let output = file.output;
-    let Some(job) = Job::prepare(&file.input, &output, options)? else {
+    let Prepared::Work(job) = Job::prepare(&file.input, &output, options)? else {
         let plan = serde_json::json!({ "done": true, "output": output, "segments": [] });
         writeln!(out, "{plan}")?;
         return Ok(ExitCode::SUCCESS);

@@ -259,7 +259,10 @@ fn a_damaged_picture_is_told_with_exit_status_3_and_the_others_are_restored() {
     );
     // Nothing is left to be done, and the damage is not forgotten.
     let again = run(&[text(&input), "-o", text(&output)]);
-    assert!(stderr(&again).contains("restored before"), "{}", stderr(&again));
+    assert_eq!(again.status.code(), Some(3), "{}", stderr(&again));
+    for told in ["restored before", "frame_00003.png is not restored"] {
+        assert!(stderr(&again).contains(told), "{}", stderr(&again));
+    }
     // A picture that has been repaired is restored, and nothing else.
     let first = fs::metadata(output.join("frame_00001.png")).unwrap().ino();
     frames(&input, 3..=4);

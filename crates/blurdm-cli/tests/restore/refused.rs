@@ -123,6 +123,14 @@ fn a_damaged_part_is_a_gap_with_exit_status_3() {
         "{}",
         stderr(&result)
     );
+    // The output is complete, and the gap is still there.
+    let before = fs::read(&output).unwrap();
+    let again = run(&[text(&input), "-o", text(&output)]);
+    assert_eq!(again.status.code(), Some(3), "{}", stderr(&again));
+    for told in ["was restored before", " frames from 0.000 s on cannot be decoded"] {
+        assert!(stderr(&again).contains(told), "{}", stderr(&again));
+    }
+    assert!(fs::read(&output).unwrap() == before);
 }
 
 #[test]

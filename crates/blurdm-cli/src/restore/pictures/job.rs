@@ -21,6 +21,7 @@ use crate::{
     restore::{
         job::outcome_of_error,
         plan::{PictureRun, TimeRange, check_free, is_unread_picture, output_name},
+        prepared::Prepared,
         report::{self, Model, ReportedVideo},
         segments::{FrameRecord, Plan, ReusableElement, WorkDir},
     },
@@ -65,11 +66,11 @@ pub struct PictureJob<'a> {
 }
 
 impl<'a> PictureJob<'a> {
-    /// Finds what is to be done. Returns `None` if all of it has been done before. `output` is the path of the output, with the pattern of the names.
+    /// Finds what is to be done. `output` is the path of the output, with the pattern of the names.
     ///
     /// # Errors
     /// What prevents restoring the pictures, as far as it can be found without decoding.
-    pub fn prepare(run: &'a PictureRun, output: &'a Path, options: PictureOptions) -> Result<Option<Self>, Error> {
+    pub fn prepare(run: &'a PictureRun, output: &'a Path, options: PictureOptions) -> Result<Prepared<Self>, Error> {
         let first = run.path(0);
         if is_unread_picture(&first) {
             let what = "pictures of this kind are not read; convert them to TIFF or PNG of 16 bits";
@@ -96,7 +97,8 @@ impl<'a> PictureJob<'a> {
         take_current(run, output, &selected, &recorded, &mut entries)?;
         if selected.iter().all(|&index| entries[index].is_some()) {
             WorkDir::discard(WorkDir::path_for(output));
-            return Ok(None);
+            let done = selected.iter().filter_map(|&index| entries[index].as_ref());
+            return Ok(Prepared::Done(gaps(&done.collect::<Vec<_>>())));
         }
         let replaces_record = options.overwrite || has_record;
         let replaces_report = options.overwrite || is_same;
@@ -128,7 +130,7 @@ impl<'a> PictureJob<'a> {
                 return Err(error);
             }
         };
-        Ok(Some(Self {
+        Ok(Prepared::Work(Self {
             run,
             output,
             options,
