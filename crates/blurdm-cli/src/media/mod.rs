@@ -5,6 +5,7 @@
 pub mod before_segment;
 mod bitstream;
 pub mod broadcast;
+pub mod codec_name;
 pub mod coded_format;
 pub mod colour;
 pub mod demuxer;

@@ -34,7 +34,7 @@ pub fn save(
     };
     let scan = Scan::run(input, video)?.into_iter().next();
     let scan = scan.ok_or_else(|| Error::NoVideo { path: input.to_owned() })?;
-    scan.check_size()?;
+    scan.check()?;
     let length = scan.length().saturating_sub(scan.origin);
     let starts = scan.frames.iter().rev();
     let mut starts = starts.filter_map(|frame| frame.time.checked_sub(scan.origin));

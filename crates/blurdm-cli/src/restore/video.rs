@@ -71,7 +71,7 @@ impl PlannedVideos {
                 false => String::new(),
             };
             let segments = scan
-                .check_size()
+                .check()
                 .and_then(|()| plan::segments(&scan, options.range, next_number));
             let segments = match segments {
                 Ok(segments) => segments,

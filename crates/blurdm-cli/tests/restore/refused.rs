@@ -510,3 +510,60 @@ fn a_pixel_format_that_gstreamer_does_not_know_is_refused_without_a_crash() {
     assert!(told.contains("video/x-ffv") && told.contains("pixel format"), "{told}");
     assert!(!told.contains("crashed"), "{told}");
 }
+
+#[test]
+fn a_codec_that_gstreamer_does_not_know_is_named_before_the_work_and_the_next_file_is_restored() {
+    let (_folder, folder) = folder();
+    for (name, muxer, known, unknown, told) in [
+        (
+            "a.mkv",
+            "matroskamux",
+            "V_MPEG4/ISO/AVC",
+            "V_MPEG4/ISO/XYZ",
+            "codec ID V_MPEG4/ISO/XYZ",
+        ),
+        ("b.avi", "avimux", "H264", "FFVH", "FourCC 'FFVH'"),
+        ("c.mov", "qtmux", "avc1", "AVdh", "FourCC 'AVdh'"),
+    ] {
+        let input = folder.join(name);
+        clip(&input, 12, muxer);
+        let mut bytes = fs::read(&input).unwrap();
+        let places = bytes.windows(known.len()).enumerate();
+        let places: Vec<usize> = places
+            .filter(|(_, part)| *part == known.as_bytes())
+            .map(|(at, _)| at)
+            .collect();
+        assert!(!places.is_empty(), "{name}");
+        for at in places {
+            bytes[at..at + known.len()].copy_from_slice(unknown.as_bytes());
+        }
+        fs::write(&input, bytes).unwrap();
+        let refused = run(&[text(&input), "-o", text(&folder.join("refused.mkv")), "--json"]);
+        assert_eq!(refused.status.code(), Some(1), "{name}");
+        let lines = String::from_utf8(refused.stdout).unwrap();
+        assert!(lines.contains(told) && lines.contains("ffmpeg"), "{name}: {lines}");
+        assert!(!lines.contains("becomes"), "{name}: {lines}");
+    }
+    clip(&folder.join("d.mp4"), 12, "mp4mux");
+    let all = run(&[text(&folder), "-o", text(&folder.join("out"))]);
+    assert_eq!(all.status.code(), Some(1), "{}", stderr(&all));
+    assert!(stderr(&all).contains("3 failed"), "{}", stderr(&all));
+    assert!(folder.join("out/d.mp4").exists());
+}
+
+#[test]
+fn prores_in_matroska_of_which_gstreamer_loses_the_times_is_not_taken_for_a_file_without_video() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mkv");
+    launch(&format!(
+        "videotestsrc num-buffers=12 ! video/x-raw,width=96,height=64,framerate=25/1 ! avenc_prores_ks ! matroskamux ! filesink location=\"{}\"",
+        input.display()
+    ));
+    let refused = run(&[text(&input), "-o", text(&folder.join("out.mkv"))]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = stderr(&refused);
+    assert!(
+        told.contains("no times of the frames of its video (video/x-prores)"),
+        "{told}"
+    );
+}

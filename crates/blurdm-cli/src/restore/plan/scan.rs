@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::Error,
     media::{
-        broadcast,
+        broadcast, codec_name,
         colour::Colour,
         demuxer::{self, Kind, Parsing},
         early_messages::EarlyMessages,
@@ -88,6 +88,8 @@ struct FoundVideo {
     orientation: Option<String>,
     /// The parser that it comes from, if that drops messages.
     parser: Option<String>,
+    /// Number of frames without a time, as all are that `matroskademux` of GStreamer 1.22 finds of ProRes.
+    untimed: usize,
 }
 
 impl Scan {
@@ -131,8 +133,8 @@ impl Scan {
         };
         let found = std::mem::take(&mut *lock(&found));
         let found_videos = found.videos.values().map(|found| std::mem::take(&mut *lock(found)));
-        let moving = found_videos.filter(|found| found.video.is_moving());
-        let moving: Vec<_> = moving.collect();
+        let (moving, still): (Vec<_>, Vec<_>) = found_videos.partition(|found| found.video.is_moving());
+        let untimed = still.iter().find(|found| found.untimed > 1).map(FoundVideo::media_type);
         // Streams of joined Ogg files have random ids. Those that go on at the same time stay as their ids order them.
         let earlier = |found: &FoundVideo| {
             let ended = moving.iter().filter(|other| found.video.comes_after(&other.video));
@@ -157,6 +159,15 @@ impl Scan {
                 });
             }
             end.into_read_result(path)?;
+            if let Some(media) = untimed {
+                return Err(Error::Unsuitable {
+                    path: path.to_owned(),
+                    reason: format!(
+                        "GStreamer finds no times of the frames of its video ({media}); copy it into another container before, as with \
+                         'ffmpeg -i IN -c copy OUT.mov'"
+                    ),
+                });
+            }
             // Without a parser for the video the other streams are still read to their end.
             missing.map_or(Ok(()), |missing| missing.into_read_result(path))?;
             return Err(Error::NoVideo { path: path.to_owned() });
@@ -235,11 +246,17 @@ impl Scan {
         &self.frames[from..to]
     }
 
-    /// Checks that the model takes frames of this size, as far as the container states it.
+    /// Checks what can be known before the work: that the model takes frames of this size, as far as the container states it, and that GStreamer knows the
+    /// codec.
     ///
     /// # Errors
     /// [`Error::Unsuitable`].
-    pub fn check_size(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), Error> {
+        self.check_size()?;
+        self.check_codec()
+    }
+
+    fn check_size(&self) -> Result<(), Error> {
         let side = |name| self.caps.structure(0).and_then(|first| first.get::<i32>(name).ok());
         let size = side("width").zip(side("height"));
         match size.and_then(|(width, height)| frame_size::refusal(width, height)) {
@@ -258,6 +275,17 @@ impl Scan {
             .into_iter()
             .filter_map(side)
             .any(|side| side % 2 != 0)
+    }
+
+    fn check_codec(&self) -> Result<(), Error> {
+        codec_name::of_unknown(&self.caps).map_or(Ok(()), |codec| {
+            let reason = format!(
+                "GStreamer does not know what the container calls the codec of its video ({codec}); convert it before, as with \
+                 'ffmpeg -i IN -c:v ffv1 -c:a copy OUT.mkv'"
+            );
+            let path = self.path.clone();
+            Err(Error::Unsuitable { path, reason })
+        })
     }
 
     /// Returns the media type of the video, as in "video/x-h264".
@@ -327,11 +355,17 @@ fn collect_earliest(pad: &gst::Pad, found: Arc<Mutex<Found>>) {
 }
 
 impl FoundVideo {
+    fn media_type(&self) -> String {
+        let first = self.video.caps.as_ref().and_then(|caps| caps.structure(0));
+        first.map_or("unknown", |first| first.name().as_str()).into()
+    }
+
     /// Records a frame, unless it is outside of the segment and so never presented. A frame without PTS (in some AVI files) has a DTS.
     fn record(&mut self, buffer: &gst::BufferRef) {
         let Some(segment) = &self.segment else { return };
         let duration = buffer.duration();
         let Some(pts) = buffer.pts().or(buffer.dts()) else {
+            self.untimed += 1;
             return;
         };
         let Some((from, _)) = segment.clip(pts, duration.map(|duration| pts + duration)) else {
