@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use gst::prelude::*;
 
-use crate::clips::{SIDE, clip, folder, launch, launch_with, record, stderr, succeed, text};
+use crate::clips::{SIDE, clip, folder, frames, launch, launch_with, record, stderr, streams, succeed, text};
 
 /// Restores a file, and returns what is lost: what the record and a note say.
 fn lost(input: &Path, output: &Path, options: &[&str]) -> String {
@@ -158,5 +158,55 @@ fn that_interlaced_pictures_become_progressive_is_told_before_the_work() {
         let output = folder.join("out").join(format!("{mode}.mp4"));
         let done = stderr(&succeed(&[text(&input), "-o", text(&output)]));
         assert_eq!(done.contains("interlaced pictures become progressive"), told, "{done}");
+    }
+}
+
+/// Moves all blocks of a Matroska file by so many milliseconds.
+fn move_blocks(file: &mut [u8], by: i16) {
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |number: u64, &byte| number << 8 | u64::from(byte));
+    let mut at = 0;
+    while at < file.len() {
+        let id_length = file[at].leading_zeros() as usize + 1;
+        let id = number(&file[at..at + id_length]);
+        let size_at = at + id_length;
+        let size_length = file[size_at].leading_zeros() as usize + 1;
+        let size = number(&file[size_at..size_at + size_length]) & !(1 << (7 * size_length));
+        let body = size_at + size_length;
+        at = match id {
+            // A segment, a cluster, and a group of blocks.
+            0x1853_8067 | 0x1f43_b675 | 0xa0 => body,
+            0xa1 | 0xa3 => {
+                let time = i16::from_be_bytes([file[body + 1], file[body + 2]]) + by;
+                file[body + 1..body + 3].copy_from_slice(&time.to_be_bytes());
+                body + size as usize
+            }
+            _ => body + size as usize,
+        };
+    }
+}
+
+#[test]
+fn the_times_of_frames_before_0_in_matroska_are_told_and_the_frames_are_restored() {
+    let (_folder, folder) = folder();
+    let input = folder.join("early.mkv");
+    launch(&format!(
+        "videotestsrc num-buffers=30 pattern=ball ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! \
+         x264enc bframes=0 key-int-max=10 ! h264parse ! matroskamux ! filesink location=\"{}\"",
+        input.display()
+    ));
+    let whole = lost(&input, &folder.join("whole.mkv"), &[]);
+    assert!(!whole.contains("before 0"), "{whole}");
+    let mut bytes = fs::read(&input).unwrap();
+    move_blocks(&mut bytes, -200);
+    fs::write(&input, bytes).unwrap();
+    for name in ["out.mkv", "out.mp4"] {
+        let output = folder.join(name);
+        let told = lost(&input, &output, &[]);
+        assert!(
+            told.contains("the times of 5 packets of track 1 before 0, which begins at -0.200 s"),
+            "{name}: {told}"
+        );
+        assert_eq!(record(&output)["frames"], 30);
+        assert_eq!(frames(&output).len(), 30);
     }
 }

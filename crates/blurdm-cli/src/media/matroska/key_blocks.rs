@@ -11,21 +11,17 @@ use std::{
 };
 
 use super::{
+    blocks::{CLUSTER, HEAD, SIMPLE_BLOCK, track_of},
     ebml::{Element, HEADER, Place, SEGMENT, children},
     tracks::{self, number},
 };
 
-const CLUSTER: u32 = 0x1f43_b675;
-const SIMPLE_BLOCK: u32 = 0xa3;
 const TRACK_TYPE: u32 = 0x83;
 const CODEC: u32 = 0x86;
 const VIDEO: u64 = 1;
 /// Codecs of sound in which decoding begins with some packets only.
 const WITH_KEY_PACKETS: [&[u8]; 2] = [b"A_TRUEHD", b"A_MLP"];
 const IS_KEY: u8 = 0x80;
-
-/// More bytes are not before the end of the flags of a block.
-const HEAD: usize = 11;
 
 /// Sets the flag of all simple blocks of tracks in which decoding can begin anywhere.
 ///
@@ -80,13 +76,4 @@ fn mark_block(file: &mut File, block: Place, marked: &BTreeSet<u64>) -> io::Resu
         file.write_all(&[flags | IS_KEY])?;
     }
     Ok(())
-}
-
-/// Returns the number of a track, whose leading zeros say how many bytes it has, and how many these are.
-fn track_of(head: &[u8]) -> Option<(u64, usize)> {
-    let first = *head.first()?;
-    let length = first.leading_zeros() as usize + 1;
-    let bytes = head.get(..length)?;
-    let number = bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
-    Some((number & !(1 << (7 * length)), length))
 }

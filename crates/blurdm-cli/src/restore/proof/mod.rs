@@ -3,6 +3,7 @@
 //! The proof of an output before it gets its name: GStreamer's demuxers, which have not written it, find in it what was planned. What they do not read
 //! of an MP4 is read by Mozilla's parser.
 
+mod early;
 mod headers;
 mod hidden;
 mod labels;
@@ -138,6 +139,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Lacking,
     }
     let mut told = labels;
     told.extend(hidden.iter().map(HiddenTrack::to_string));
+    told.extend(early::lost(expected));
     told.extend(unread.iter().map(Unread::to_string));
     told.extend(unread_of_program_stream.iter().map(ToString::to_string));
     told.extend(metadata::lost(expected.original, file, &told));
