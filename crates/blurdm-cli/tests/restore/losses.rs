@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use gst::prelude::*;
 
-use crate::clips::{SIDE, clip, folder, frames, launch, launch_with, record, stderr, streams, succeed, text};
+use crate::clips::{SIDE, clip, folder, frames, launch, launch_with, record, stderr, succeed, text};
 
 /// Restores a file, and returns what is lost: what the record and a note say.
 fn lost(input: &Path, output: &Path, options: &[&str]) -> String {
