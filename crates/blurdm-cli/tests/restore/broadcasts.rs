@@ -354,3 +354,87 @@ fn aac_in_latm_is_told() {
         assert_eq!(packets(&output).len(), 1, "{ending}");
     }
 }
+
+#[test]
+fn a_transport_stream_without_a_clock_is_refused_with_the_reason() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
+    WHOLE.make(&input);
+    let mut file = fs::read(&input).unwrap();
+    for packet in file.chunks_mut(188) {
+        if packet[3] & 0x20 != 0 && packet[4] >= 7 && packet[5] & 0x10 != 0 {
+            packet[5] &= !0x10;
+        }
+    }
+    fs::write(&input, file).unwrap();
+    let refused = run(&[text(&input), "-o", text(&output)]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = stderr(&refused);
+    assert!(told.contains("has no clock (PCR)") && told.contains("ffmpeg"), "{told}");
+}
+
+#[test]
+fn frames_before_the_first_table_of_a_transport_stream_are_a_gap() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
+    WHOLE.make(&input);
+    let file = fs::read(&input).unwrap();
+    let is_of = |packet: &[u8], streams: &[u16]| {
+        streams.contains(&(u16::from_be_bytes([packet[1], packet[2]]) & 0x1fff)) && packet[1] & 0x40 != 0
+    };
+    // The tables of this muxer are in streams 0 and 32.
+    let chunks = || file.chunks(188).enumerate();
+    let half = file.len() / 188 / 2;
+    let late: Vec<u8> = chunks()
+        .filter(|(index, packet)| *index >= half || !is_of(packet, &[0, 32]))
+        .flat_map(|(_, packet)| packet.to_vec())
+        .collect();
+    let first = late.chunks(188).position(|packet| is_of(packet, &[32])).unwrap();
+    let lost = late
+        .chunks(188)
+        .take(first)
+        .filter(|packet| is_of(packet, &[65]))
+        .count();
+    assert!(lost > 10, "{lost}");
+    fs::write(&input, late).unwrap();
+    let done = run(&[text(&input), "-o", text(&output)]);
+    let told = stderr(&done);
+    assert_eq!(done.status.code(), Some(3), "{told}");
+    let expected = format!("{lost} frames or packets of stream 00000041 before the first table");
+    assert!(told.contains(&expected), "{expected}: {told}");
+    // The next key frame is behind the table.
+    let kept = times_of(&packets(&output), "video/").len();
+    assert!((1..=WHOLE.times(0).len() - lost).contains(&kept), "{kept}");
+}
+
+#[test]
+fn joined_recordings_of_which_one_has_a_gap_have_all_frames_and_the_gap() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
+    let gap = Broadcast {
+        gaps: [1000..2000, 1000..2000],
+        ..WHOLE
+    };
+    for (name, parts) in [("first", [&gap, &WHOLE]), ("second", [&WHOLE, &gap])] {
+        let joined = parts.map(|part| {
+            part.make(&input);
+            fs::read(&input).unwrap()
+        });
+        fs::write(&input, joined.concat()).unwrap();
+        let done = run(&[text(&input), "-o", text(&output), "--overwrite"]);
+        assert_eq!(done.status.code(), Some(0), "{name}: {}", stderr(&done));
+        assert_eq!(record(&output)["lost"], serde_json::json!([]), "{name}");
+        for (stream, kind) in ["video/", "audio/"].into_iter().enumerate() {
+            let found = times_of(&packets(&output), kind);
+            let [before, after] = parts.map(|part| part.times(stream));
+            assert_eq!(found.len(), before.len() + after.len(), "{name}: {kind}: {found:?}");
+            let (first, second) = found.split_at(before.len());
+            for (found, expected) in [(first, before), (second, after)] {
+                let (times, begins) = (found.iter().zip(&expected), expected[0]);
+                let apart = times.map(|(time, expected)| (time - found[0]).abs_diff((expected - begins) * MS));
+                assert!(apart.max().unwrap() <= 2 * MS, "{name}: {kind}: {found:?}");
+            }
+            assert!(second[0] > first[first.len() - 1], "{name}: {kind}");
+        }
+    }
+}

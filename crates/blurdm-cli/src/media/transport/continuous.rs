@@ -54,6 +54,13 @@ pub fn are_times_corrected(path: &Path) -> bool {
     changes_of(path).is_some()
 }
 
+/// Whether a file is a transport stream without any clock. `tsdemux` gives nothing of it a time.
+pub fn lacks_clock(path: &Path) -> bool {
+    let is_transport_stream = Packets::open(path).is_ok_and(|packets| packets.is_some());
+    let mut clocks = Clocks::default();
+    is_transport_stream && clocks.read(path, |_, _| {}).is_ok() && clocks.by_stream.is_empty()
+}
+
 /// By which a file is known again.
 type Identity = (PathBuf, u64, Option<SystemTime>);
 

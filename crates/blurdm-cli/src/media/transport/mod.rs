@@ -8,6 +8,6 @@ mod stamps;
 mod tables;
 mod timeline;
 
-pub use continuous::{are_times_corrected, correct};
+pub use continuous::{are_times_corrected, correct, lacks_clock};
 pub use packets::{PACKET, Packet, Packets};
 pub use tables::Tables;

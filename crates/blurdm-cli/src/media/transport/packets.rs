@@ -56,6 +56,11 @@ impl Packet {
         self.has_adaptation() && self.bytes[4] > 0 && self.bytes[5] & 0x80 != 0
     }
 
+    /// Whether it says that decoding may begin with it.
+    pub fn allows_access(&self) -> bool {
+        self.has_adaptation() && self.bytes[4] > 0 && self.bytes[5] & 0x40 != 0
+    }
+
     pub fn payload(&self) -> &[u8] {
         let start = self.payload_start();
         self.number().and_then(|_| self.bytes.get(start..)).unwrap_or_default()

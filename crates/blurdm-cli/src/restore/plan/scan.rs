@@ -88,7 +88,7 @@ struct FoundVideo {
     orientation: Option<String>,
     /// The parser that it comes from, if that drops messages.
     parser: Option<String>,
-    /// Number of frames without a time, as all are that `matroskademux` of GStreamer 1.22 finds of ProRes.
+    /// Number of frames without a time, as all are that `matroskademux` of GStreamer 1.22 finds of ProRes, and `tsdemux` without a clock.
     untimed: usize,
 }
 
@@ -160,13 +160,7 @@ impl Scan {
             }
             end.into_read_result(path)?;
             if let Some(media) = untimed {
-                return Err(Error::Unsuitable {
-                    path: path.to_owned(),
-                    reason: format!(
-                        "GStreamer finds no times of the frames of its video ({media}); copy it into another container before, as with \
-                         'ffmpeg -i IN -c copy OUT.mov'"
-                    ),
-                });
+                return Err(without_times(path, &media));
             }
             // Without a parser for the video the other streams are still read to their end.
             missing.map_or(Ok(()), |missing| missing.into_read_result(path))?;
@@ -291,6 +285,19 @@ impl Scan {
     /// Returns the media type of the video, as in "video/x-h264".
     pub fn media_type(&self) -> &str {
         self.caps.structure(0).map_or("", |first| first.name().as_str())
+    }
+}
+
+/// Returns the error for a file whose video, of this media type, has frames, but no times of them.
+fn without_times(path: &Path, media: &str) -> Error {
+    let why = match transport::lacks_clock(path) {
+        true => "the file has no clock (PCR), without which GStreamer does not know the times of its frames".to_owned(),
+        false => format!("GStreamer finds no times of the frames of its video ({media})"),
+    };
+    let other = if damage::is_matroska(path) { "mov" } else { "mkv" };
+    Error::Unsuitable {
+        path: path.to_owned(),
+        reason: format!("{why}; copy it into another container before, as with 'ffmpeg -i IN -c copy OUT.{other}'"),
     }
 }
 

@@ -140,6 +140,10 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Lacking,
     let mut told = labels;
     told.extend(hidden.iter().map(HiddenTrack::to_string));
     told.extend(early::lost(expected));
+    // What is before a part is not kept anyway.
+    let (before_tables, unread): (Vec<_>, Vec<_>) =
+        unread.into_iter().partition(|unread| unread.is_gap() && part.is_none());
+    let before_tables: Vec<String> = before_tables.iter().map(Unread::to_string).collect();
     told.extend(unread.iter().map(Unread::to_string));
     told.extend(unread_of_program_stream.iter().map(ToString::to_string));
     told.extend(metadata::lost(expected.original, file, &told));
@@ -149,6 +153,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Lacking,
             true => Vec::new(),
             false => vec![format!("the original cannot be read to its end: {reason}")],
         };
+        let gaps = [before_tables, gaps].concat();
         return Ok(Lacking { told, gaps });
     }
     let missing = missing(&original, &written, expected.told).map_err(unproven)?;
@@ -156,7 +161,8 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Lacking,
         check_times(&original, &written).map_err(unproven)?;
     }
     told.extend(missing.told);
-    Ok(Lacking { told, ..missing })
+    let gaps = [before_tables, missing.gaps].concat();
+    Ok(Lacking { told, gaps })
 }
 
 /// Finds the video that has the planned frames. Returns its id.

@@ -27,6 +27,13 @@ pub enum Unread {
         /// How its program says that it is coded.
         kind: u8,
     },
+    /// What is stored before the first table that names the stream.
+    Early {
+        id: u16,
+        units: usize,
+        /// Whether one says that decoding may begin there.
+        is_decodable: bool,
+    },
 }
 
 /// As in "program 2 with its 3 streams; GStreamer reads one program of a file".
@@ -52,14 +59,35 @@ impl fmt::Display for Unread {
                     "stream {id:08x}, which GStreamer does not read: {name} (stream type {kind:#04x})"
                 )
             }
+            Self::Early { id, units, .. } => {
+                let noun = if *units == 1 {
+                    "frame or packet"
+                } else {
+                    "frames or packets"
+                };
+                write!(
+                    f,
+                    "{units} {noun} of stream {id:08x} before the first table that names it, and what cannot be decoded without them"
+                )
+            }
         }
     }
 }
 
 impl Unread {
+    /// Whether it is a part of what is restored or copied, and could have been: a recording that begins anywhere has frames that nothing decodes.
+    pub fn is_gap(&self) -> bool {
+        matches!(self, Self::Early { is_decodable: true, .. })
+    }
+
     /// Returns those of a file in which GStreamer has found these streams. None where it is no transport stream.
     pub fn all(path: &Path, found: &Streams) -> Vec<Self> {
-        let Ok(Contents { programs, with_data }) = Contents::of(path) else {
+        let Ok(Contents {
+            programs,
+            with_data,
+            early,
+        }) = Contents::of(path)
+        else {
             // The file has been read before.
             return Vec::new();
         };
@@ -68,7 +96,15 @@ impl Unread {
             .keys()
             .filter_map(|id| u16::from_str_radix(id, 16).ok())
             .collect();
-        let mut unread = Vec::new();
+        let early = early
+            .into_iter()
+            .filter(|(id, early)| found.contains(id) && early.units > 0);
+        let early = early.map(|(id, Early { units, is_decodable })| Self::Early {
+            id,
+            units,
+            is_decodable,
+        });
+        let mut unread: Vec<_> = early.collect();
         for (number, streams) in programs {
             let (read, rest): (Vec<_>, Vec<_>) = streams.iter().partition(|(id, _)| found.contains(id));
             if read.is_empty() && !rest.is_empty() {
@@ -90,6 +126,14 @@ struct Contents {
     programs: BTreeMap<u16, BTreeMap<u16, u8>>,
     /// The streams that have data.
     with_data: BTreeSet<u16>,
+    /// What streams have before a table names them.
+    early: BTreeMap<u16, Early>,
+}
+
+#[derive(Debug, Default)]
+struct Early {
+    units: usize,
+    is_decodable: bool,
 }
 
 impl Contents {
@@ -98,15 +142,21 @@ impl Contents {
         let Some(mut packets) = Packets::open(path)? else {
             return Ok(contents);
         };
-        let mut tables = Tables::default();
+        let (mut tables, mut named) = (Tables::default(), BTreeSet::new());
         for _ in 0..SEARCHED {
             let Some(packet) = packets.next()? else { break };
             if !packet.payload().is_empty() {
                 contents.with_data.insert(packet.stream());
             }
+            if packet.begins_unit() && !named.contains(&packet.stream()) {
+                let early = contents.early.entry(packet.stream()).or_default();
+                early.units += 1;
+                early.is_decodable |= packet.allows_access();
+            }
             if let Some(program) = tables.read(&packet) {
                 let kinds = program.streams.iter().map(|stream| (stream.id, stream.kind));
                 contents.programs.entry(program.number).or_default().extend(kinds);
+                named.extend(program.streams.iter().map(|stream| stream.id));
             }
         }
         Ok(contents)
