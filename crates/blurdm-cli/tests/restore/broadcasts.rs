@@ -374,7 +374,7 @@ fn a_transport_stream_without_a_clock_is_refused_with_the_reason() {
 }
 
 #[test]
-fn frames_before_the_first_table_of_a_transport_stream_are_a_gap() {
+fn frames_before_the_first_table_of_a_transport_stream_are_kept_or_told() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
     WHOLE.make(&input);
@@ -383,28 +383,37 @@ fn frames_before_the_first_table_of_a_transport_stream_are_a_gap() {
         streams.contains(&(u16::from_be_bytes([packet[1], packet[2]]) & 0x1fff)) && packet[1] & 0x40 != 0
     };
     // The tables of this muxer are in streams 0 and 32.
-    let chunks = || file.chunks(188).enumerate();
     let half = file.len() / 188 / 2;
-    let late: Vec<u8> = chunks()
-        .filter(|(index, packet)| *index >= half || !is_of(packet, &[0, 32]))
-        .flat_map(|(_, packet)| packet.to_vec())
-        .collect();
-    let first = late.chunks(188).position(|packet| is_of(packet, &[32])).unwrap();
-    let lost = late
+    let late: Vec<&[u8]> = file
         .chunks(188)
-        .take(first)
-        .filter(|packet| is_of(packet, &[65]))
-        .count();
-    assert!(lost > 10, "{lost}");
-    fs::write(&input, late).unwrap();
-    let done = run(&[text(&input), "-o", text(&output)]);
-    let told = stderr(&done);
-    assert_eq!(done.status.code(), Some(3), "{told}");
-    let expected = format!("{lost} frames or packets of stream 00000041 before the first table");
-    assert!(told.contains(&expected), "{expected}: {told}");
-    // The next key frame is behind the table.
-    let kept = times_of(&packets(&output), "video/").len();
-    assert!((1..=WHOLE.times(0).len() - lost).contains(&kept), "{kept}");
+        .enumerate()
+        .filter(|(index, packet)| *index >= half || !is_of(packet, &[0, 32]))
+        .map(|(_, packet)| packet)
+        .collect();
+    let first = late.iter().position(|packet| is_of(packet, &[32])).unwrap();
+    let before = late[..first].iter().filter(|packet| is_of(packet, &[65])).count();
+    assert!(before > 10, "{before}");
+    // Packets of nothing, by which the tables come too late.
+    let nothing = [&[0x47, 0x1f, 0xff, 0x10][..], &[0xff; 184]]
+        .concat()
+        .repeat((16 << 20) / 188);
+    for (name, between) in [("late", &[][..]), ("too late", &nothing)] {
+        let (start, end) = (late[..first - 1].concat(), late[first - 1..].concat());
+        fs::write(&input, [&start[..], between, &end].concat()).unwrap();
+        let done = run(&[text(&input), "-o", text(&output), "--overwrite"]);
+        let told = stderr(&done);
+        if between.is_empty() {
+            assert_eq!(done.status.code(), Some(0), "{name}: {told}");
+            assert_whole(&WHOLE, &output, name);
+            continue;
+        }
+        assert_eq!(done.status.code(), Some(3), "{name}: {told}");
+        let expected = format!("{before} frames or packets of stream 00000041 before the first table");
+        assert!(told.contains(&expected), "{name}: {expected}: {told}");
+        // The next key frame is behind the table.
+        let kept = times_of(&packets(&output), "video/").len();
+        assert!((1..=WHOLE.times(0).len() - before).contains(&kept), "{name}: {kept}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! GStreamer 1.22's `tsdemux` takes a clock (PCR) that is more than half a second later than before for another one, and puts what follows half a second behind
 //! what was before. What belongs before the gap but is stored behind it loses its time. So is it where the clock begins at 0 again after 26.5 hours. Where it
 //! finds one clock only, the times of frames and sound are exact, however fast the clock goes: so it is given one that goes so slowly that no step is wide.
-//! It cannot find places in the file by such a clock.
+//! It cannot find places in the file by such a clock. The first tables come first as well: see [`late_tables`].
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +18,7 @@ use std::{
 use gst::prelude::*;
 
 use super::{
+    late_tables,
     packets::{Packet, Packets},
     stamps::{Bytes, CLOCK_PERIOD, PERIOD},
     tables::Tables,
@@ -51,7 +52,12 @@ pub fn correct(source: &gst::Element, path: &Path) {
 
 /// Whether a file is a transport stream whose clock is another one for the demuxer, so that this cannot seek.
 pub fn are_times_corrected(path: &Path) -> bool {
-    changes_of(path).is_some()
+    changes_of(path).is_some_and(|changes| !changes.clocks.is_empty())
+}
+
+/// Whether the first tables of a file are given to the demuxer ahead of what is stored before them.
+pub fn are_tables_moved(path: &Path) -> bool {
+    changes_of(path).is_some_and(|changes| !changes.start.is_empty())
 }
 
 /// Whether a file is a transport stream without any clock. `tsdemux` gives nothing of it a time.
@@ -87,6 +93,8 @@ struct Changes {
     /// In the order of the file.
     clocks: Vec<Bytes<6>>,
     times: Vec<Bytes<5>>,
+    /// What replaces the start of the file, with these changes.
+    start: Vec<u8>,
 }
 
 impl Changes {
@@ -99,12 +107,10 @@ impl Changes {
             .iter()
             .filter_map(|(&stream, timeline)| Some((stream, Slow::of(timeline)?)))
             .collect();
-        if slow.is_empty() {
-            return Ok(None);
-        }
         let mut changes = Self {
             clocks: Vec::new(),
             times: Vec::new(),
+            start: Vec::new(),
         };
         Clocks::default().read(path, |packet, clocks| {
             let stream = packet.stream();
@@ -120,27 +126,40 @@ impl Changes {
                 changes.times.extend(packet.times().map(shifted));
             }
         })?;
-        Ok(Some(changes))
+        let start = late_tables::reordered(path, |start| changes.write_all(start, 0))?;
+        changes.start = start.unwrap_or_default();
+        Ok(Some(changes).filter(|changes| !slow.is_empty() || !changes.start.is_empty()))
     }
 
     /// Returns a buffer of the file with the changes. `None` where there are none in it.
     fn apply(&self, buffer: &gst::BufferRef) -> Option<gst::Buffer> {
         let (start, length) = (buffer.offset(), buffer.size() as u64);
         let (clocks, times) = (within(&self.clocks, start, length), within(&self.times, start, length));
-        if clocks.is_empty() && times.is_empty() {
+        let reordered = usize::try_from(start).ok().and_then(|start| self.start.get(start..));
+        let reordered = reordered.unwrap_or_default();
+        if clocks.is_empty() && times.is_empty() && reordered.is_empty() {
             return None;
         }
         let mut bytes = buffer.map_readable().ok()?.to_vec();
-        for change in clocks {
-            write(&mut bytes, start, change);
-        }
-        for change in times {
-            write(&mut bytes, start, change);
+        self.write_all(&mut bytes, start);
+        for (byte, &new) in bytes.iter_mut().zip(reordered) {
+            *byte = new;
         }
         let mut changed = gst::Buffer::from_mut_slice(bytes);
         let kept = gst::BufferCopyFlags::FLAGS | gst::BufferCopyFlags::TIMESTAMPS;
         buffer.copy_into(changed.make_mut(), kept, ..).ok()?;
         Some(changed)
+    }
+
+    /// Changes bytes of the file, of which these begin at `start`.
+    fn write_all(&self, bytes: &mut [u8], start: u64) {
+        let length = bytes.len() as u64;
+        for change in within(&self.clocks, start, length) {
+            write(bytes, start, change);
+        }
+        for change in within(&self.times, start, length) {
+            write(bytes, start, change);
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 //! MPEG transport streams (ISO/IEC 13818-1).
 
 mod continuous;
+mod late_tables;
 mod packets;
 mod stamps;
 mod tables;
 mod timeline;
 
-pub use continuous::{are_times_corrected, correct, lacks_clock};
+pub use continuous::{are_tables_moved, are_times_corrected, correct, lacks_clock};
 pub use packets::{PACKET, Packet, Packets};
 pub use tables::Tables;

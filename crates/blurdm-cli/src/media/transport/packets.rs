@@ -61,6 +61,10 @@ impl Packet {
         self.has_adaptation() && self.bytes[4] > 0 && self.bytes[5] & 0x40 != 0
     }
 
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
     pub fn payload(&self) -> &[u8] {
         let start = self.payload_start();
         self.number().and_then(|_| self.bytes.get(start..)).unwrap_or_default()
@@ -82,7 +86,10 @@ impl Packet {
 #[derive(Debug)]
 pub struct Packets {
     file: File,
+    /// With what is stored before and behind each.
     size: usize,
+    /// What is stored before each.
+    before: usize,
     /// What is read of the file and not yet returned.
     window: Vec<u8>,
     at: usize,
@@ -103,6 +110,7 @@ impl Packets {
         let mut packets = Self {
             file: File::open(path)?,
             size: 0,
+            before: 0,
             window: Vec::new(),
             at: 0,
             offset: 0,
@@ -115,9 +123,19 @@ impl Packets {
             .find(|&(size, before)| is_sure(&packets.window, before, size));
         Ok(layout.map(|(size, before)| {
             packets.size = size;
+            packets.before = before;
             packets.at = before;
             packets
         }))
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Returns where a packet begins, with what is stored before it.
+    pub(super) fn start_of(&self, packet: &Packet) -> u64 {
+        packet.position - self.before as u64
     }
 
     /// Reads on, until the window is full or the file ends.

@@ -37,7 +37,19 @@ pub struct Tables {
     numbers: BTreeMap<u16, u16>,
 }
 
+impl Packet {
+    /// Whether the table of programs begins in it.
+    pub(super) fn is_table_of_programs(&self) -> bool {
+        self.stream() == PROGRAMS && self.begins_unit()
+    }
+}
+
 impl Tables {
+    /// Returns how many programs are known.
+    pub(super) fn programs(&self) -> usize {
+        self.numbers.len()
+    }
+
     /// Reads a packet. Returns the program whose table begins in it, as far as it is in this packet.
     pub fn read(&mut self, packet: &Packet) -> Option<Program> {
         if !packet.begins_unit() {

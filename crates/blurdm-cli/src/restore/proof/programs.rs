@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::packets::Streams;
-use crate::media::transport::{Packets, Tables};
+use crate::media::transport::{Packets, Tables, are_tables_moved};
 
 /// Tables are repeated all the time: so many packets have all of them.
 const SEARCHED: usize = 1 << 18;
@@ -96,9 +96,8 @@ impl Unread {
             .keys()
             .filter_map(|id| u16::from_str_radix(id, 16).ok())
             .collect();
-        let early = early
-            .into_iter()
-            .filter(|(id, early)| found.contains(id) && early.units > 0);
+        let is_kept = are_tables_moved(path);
+        let early = early.into_iter().filter(|(id, _)| !is_kept && found.contains(id));
         let early = early.map(|(id, Early { units, is_decodable })| Self::Early {
             id,
             units,
