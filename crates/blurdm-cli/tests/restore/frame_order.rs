@@ -3,6 +3,7 @@
 //! AVI states when frames are decoded, and not when they are shown.
 
 use std::{
+    fs,
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -38,8 +39,8 @@ fn is_b_frame(frame: &[u8]) -> bool {
     frame[vop + 4] >> 6 == 2
 }
 
-/// Writes chunks into an AVI, one per frame.
-fn avi(path: &Path, chunks: &[Vec<u8>]) {
+/// Writes chunks into an AVI, one per frame, and whether decoding can begin with each.
+fn avi(path: &Path, chunks: &[(Vec<u8>, bool)]) {
     gst::init().unwrap();
     let pipeline = format!(
         "appsrc name=source format=time max-bytes=0 ! video/x-divx,divxversion=5,{SIDE},framerate=25/1 ! \
@@ -53,14 +54,13 @@ fn avi(path: &Path, chunks: &[Vec<u8>]) {
         .downcast::<gst_app::AppSrc>()
         .unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
-    for (number, chunk) in (0..).zip(chunks) {
+    for (number, (chunk, is_key)) in (0..).zip(chunks) {
         let mut buffer = gst::Buffer::from_slice(chunk.clone());
         let made = buffer.get_mut().unwrap();
         made.set_pts(gst::ClockTime::from_mseconds(40 * number));
         made.set_dts(gst::ClockTime::from_mseconds(40 * number));
         made.set_duration(gst::ClockTime::from_mseconds(40));
-        // Key frames have the header of the stream before them.
-        if !chunk.windows(4).any(|window| window == b"\0\0\x01\xb0") {
+        if !is_key {
             made.set_flags(gst::BufferFlags::DELTA_UNIT);
         }
         source.push_buffer(buffer).unwrap();
@@ -144,6 +144,46 @@ fn two_frames_in_one_chunk_of_avi_have_two_times() {
         chunks.push(EMPTY.to_vec());
     }
     assert_eq!(chunks.len(), frames.len());
+    // Key frames have the header of the stream before them.
+    let is_key = |chunk: &Vec<u8>| chunk.windows(4).any(|window| window == b"\0\0\x01\xb0");
+    let chunks: Vec<_> = chunks
+        .into_iter()
+        .map(|chunk| (chunk.clone(), is_key(&chunk)))
+        .collect();
     avi(&input, &chunks);
     assert_all_restored(&input, &[], 40);
+}
+
+#[test]
+fn frames_that_are_shown_before_the_key_frame_that_precedes_them_are_all_restored() {
+    let (_folder, folder) = folder();
+    for (code, encoder) in [
+        (
+            b"H264",
+            "x264enc key-int-max=12 bframes=3 b-adapt=false option-string=\"open-gop=1\" ! video/x-h264,stream-format=byte-stream,alignment=au",
+        ),
+        (
+            b"H265",
+            "x265enc key-int-max=12 option-string=\"open-gop=1:bframes=3:b-adapt=0\" ! video/x-h265,stream-format=byte-stream,alignment=au",
+        ),
+    ] {
+        let input = folder.join(format!("{}.avi", String::from_utf8_lossy(code)));
+        let is_key = |frame: &gst::Buffer| !frame.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        let chunks: Vec<_> = coded(encoder)
+            .iter()
+            .map(|frame| (frame.map_readable().unwrap().to_vec(), is_key(frame)))
+            .collect();
+        assert!(chunks.iter().filter(|(_, is_key)| *is_key).count() > 2);
+        avi(&input, &chunks);
+        let mut bytes = fs::read(&input).unwrap();
+        let places: Vec<usize> = (0..bytes.len() - 4)
+            .filter(|&at| &bytes[at..at + 4] == b"DX50")
+            .collect();
+        for at in places {
+            bytes[at..at + 4].copy_from_slice(code);
+        }
+        fs::write(&input, bytes).unwrap();
+        assert_all_restored(&input, &[], 40);
+        assert_all_restored(&input, &["--start", "0.6"], 25);
+    }
 }

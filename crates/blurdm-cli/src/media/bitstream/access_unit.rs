@@ -105,6 +105,11 @@ impl<'a> AccessUnit<'a> {
         self
     }
 
+    /// Returns all NAL units.
+    pub fn units(&self) -> &[&'a [u8]] {
+        &self.units
+    }
+
     pub fn coding(&self) -> Coding {
         self.coding
     }

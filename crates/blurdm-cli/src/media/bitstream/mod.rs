@@ -4,6 +4,8 @@
 
 mod access_unit;
 mod bits;
+pub mod h264;
+pub mod h265;
 pub mod nal;
 mod sei;
 

@@ -33,17 +33,23 @@ fn sized(data: &[u8], bytes: usize) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(size)
 }
 
-/// Returns the sequence parameter sets of an `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15, section 5.3.3.1).
+/// Returns the sequence and picture parameter sets of an `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15, section 5.3.3.1).
 pub fn in_avcc(record: &[u8]) -> Vec<&[u8]> {
     let mut units = Vec::new();
-    let count = record.get(5).map_or(0, |count| count & 0x1f);
-    let mut rest = record.get(6..).unwrap_or_default();
-    for _ in 0..count {
-        let Some((unit, after)) = sized(rest, 2) else {
+    let mut rest = record.get(5..).unwrap_or_default();
+    // Of the number of sequence parameter sets, the upper bits are reserved.
+    for mask in [0x1f, 0xff] {
+        let Some((count, after)) = rest.split_first() else {
             break;
         };
-        units.push(unit);
         rest = after;
+        for _ in 0..count & mask {
+            let Some((unit, after)) = sized(rest, 2) else {
+                return units;
+            };
+            units.push(unit);
+            rest = after;
+        }
     }
     units
 }

@@ -3,7 +3,7 @@
 //! What the sequence parameter set of H.265 says about colour (ITU-T H.265, sections 7.3.2.2 and E.2.1).
 
 use super::vui::Vui;
-use crate::media::bitstream::BitReader;
+use crate::media::bitstream::{BitReader, h265::SequenceParameterSet};
 
 /// The flags of further fields after those about colour.
 pub const VUI_FLAGS: u32 = 6;
@@ -16,26 +16,8 @@ const MAX_LONG_TERM: u32 = 32;
 /// Reads as far as the place of chroma. `None` where the set is damaged.
 pub fn read_sps(payload: &[u8]) -> Option<Vui> {
     let mut bits = BitReader::new(payload);
-    bits.skip(4)?;
-    let sub_layers = bits.bits(3)?;
-    bits.bit()?;
-    skip_profile_tier_level(&mut bits, sub_layers)?;
-    bits.exp_golomb()?;
-    if bits.exp_golomb()? == 3 {
-        bits.bit()?;
-    }
-    // Width and height.
-    bits.exp_golomb()?;
-    bits.exp_golomb()?;
-    if bits.bit()? {
-        for _ in 0..4 {
-            bits.exp_golomb()?;
-        }
-    }
-    // Bit depths.
-    bits.exp_golomb()?;
-    bits.exp_golomb()?;
-    let order_count_bits = bits.exp_golomb()?.checked_add(4).filter(|&bits| bits <= 16)?;
+    let set = SequenceParameterSet::read(&mut bits)?;
+    let (sub_layers, order_count_bits) = (set.sub_layers, set.order_count_bits);
     let all_sub_layers = bits.bit()?;
     for _ in if all_sub_layers { 0 } else { sub_layers }..=sub_layers {
         for _ in 0..3 {
@@ -66,22 +48,6 @@ pub fn read_sps(payload: &[u8]) -> Option<Vui> {
     // Temporal motion vector prediction, strong smoothing.
     bits.skip(2)?;
     Vui::read(&mut bits)
-}
-
-/// Section 7.3.3.
-fn skip_profile_tier_level(bits: &mut BitReader<'_>, sub_layers: u32) -> Option<()> {
-    bits.skip(88 + 8)?;
-    let mut present = Vec::new();
-    for _ in 0..sub_layers {
-        present.push((bits.bit()?, bits.bit()?));
-    }
-    if sub_layers > 0 {
-        bits.skip(2 * (8 - sub_layers as usize))?;
-    }
-    for (profile, level) in present {
-        bits.skip(if profile { 88 } else { 0 } + if level { 8 } else { 0 })?;
-    }
-    Some(())
 }
 
 /// Section 7.3.4.

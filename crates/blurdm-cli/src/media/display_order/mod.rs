@@ -1,33 +1,38 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Times of presentation of MPEG video in AVI, which states those of decoding alone. Frames are shown in another order where there are B-frames:
+//! Times of presentation of video in AVI, which states those of decoding alone. Frames are shown in another order where there are B-frames:
 //! `avidemux` gives key frames their time of decoding as that of presentation, and decoders then give several frames the same time.
 
+mod by_count;
+mod by_type;
+mod count;
 mod picture;
 
-use std::{collections::BTreeSet, sync::Mutex};
+use std::sync::Mutex;
 
+use count::Counts;
 use gst::prelude::*;
-use picture::{Picture, Pictures};
+use picture::Pictures;
 
+use super::bitstream::Coding;
 use crate::sync::lock;
 
-/// Gives the frames of a stream of `parsebin` their times of presentation, if it is MPEG video. It must be of an AVI.
+/// Gives the frames of a stream of `parsebin` their times of presentation, if it is video whose order is known. It must be of an AVI.
 pub fn complete(pad: &gst::Pad, caps: &gst::CapsRef) {
     let source = pad.dynamic_cast_ref::<gst::GhostPad>().and_then(|pad| pad.target());
-    let Some((source, pictures)) = source.zip(Pictures::of(caps)) else {
+    let Some((source, order)) = source.zip(Order::of(caps)) else {
         return;
     };
-    let (order, output) = (Mutex::new(Order::new(pictures)), pad.downgrade());
+    let (order, output) = (Mutex::new(order), pad.downgrade());
     let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM | gst::PadProbeType::EVENT_FLUSH;
     // Of the pad before it: at the end of the stream that itself takes no more frames.
-    source.add_probe(what, move |_, info| {
+    source.add_probe(what, move |source, info| {
         let Some(output) = output.upgrade() else {
             return gst::PadProbeReturn::Ok;
         };
         if let Some(frame) = info.buffer() {
-            let frames = unpacked(&lock(&order).pictures, frame);
-            let Some(ready) = lock(&order).add_all(&frames) else {
+            let caps = source.current_caps().unwrap_or_else(gst::Caps::new_empty);
+            let Some(ready) = lock(&order).add(&caps, frame) else {
                 return gst::PadProbeReturn::Ok;
             };
             info.flow_res = push(&output, ready);
@@ -48,188 +53,48 @@ pub fn complete(pad: &gst::Pad, caps: &gst::CapsRef) {
     });
 }
 
-/// Returns the frames of a chunk, which has two where they are packed. Parsers part them, and there is none for DivX.
-fn unpacked(pictures: &Pictures, chunk: &gst::Buffer) -> Vec<gst::Buffer> {
-    let parted = || {
-        let at = pictures.second(&chunk.map_readable().ok()?)?;
-        let first = chunk.copy_region(gst::BufferCopyFlags::all(), ..at).ok()?;
-        let mut second = chunk.copy_region(gst::BufferCopyFlags::MEMORY, at..).ok()?;
-        let made = second.get_mut()?;
-        made.set_dts(chunk.dts().or(chunk.pts()));
-        made.set_duration(chunk.duration());
-        made.set_flags(gst::BufferFlags::DELTA_UNIT);
-        Some(vec![first, second])
-    };
-    parted().unwrap_or_else(|| vec![chunk.clone()])
-}
-
 fn push(pad: &gst::Pad, frames: Vec<gst::Buffer>) -> Result<gst::FlowSuccess, gst::FlowError> {
     frames.into_iter().try_for_each(|frame| pad.push(frame).map(drop))?;
     Ok(gst::FlowSuccess::Ok)
 }
 
-/// Frames in the order of decoding, until it is known when they are shown: the earliest time of decoding is that of the next frame that is shown. An I- or
-/// P-frame is shown before the next one of these, and after the B-frames between them.
+/// Frames that have no time of presentation yet.
 #[derive(Debug)]
-struct Order {
-    pictures: Pictures,
-    /// Times of frames that are not shown yet.
-    times: BTreeSet<gst::ClockTime>,
-    /// How many frames have come without a time of their own: two that are packed into one chunk have one. A chunk without a picture follows for each.
-    borrowed: usize,
-    /// The last I- or P-frame, which is not shown yet. The inner one is `None` for one without a picture.
-    reference: Option<Option<gst::Buffer>>,
-    /// The B-frames that have come after it.
-    held: Vec<gst::Buffer>,
+enum Order {
+    ByType(by_type::Order),
+    ByCount(by_count::Order),
 }
 
 impl Order {
-    fn new(pictures: Pictures) -> Self {
-        Self {
-            pictures,
-            times: BTreeSet::new(),
-            borrowed: 0,
-            reference: None,
-            held: Vec::new(),
+    /// `None` where the order of such a stream is not known.
+    fn of(caps: &gst::CapsRef) -> Option<Self> {
+        if let Some(pictures) = Pictures::of(caps) {
+            return Some(Self::ByType(by_type::Order::new(pictures)));
         }
+        let coding = Coding::of(caps.structure(0)?.name())?;
+        Some(Self::ByCount(by_count::Order::new(Counts::new(coding))))
     }
 
-    fn add_all(&mut self, frames: &[gst::Buffer]) -> Option<Vec<gst::Buffer>> {
-        let ready: Option<Vec<_>> = frames.iter().map(|frame| self.add(frame)).collect();
-        Some(ready?.concat())
-    }
-
-    /// Takes a frame. Returns those that have their times now. `None` where it has no time at all, and passes as it is.
-    fn add(&mut self, frame: &gst::Buffer) -> Option<Vec<gst::Buffer>> {
-        let time = frame.dts().or(frame.pts())?;
-        let picture = frame.map_readable().ok().and_then(|data| self.pictures.read(&data));
-        let ready = match picture {
-            Some(Picture::Bidirectional) => {
-                self.insert(time);
-                let shown = self.show(frame.clone());
-                match self.reference {
-                    Some(_) => self.held.push(shown),
-                    None => return Some(vec![shown]),
-                }
-                Vec::new()
-            }
-            Some(Picture::None) if self.borrowed > 0 => {
-                self.insert(time);
-                self.borrowed = self.borrowed.saturating_sub(1);
-                Vec::new()
-            }
-            picture => {
-                let ready = self.settle();
-                self.insert(time);
-                self.reference = Some((picture != Some(Picture::None)).then(|| frame.clone()));
-                ready
-            }
-        };
-        Some(ready)
-    }
-
-    fn insert(&mut self, time: gst::ClockTime) {
-        if !self.times.insert(time) {
-            self.borrowed += 1;
+    /// Takes what the container has as one frame, of a stream with these caps. Returns the frames that have their times now. `None` where it passes as it is.
+    fn add(&mut self, caps: &gst::CapsRef, frame: &gst::Buffer) -> Option<Vec<gst::Buffer>> {
+        match self {
+            Self::ByType(order) => order.add(frame),
+            Self::ByCount(order) => order.add(caps, frame),
         }
-    }
-
-    /// Gives a frame the time of the next one that is shown.
-    fn show(&mut self, mut frame: gst::Buffer) -> gst::Buffer {
-        let time = self.times.pop_first();
-        let shown = frame.make_mut();
-        shown.set_pts(time);
-        // It may be later than that, which no decoder expects.
-        shown.set_dts(None);
-        frame
-    }
-
-    /// Shows the last I- or P-frame. Returns it, and what has come after it.
-    fn settle(&mut self) -> Vec<gst::Buffer> {
-        let reference = match self.reference.take() {
-            Some(Some(reference)) => Some(self.show(reference)),
-            Some(None) => {
-                self.times.pop_first();
-                None
-            }
-            None => None,
-        };
-        reference.into_iter().chain(self.held.drain(..)).collect()
     }
 
     /// Returns all frames, after which others follow that have nothing to do with them.
     fn drain(&mut self) -> Vec<gst::Buffer> {
-        let rest = self.settle();
-        self.clear();
-        rest
+        match self {
+            Self::ByType(order) => order.drain(),
+            Self::ByCount(order) => order.drain(),
+        }
     }
 
     fn clear(&mut self) {
-        self.times.clear();
-        self.borrowed = 0;
-        self.reference = None;
-        self.held.clear();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    // A test fails by a panic.
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    const PER_FRAME: u64 = 40;
-
-    /// Returns the types of the frames and when they are shown, both in the order of decoding. `coded`: type and number of the time of decoding.
-    fn shown(coded: &[(char, u64)]) -> Vec<(char, Option<u64>)> {
-        gst::init().unwrap();
-        let pictures = Pictures::of(
-            gst::Caps::builder("video/mpeg")
-                .field("mpegversion", 2)
-                .build()
-                .as_ref(),
-        );
-        let mut order = Order::new(pictures.unwrap());
-        let mut ready = Vec::new();
-        for &(kind, time) in coded {
-            let number = 1 + "IPB".find(kind).unwrap_or_default() as u8;
-            let mut frame = gst::Buffer::from_slice([0, 0, 1, 0, 0, number << 3, 0, 0]);
-            frame
-                .make_mut()
-                .set_dts(gst::ClockTime::from_mseconds(time * PER_FRAME));
-            ready.extend(order.add(&frame).unwrap());
+        match self {
+            Self::ByType(order) => order.clear(),
+            Self::ByCount(order) => order.clear(),
         }
-        ready.extend(order.drain());
-        let describe = |frame: &gst::Buffer| {
-            let kind = frame.map_readable().unwrap()[5] >> 3;
-            let time = frame.pts().map(|time| time.mseconds() / PER_FRAME);
-            (char::from(b" IPB"[usize::from(kind)]), time)
-        };
-        ready.iter().map(describe).collect()
-    }
-
-    #[test]
-    fn b_frames_are_shown_before_the_reference_that_precedes_them() {
-        let coded = [('I', 0), ('P', 1), ('B', 2), ('B', 3), ('I', 4), ('B', 5), ('P', 7)];
-        let times = [0, 3, 1, 2, 5, 4, 7].map(Some);
-        let kinds = coded.iter().map(|(kind, _)| *kind);
-        assert_eq!(shown(&coded), kinds.zip(times).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn without_b_frames_all_keep_their_times() {
-        assert_eq!(
-            shown(&[('I', 2), ('P', 3), ('P', 9)]),
-            [('I', Some(2)), ('P', Some(3)), ('P', Some(9))]
-        );
-    }
-
-    #[test]
-    fn after_a_jump_b_frames_are_shown_before_the_key_frame() {
-        assert_eq!(
-            shown(&[('I', 10), ('B', 11), ('B', 12), ('P', 13)]),
-            [('I', Some(12)), ('B', Some(10)), ('B', Some(11)), ('P', Some(13))]
-        );
     }
 }
