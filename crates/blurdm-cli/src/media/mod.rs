@@ -15,6 +15,7 @@ pub mod element;
 pub mod encoder;
 mod encoder_options;
 pub mod encrypted;
+pub mod frame_packing;
 pub mod frame_size;
 pub mod interrupt;
 mod log;

@@ -47,8 +47,18 @@ pub fn stated(caps: &gst::Caps, stored: &gst::CapsRef) -> gst::Caps {
     caps
 }
 
-fn is_stereo(caps: &gst::CapsRef) -> bool {
-    let first = caps.structure(0);
-    let mode = first.and_then(|first| first.value(FIELDS[0]).ok()?.serialize().ok());
-    mode.is_some_and(|mode| mode.trim_matches('"') != MONO)
+/// Whether the muxer of GStreamer 1.22 for Matroska writes what caps state about both eyes. It has no mode for interleaved rows and columns.
+pub fn is_written_into_matroska(caps: &gst::CapsRef) -> bool {
+    let mode = mode(caps).unwrap_or_default();
+    !["row-interleaved", "column-interleaved"].contains(&mode.as_str())
+}
+
+/// Whether caps state that both eyes are in one picture.
+pub fn is_stereo(caps: &gst::CapsRef) -> bool {
+    mode(caps).is_some_and(|mode| mode != MONO)
+}
+
+fn mode(caps: &gst::CapsRef) -> Option<String> {
+    let mode = caps.structure(0)?.value(FIELDS[0]).ok()?.serialize().ok()?;
+    Some(mode.trim_matches('"').to_owned())
 }

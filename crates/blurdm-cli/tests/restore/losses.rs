@@ -210,3 +210,18 @@ fn the_times_of_frames_before_0_in_matroska_are_told_and_the_frames_are_restored
         assert_eq!(frames(&output).len(), 30);
     }
 }
+
+#[test]
+fn both_eyes_in_one_picture_are_written_as_the_bitstream_states_them_and_told_where_mp4_loses_them() {
+    const SIDE_BY_SIDE: [u8; 4] = [0x53, 0xb8, 0x81, 1];
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mp4");
+    // Of FFmpeg and x264: GStreamer's muxer states it in a box as well.
+    fs::write(&input, include_bytes!("data/frame-packing.mp4")).unwrap();
+    let kept = folder.join("out.mkv");
+    let told = lost(&input, &kept, &[]);
+    assert!(!told.contains("both eyes"), "{told}");
+    assert!(fs::read(&kept).unwrap().windows(4).any(|window| window == SIDE_BY_SIDE));
+    let told = lost(&input, &folder.join("out.mp4"), &[]);
+    assert!(told.contains("both eyes are in one picture"), "{told}");
+}

@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{
     error::{Error, reason},
+    media::stereo,
     restore::{
-        plan::{Part, Turning, output_name},
+        plan::{Part, Scan, Turning, output_name},
         proof::{self, Expected, ExpectedVideo, Lacking},
         segments::WorkDir,
     },
@@ -117,6 +118,13 @@ impl Output<'_> {
             .iter()
             .filter_map(|video| Turning::lost(video.scan))
             .collect();
+        let is_lost = |scan: &Scan| {
+            let is_written = !output_name::is_mp4(path) && stereo::is_written_into_matroska(&scan.caps);
+            scan.packing_in_bitstream && !is_written
+        };
+        if self.videos.iter().any(|video| is_lost(video.scan)) {
+            lost.push("that both eyes are in one picture, as the bitstream states it".into());
+        }
         if self.part.is_none() && output_name::is_mp4(path) {
             match mp4::splice(self.original, self.videos, self.tags, part, path) {
                 Ok(mut notes) => {

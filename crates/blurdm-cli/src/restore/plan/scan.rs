@@ -21,10 +21,10 @@ use crate::{
         colour::Colour,
         demuxer::{self, Kind, Parsing},
         early_messages::EarlyMessages,
-        encrypted, frame_size,
+        encrypted, frame_packing, frame_size,
         orientation::{self, Orientation},
         pipeline::Pipeline,
-        transport,
+        stereo, transport,
     },
     sync::lock,
 };
@@ -40,6 +40,8 @@ pub struct Scan {
     pub description: String,
     /// The caps of the coded video.
     pub caps: gst::Caps,
+    /// Whether only the bitstream states that both eyes are in one picture.
+    pub packing_in_bitstream: bool,
     pub colour: Colour,
     /// How pictures are shown, as the container states it. `None` where that is no whole number of quarter turns.
     pub orientation: Option<Orientation>,
@@ -189,12 +191,16 @@ impl Scan {
             .filter(|(index, _)| chosen.contains(index))
             .map(|(index, (video, (first_frame, tag, parser)))| {
                 let early = parser.map(|parser| early.of(&parser)).unwrap_or_default();
+                let mut packing = None;
                 let in_frame = first_frame.and_then(|(frame, caps)| {
                     let data = frame.map_readable().ok()?;
+                    let stored = video.caps.as_ref().filter(|stored| !stereo::is_stereo(stored));
+                    packing = stored.and_then(|_| frame_packing::stated(&caps, &early, &data));
                     let colour = Colour::read(path, &video.id, &caps, &early, &data);
                     Some((colour, orientation::read_coded(&caps, &early, &data)))
                 });
                 let (colour, coded_orientation) = in_frame.unwrap_or((Colour::default(), Some(Orientation::UPRIGHT)));
+                let packing_in_bitstream = packing.is_some();
                 Self {
                     path: path.to_owned(),
                     is_main: Some(index) == main,
@@ -207,7 +213,8 @@ impl Scan {
                         of,
                         stream: video.id,
                     },
-                    caps: video.caps.unwrap_or_else(gst::Caps::new_empty),
+                    caps: packing.or(video.caps).unwrap_or_else(gst::Caps::new_empty),
+                    packing_in_bitstream,
                     frames: video.frames,
                     shift: video.shift.unwrap_or(0),
                     origin: found.earliest.unwrap_or(0),

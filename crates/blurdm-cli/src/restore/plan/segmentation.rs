@@ -122,6 +122,7 @@ mod tests {
 
     fn scan(frames: usize, interval: usize) -> Scan {
         Scan {
+            packing_in_bitstream: false,
             colour: Default::default(),
             orientation: None,
             coded_orientation: None,

@@ -26,6 +26,8 @@ const ORIENTATION: &str = "the orientation";
 
 /// The orientation of a picture that is shown as it is.
 const UPRIGHT: &str = "rotate-0";
+/// The language of a stream of which none is known.
+const UNDETERMINED: &str = "und";
 
 /// Returns what an event says, in words.
 pub fn labels(event: &gst::EventRef) -> Vec<String> {
@@ -33,7 +35,11 @@ pub fn labels(event: &gst::EventRef) -> Vec<String> {
         gst::EventView::Tag(event) => NAMES
             .iter()
             .flat_map(|(tag, name)| values(event.tag(), tag).map(move |value| format!("{name} '{value}'")))
-            .filter(|label| !label.ends_with(&format!("'{UPRIGHT}'")))
+            .filter(|label| {
+                [UPRIGHT, UNDETERMINED]
+                    .iter()
+                    .all(|empty| !label.ends_with(&format!("'{empty}'")))
+            })
             .collect(),
         gst::EventView::Toc(event) => {
             let entries = event.toc().0.entries();
