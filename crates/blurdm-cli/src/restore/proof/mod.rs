@@ -139,7 +139,7 @@ pub fn prove(expected: &Expected, file: &Path, output: &Path) -> Result<Lacking,
     }
     let mut told = labels;
     told.extend(hidden.iter().map(HiddenTrack::to_string));
-    told.extend(early::lost(expected));
+    told.extend(early::lost(expected.original, expected.part));
     // What is before a part is not kept anyway.
     let (before_tables, unread): (Vec<_>, Vec<_>) =
         unread.into_iter().partition(|unread| unread.is_gap() && part.is_none());
