@@ -25,9 +25,9 @@ from training.halve import halve
 from training.macs import per_pixel
 from training.model import BlurDm
 from training.networks import ExposureOracle
+from training.networks.separable import SeparableBackbone
 from training.quantise import last_convolutions
 from training.sources import MissingSources, training_sources, validation_sources
-from training.networks.separable import SeparableBackbone
 from training.train import initial_value, initial_values, starting_weights
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -295,7 +295,8 @@ def test_a_network_grown_wider_begins_as_what_it_was():
 
 def test_a_u_net_grown_wider_begins_as_what_it_was():
     torch.manual_seed(1)
-    narrow, wide = (SeparableBackbone(8, channels, encoder=(1, 1), middle=1, decoder=(1, 1), detail=4, scales=(1, 2)).eval() for channels in ((8, 16, 16), (12, 20, 24)))
+    blocks = {"encoder": (1, 1), "middle": 1, "decoder": (1, 1), "detail": 4, "scales": (1, 2)}
+    narrow, wide = (SeparableBackbone(8, channels, **blocks).eval() for channels in ((8, 16, 16), (12, 20, 24)))
     for value in narrow.parameters():
         # An untrained head and fusion would agree whatever the features are.
         torch.nn.init.normal_(value, std=0.1)

@@ -332,3 +332,15 @@ fn uncompressed_frames_that_are_too_short_are_a_gap() {
         }
     }
 }
+
+/// The decoder fills what it cannot decode with samples beyond 10 bits, and x264 ended the process on them.
+#[test]
+fn damage_in_a_picture_of_10_bits_crashes_no_encoder() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.mkv"), folder.join("out.mkv"));
+    // One byte of the first picture is another one.
+    fs::write(&input, include_bytes!("data/damaged-10-bits.mkv")).unwrap();
+    let made = run(&[text(&input), "-o", text(&output), "--strength", "0"]);
+    assert!([Some(0), Some(3)].contains(&made.status.code()), "{}", stderr(&made));
+    assert_eq!(frames(&output).len(), 12, "{}", stderr(&made));
+}

@@ -5,7 +5,7 @@
 use gst::prelude::*;
 use gst_video::VideoInfo;
 
-use super::packed;
+use super::{packed, sample_range};
 use crate::{
     error::Error,
     media::{
@@ -48,6 +48,7 @@ pub fn pipeline(scan: &Scan, target: gst::Pad) -> Result<gst::Pipeline, Error> {
     colour::correct_caps(&target, scan.colour);
     stereo::hide_in_caps(&target, &scan.caps);
     packed::state_layout(&target);
+    sample_range::limit(&target);
     decode.connect_pad_added(move |_, pad| {
         if !target.is_linked() && pad.link(&target).is_err() {
             gst::error!(CAT, obj = pad, "the decoded stream is not video");

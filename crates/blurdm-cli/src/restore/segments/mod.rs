@@ -12,6 +12,7 @@ mod packed;
 mod png;
 mod reusable_element;
 mod run;
+mod sample_range;
 mod shape;
 mod sharpness;
 mod side_by_side;
