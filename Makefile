@@ -22,7 +22,7 @@ OR_SKIPPED := || [ $$? -eq 77 ]
 export GST_REGISTRY := $(CURDIR)/build/registry.bin
 export INPUT
 
-.PHONY: help packages demo demo-clip demo-own input lint test validate valgrind faults soak fuzz test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
+.PHONY: help packages demo demo-clip demo-own input lint test validate valgrind thread-sanitizer faults soak fuzz test-training test-gpu pack-gpu test-aarch64 aarch64 deb bench install uninstall clean
 .DELETE_ON_ERROR:
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo 'make test               that, and the tests of the plugin and the command'
 	@echo 'make validate           the scenarios of gst-validate-1.0 with the element, where that tool is installed'
 	@echo 'make valgrind           short pipelines with the element under Valgrind, where it is installed'
+	@echo 'make thread-sanitizer   the tests in which threads meet, compiled with a nightly compiler'
 	@echo 'make faults             each call of blurdm restore that changes a file fails once, 200 kills, 5000 damaged files, a million changed graphs; takes hours'
 	@echo 'make soak               a million small frames with restarts, other caps, QoS and jumps of the clock; build/soak.csv has memory, files and threads'
 	@echo 'make fuzz               random inputs for what reads files; FUZZ_SECONDS=3600 for an hour each'
@@ -129,6 +130,9 @@ validate: $(BUILT) | $(RUNTIME)
 valgrind: | packages $(RUNTIME)
 	cargo build --locked --package gst-plugin-blurdm --lib
 	@build-aux/valgrind.sh target/debug $(RUNTIME)
+
+thread-sanitizer: | packages $(RUNTIME)
+	@build-aux/thread_sanitizer.sh build/thread-sanitizer $(RUNTIME)
 
 # `make test` has it as well.
 fuzz: | packages
