@@ -20,7 +20,7 @@ use gst::prelude::*;
 use super::{
     late_tables,
     packets::{Packet, Packets},
-    stamps::{Bytes, CLOCK_PERIOD, PERIOD},
+    stamps::{Bytes, CLOCK_PERIOD, CLOCK_SCALE, PERIOD},
     tables::Tables,
     timeline::Timeline,
 };
@@ -105,7 +105,7 @@ impl Changes {
         let slow: BTreeMap<u16, Slow> = clocks
             .by_stream
             .iter()
-            .filter_map(|(&stream, timeline)| Some((stream, Slow::of(timeline)?)))
+            .filter_map(|(&stream, timeline)| Some((stream, Slow::of(timeline, clocks.lead(stream, timeline.first))?)))
             .collect();
         let mut changes = Self {
             clocks: Vec::new(),
@@ -185,28 +185,31 @@ fn write<const N: usize>(bytes: &mut [u8], start: u64, change: &Bytes<N>) {
 /// A clock that goes slowly.
 #[derive(Debug)]
 struct Slow {
+    /// The first time of the clock that it replaces, and its own.
+    replaced: u64,
     first: u64,
     /// How many times slower it goes.
     slower: u64,
 }
 
 impl Slow {
-    /// Returns one for a clock, if it has gaps or begins at 0 again.
-    fn of(timeline: &Timeline) -> Option<Self> {
-        if timeline.widest <= GAP && !timeline.is_periodic {
+    /// Returns one for a clock, if it has gaps, begins at 0 again, or begins by `lead` later than what has its times from it.
+    fn of(timeline: &Timeline, lead: u64) -> Option<Self> {
+        if timeline.widest <= GAP && !timeline.is_periodic && lead == 0 {
             return None;
         }
         // It does not begin at 0 again.
         let (length, room) = (timeline.continuous - timeline.first, CLOCK_PERIOD - timeline.first);
         let slower = timeline.widest.div_ceil(WIDEST).max(length / room + 1).max(1);
         Some(Self {
-            first: timeline.first,
+            replaced: timeline.first,
+            first: timeline.first.saturating_sub(lead),
             slower,
         })
     }
 
     fn at(&self, continuous: u64) -> u64 {
-        self.first + (continuous - self.first) / self.slower
+        self.first + (continuous - self.replaced) / self.slower
     }
 }
 
@@ -216,6 +219,8 @@ struct Clocks {
     by_stream: BTreeMap<u16, Timeline>,
     /// The stream of the clock, by the stream that has its times from it.
     of_streams: BTreeMap<u16, u16>,
+    /// The earliest time of each stream among the packets that are stored before any clock.
+    early: BTreeMap<u16, u64>,
 }
 
 impl Clocks {
@@ -232,6 +237,12 @@ impl Clocks {
             if let Some(program) = tables.read(&packet) {
                 let streams = program.streams.iter();
                 self.of_streams.extend(streams.map(|stream| (stream.id, program.clock)));
+            }
+            if self.by_stream.is_empty()
+                && let Some(time) = packet.times().map(|time| time.ticks()).min()
+            {
+                let earliest = self.early.entry(packet.stream()).or_insert(time);
+                *earliest = time.min(*earliest);
             }
             let timeline = self.by_stream.get_mut(&packet.stream());
             let clock = packet.clock().map(|clock| clock.ticks());
@@ -252,6 +263,17 @@ impl Clocks {
             on_packet(&packet, self);
         }
         Ok(())
+    }
+
+    /// Returns by how much what is stored before a clock is earlier than its first time. `tsdemux` knows no time before that.
+    fn lead(&self, clock: u16, first: u64) -> u64 {
+        let early = self
+            .early
+            .iter()
+            .filter(|(stream, _)| self.of_streams.get(stream) == Some(&clock));
+        let lead = early.map(|(_, &time)| (first / CLOCK_SCALE + PERIOD - time) % PERIOD);
+        let lead = lead.filter(|&lead| lead < PERIOD / 2).max();
+        lead.unwrap_or_default() * CLOCK_SCALE
     }
 
     /// Returns the clock of a stream, and the stream that it is in.
