@@ -40,7 +40,7 @@ impl Broadcast<'_> {
         };
         let pipeline = format!(
             "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,format=I420,{SIDE},framerate={}/1 ! \
-             x264enc bframes=0 key-int-max=25 vbv-buf-capacity=0 threads=1 ! h264parse ! identity name=video ! queue ! mux. \
+             x264enc bframes=0 key-int-max=25 pass=quant quantizer=20 threads=1 ! h264parse ! identity name=video ! queue ! mux. \
              audiotestsrc num-buffers={sounds} samplesperbuffer={samples} ! audio/x-raw,rate=48000,channels=2 ! {coder} ! \
              identity name=audio ! queue ! mux. {} name=mux ! filesink location=\"{}\"",
             self.rate,
