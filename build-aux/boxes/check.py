@@ -6,15 +6,20 @@ behind it. FOLDER is what model.py wrote. Needs GStreamer 1.28 with onnxinferenc
     GST_PLUGIN_PATH=… ORT_DYLIB_PATH=… check.py FOLDER
 """
 
+import importlib
 import sys
 
 import gi
+import numpy as np
 
-gi.require_version("Gst", "1.0")
-gi.require_version("GstApp", "1.0")
-gi.require_version("GstAnalytics", "1.0")
-import numpy as np  # noqa: E402
-from gi.repository import Gst, GstAnalytics, GstApp  # noqa: E402, F401
+
+def library(name: str):
+    gi.require_version(name, "1.0")
+    return importlib.import_module(f"gi.repository.{name}")
+
+
+# appsink has its functions from GstApp.
+Gst, GstAnalytics, _ = library("Gst"), library("GstAnalytics"), library("GstApp")
 
 FRAMES = 90
 WIDTH, HEIGHT = 320, 240

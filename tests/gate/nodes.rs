@@ -178,6 +178,36 @@ fn transposed_convolutions_whose_kernels_and_weights_disagree_are_refused() {
     }
 }
 
+/// ONNX Runtime 1.24.1 reads beyond the shape of the input: weights of more dimensions than it ended the process.
+#[test]
+fn convolutions_whose_weights_have_other_dimensions_than_they_state_are_refused() {
+    let cases: [(&[i64], &[Attribute]); 6] = [
+        (&[4, 4, 3, 3], &[]),
+        (
+            &[4, 4, 3, 3, 1],
+            &[ints("strides", &[1, 1]), ints("dilations", &[1, 1])],
+        ),
+        (&[4, 4, 3, 3, 1], &[ints("dilations", &[1, 1])]),
+        (&[4, 4, 3, 3, 1], &[ints("kernel_shape", &[3, 3])]),
+        (&[4, 4], &[ints("strides", &[1, 1])]),
+        (&[4], &[ints("pads", &[1, 1, 1, 1])]),
+    ];
+    for (weights, attributes) in cases {
+        assert_refused(
+            |model| {
+                ones(model, "kernel", weights);
+                add(model, "Conv", &["numbers", "kernel"], attributes);
+            },
+            &["node 'the Conv' (Conv)", "dimensions of its weights"],
+        );
+    }
+    // Weights that the graph makes have dimensions that nobody knows before.
+    assert_refused(
+        |model| add(model, "Conv", &["numbers", "numbers"], &[ints("strides", &[1, 1])]),
+        &["node 'the Conv' (Conv)", "dimensions of its weights"],
+    );
+}
+
 #[test]
 fn integers_are_divided_by_constants_of_1_or_more_only() {
     let divide = |model: &mut Model, operator: &str, divisor: &[i64]| {

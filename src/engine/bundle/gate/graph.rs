@@ -17,6 +17,10 @@ const MOST_NODES: usize = 50_000;
 /// Operators that run other graphs.
 const CONTROL_FLOW: [&str; 4] = ["If", "Loop", "Scan", "SequenceMap"];
 
+/// Convolutions, and the number of the input that is their weights.
+const CONVOLUTIONS: [(&str, usize); 4] = [("Conv", 1), ("ConvInteger", 1), (TRANSPOSED, 1), ("QLinearConv", 3)];
+const TRANSPOSED: &str = "ConvTranspose";
+
 /// Operators that divide, which ends the process where integers are divided by 0, or the smallest one by -1.
 const DIVIDES: [&str; 2] = ["Div", "Mod"];
 
@@ -67,7 +71,7 @@ fn check_node<'a>(node: &'a Node, values: &mut Values<'a>) -> Result<(), String>
     check_count(node, operator)?;
     attributes::check(node)?;
     check_division(node, values)?;
-    check_transposed_convolution(node, values)?;
+    check_convolution(node, values)?;
     sizes::check(node, values)?;
     values.add_node(node, operator)
 }
@@ -114,17 +118,27 @@ fn check_count(node: &Node, operator: &Operator) -> Result<(), String> {
     Ok(())
 }
 
-/// The kernel of a transposed convolution is stated, and its weights have as many dimensions: the runtime reads beyond
-/// the shape of others.
-fn check_transposed_convolution(node: &Node, values: &Values<'_>) -> Result<(), String> {
-    if node.op_type() != "ConvTranspose" {
+/// A convolution states how many sides it has, and its weights have as many: the runtime compares the stated numbers with the dimensions of the
+/// input, takes what is not stated from the weights, and reads beyond the shape of others. Of a transposed one it compares the kernel alone.
+fn check_convolution(node: &Node, values: &Values<'_>) -> Result<(), String> {
+    let mut convolutions = CONVOLUTIONS.iter();
+    let Some((operator, weights)) = convolutions.find(|(operator, _)| *operator == node.op_type()) else {
+        return Ok(());
+    };
+    let stated = |name| {
+        let attribute = attributes::find(node, name)?;
+        Some(attribute.ints.len()).filter(|&sides| sides > 0)
+    };
+    let (kernel, rank) = (stated("kernel_shape"), values.rank(node, *weights));
+    let (sides, may_be_unknown) = match *operator {
+        TRANSPOSED => (kernel, false),
+        _ => (kernel.or(stated("strides")).or(stated("dilations")), kernel.is_some()),
+    };
+    let agrees = |sides| rank.map_or(may_be_unknown, |rank| rank == sides + 2);
+    if sides.is_some_and(agrees) {
         return Ok(());
     }
-    let kernel = attributes::find(node, "kernel_shape").map_or(0, |attribute| attribute.ints.len());
-    if kernel > 0 && values.rank(node, 1) == Some(kernel + 2) {
-        return Ok(());
-    }
-    Err("its attribute 'kernel_shape' and the dimensions of its weights disagree; export the model again".into())
+    Err("its attribute 'kernel_shape' and the dimensions of its weights disagree, or are not stated; export the model again".into())
 }
 
 /// Integers are divided by constants of 1 or more only.

@@ -58,7 +58,8 @@ impl Bytes<6> {
     pub fn ticks(&self) -> u64 {
         let [a, b, c, d, e, f] = self.bytes.map(u64::from);
         let base = a << 25 | b << 17 | c << 9 | d << 1 | e >> 7;
-        base * CLOCK_SCALE + ((e & 1) << 8 | f)
+        // The extension has room for more, which no clock states.
+        base * CLOCK_SCALE + ((e & 1) << 8 | f).min(CLOCK_SCALE - 1)
     }
 
     /// Returns the same with another time.
@@ -106,6 +107,15 @@ mod tests {
                 assert_eq!(clock.bytes[4] & 0x7e, bytes[4] & 0x7e);
             }
         }
+        let highest = Bytes {
+            position: 0,
+            bytes: [0xff; 6],
+        };
+        assert_eq!(
+            highest.ticks(),
+            CLOCK_PERIOD - 1,
+            "beyond its period no clock is counted on"
+        );
         for ticks in [0, 1, 0x1_2345_6789, PERIOD - 1] {
             let bytes = [0x21, 0, 1, 0, 1];
             let time = Bytes { position: 7, bytes }.with_ticks(ticks);
