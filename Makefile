@@ -9,6 +9,7 @@ RUNTIME := build/runtime
 OLDEST_RUNTIME := build/oldest-runtime
 CLIP := build/clip/bikes.mp4
 LPIPS := build/lpips/alexnet.ckpt
+MAXIM := build/maxim/models/model.json
 LINT := build/lint
 FUZZ := build/fuzz
 FUZZ_SECONDS ?= 60
@@ -165,9 +166,14 @@ $(LPIPS): build-aux/fetch.sh build-aux/lpips.txt
 	@echo 'Fetching the weights of LPIPS into $@'
 	@build-aux/fetch.sh lpips $(@D)
 
+$(MAXIM): build-aux/fetch.sh build-aux/maxim.txt
+	@echo 'Fetching the weights of MAXIM into build/maxim'
+	@build-aux/fetch.sh maxim build/maxim
+	@touch $@
+
 # Scores go through the element.
 test-training: export GST_PLUGIN_PATH := $(abspath $(PLUGIN_DIR))
-test-training: $(TRAINING_VENV) $(BUILT) $(LPIPS) | $(RUNTIME)
+test-training: $(TRAINING_VENV) $(BUILT) $(LPIPS) $(MAXIM) | $(RUNTIME)
 	PYTHONPATH=models OMP_NUM_THREADS=1 $(TRAINING_VENV)/bin/python -m pytest --numprocesses auto --dist loadfile models/training/tests pipelines/cluster build-aux
 
 # ONNX Runtime with CUDA is not fetched: it is large, and which one depends on the driver. For another machine: make pack-gpu there, then build/gpu/pack/run.sh.

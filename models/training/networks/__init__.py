@@ -6,6 +6,7 @@ from .exposure_oracle import ExposureOracle
 from .fftformer import FFTformer
 from .fusion import Modulation, begin_at_one
 from .loformer import LoFormer
+from .maxim import Maxim
 from .mimo_unet import MimoUNet
 from .multi_scale_nano import MultiScaleBackbone
 from .nano import NanoBackbone
@@ -15,7 +16,7 @@ from .spectral_encoder import SpectralEncoder
 from .stripformer import Stripformer
 
 BACKBONES = {"nano": NanoBackbone, "multi-scale": MultiScaleBackbone, "separable": SeparableBackbone, "mimo-unet": MimoUNet, "stripformer": Stripformer,
-             "fftformer": FFTformer, "loformer": LoFormer}
+             "fftformer": FFTformer, "loformer": LoFormer, "maxim": Maxim}
 ENCODERS = {"strided": BlurEncoder, "spectral": SpectralEncoder, "published": PublishedBlurEncoder}
 ESTIMATORS = {"jumps": ResidualEstimators, "published": PublishedEstimators}
 ORACLES = {"exposure": ExposureOracle, "strided": BlurEncoder, "published": PublishedBlurEncoder}
@@ -29,6 +30,7 @@ __all__ = [
              "ExposureOracle",
              "FFTformer",
              "LoFormer",
+             "Maxim",
              "MimoUNet",
              "Modulation",
              "MultiScaleBackbone",
