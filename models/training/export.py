@@ -25,7 +25,7 @@ from .diffusion import even_times, sample
 from .graphs import BackboneGraph, PriorEncoderGraph, ResidualsGraph
 from .halve import halve
 from .model import BlurDm
-from .networks import SpectralEncoder
+from .networks import Maxim, SpectralEncoder
 from .quantise import Calibration, quantise
 
 OPSET = 18
@@ -55,6 +55,9 @@ LARGE = 1 << 16
 
 GRAPHS = ("prior_encoder", "residuals", "backbone")
 
+BUNDLED_PRIORS = ("blurdm", "none")
+"""Of the priors in a configuration those that a bundle can have. One without has the backbone alone, whose only input is the frame."""
+
 
 class ExportError(Exception):
     """A graph that does not compute what the network computes."""
@@ -63,11 +66,15 @@ class ExportError(Exception):
 def load_model(config: Config, checkpoint: Path) -> BlurDm:
     """The averaged weights of a checkpoint, ready to export."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    if config.model.prior != "blurdm":
-        raise ConfigError(f"{config.name}: prior is '{config.model.prior}', and a bundle needs 'blurdm'")
+    if config.model.prior not in BUNDLED_PRIORS:
+        raise ConfigError(f"{config.name}: prior is '{config.model.prior}', and a bundle needs one of {', '.join(BUNDLED_PRIORS)}")
     model = BlurDm(config.model)
     model.load_state_dict(state["ema"])
     return model.eval().requires_grad_(False)
+
+
+def graphs_of(model: BlurDm) -> tuple[str, ...]:
+    return GRAPHS if model.kind != "none" else GRAPHS[-1:]
 
 
 def _export(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], dynamic: dict, path: Path, traced: bool = False) -> None:
@@ -98,13 +105,16 @@ def _traced(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: li
 
 
 def export_graphs(model: BlurDm, out: Path, tile: int = 0) -> None:
-    """Writes the three graphs. With a tile, the frames of encoder and backbone are of that side and no other."""
-    latent = torch.zeros(1, model.regions * model.latent)
+    """Writes the three graphs, or the backbone alone. With a tile, the frames of encoder and backbone are of that side and no other."""
     # Large enough for two windows of the encoder each way: the exporter takes a size of 1 for a constant.
     frame = torch.zeros(1, tile or 192 * max(model.scales), tile or 256 * max(model.scales), 4, dtype=torch.uint8)
     height, width = torch.export.Dim("height", min=16, max=16384), torch.export.Dim("width", min=16, max=16384)
     sides = {"frame": None if tile else {1: height, 2: width}}
-    traced = len(model.scales) > 1
+    traced = len(model.scales) > 1 or isinstance(model.backbone, Maxim)
+    if model.kind == "none":
+        _export(BackboneGraph(model), {"frame": frame}, ["restored"], sides, out / "backbone.onnx", traced)
+        return
+    latent = torch.zeros(1, model.regions * model.latent)
     _export(PriorEncoderGraph(model), {"frame": frame}, ["z_blur"], sides, out / "prior_encoder.onnx", traced)
     time = torch.ones(1)
     _export(ResidualsGraph(model), {"z_t": latent, "z_blur": latent.clone(), "t": time, "s": time.clone()}, ["blur_residual", "noise_residual"],
@@ -122,7 +132,7 @@ def _reference_frame(size: tuple[int, int], rng: np.random.Generator) -> np.ndar
 
 
 def write_references(model: BlurDm, out: Path, tile: int = 0) -> None:
-    """out/reference: frame_*.png, restored_*.png and latents.json, all from PyTorch, for the product's parity tests."""
+    """out/reference: frame_*.png, restored_*.png and, with a prior, latents.json, all from PyTorch, for the product's parity tests."""
     folder = out / "reference"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -132,14 +142,17 @@ def write_references(model: BlurDm, out: Path, tile: int = 0) -> None:
         name = f"{size[1]}x{size[0]}"
         frame = _reference_frame(size, rng)
         tensor = torch.from_numpy(frame)[None]
-        z_blur = PriorEncoderGraph(model)(tensor)
-        steps = range(1, model.schedule.steps + 1)
-        priors = [sample(model.schedule, model.residuals_of_regions, z_blur, torch.zeros_like(z_blur), even_times(model.schedule.steps, n)) for n in steps]
-        restored = BackboneGraph(model)(tensor, priors[0])[0].numpy()
+        priors = []
+        if model.kind != "none":
+            z_blur = PriorEncoderGraph(model)(tensor)
+            steps = range(1, model.schedule.steps + 1)
+            priors = [sample(model.schedule, model.residuals_of_regions, z_blur, torch.zeros_like(z_blur), even_times(model.schedule.steps, n)) for n in steps]
+            latents[name] = {"z_blur": z_blur[0].tolist(), "priors": [p[0].tolist() for p in priors]}
+        restored = BackboneGraph(model)(tensor, *priors[:1])[0].numpy()
         Image.fromarray(frame, "RGBA").save(folder / f"frame_{name}.png")
         Image.fromarray(restored, "RGBA").save(folder / f"restored_{name}.png")
-        latents[name] = {"z_blur": z_blur[0].tolist(), "priors": [p[0].tolist() for p in priors]}
-    (folder / "latents.json").write_text(json.dumps(latents))
+    if latents:
+        (folder / "latents.json").write_text(json.dumps(latents))
 
 
 def _sizes(tile: int) -> tuple[tuple[int, int], ...]:
@@ -150,31 +163,39 @@ def check_parity(model: BlurDm, out: Path, tile: int = 0) -> None:
     """Runs every exported graph in ONNX Runtime on fresh random input and compares with PyTorch.
 
     Raises ExportError naming the graph and the difference."""
-    sessions = {name: onnxruntime.InferenceSession(out / f"{name}.onnx", providers=["CPUExecutionProvider"]) for name in GRAPHS}
+    sessions = {name: _session(out / f"{name}.onnx") for name in graphs_of(model)}
     rng = np.random.default_rng()
     for size in _sizes(tile):
         frame = _reference_frame(size, rng)[None]
-        tensor = torch.from_numpy(frame)
-        z_blur = PriorEncoderGraph(model)(tensor)
-        allowed = SPECTRAL_DIFFERENCE if isinstance(model.encoder, SpectralEncoder) else LATENT_DIFFERENCE
-        _close("prior_encoder", sessions["prior_encoder"].run(None, {"frame": frame})[0], z_blur.numpy(), allowed)
-        latent = {"z_t": torch.randn_like(z_blur), "z_blur": z_blur, "t": torch.tensor([5.0]), "s": torch.tensor([2.0])}
-        outputs = sessions["residuals"].run(None, {k: v.numpy() for k, v in latent.items()})
-        for got, want in zip(outputs, ResidualsGraph(model)(**latent), strict=True):
-            _close("residuals", got, want.numpy(), LATENT_DIFFERENCE)
-        prior = sample(model.schedule, model.residuals_of_regions, z_blur, torch.randn_like(z_blur), even_times(model.schedule.steps, 1))
-        got = sessions["backbone"].run(None, {"frame": frame, "prior": prior.numpy()})[0]
-        want = BackboneGraph(model)(tensor, prior).numpy()
+        prior = [] if model.kind == "none" else [_check_prior_graphs(model, sessions, frame)]
+        feeds = dict(zip(("frame", "prior"), (frame, *(value.numpy() for value in prior)), strict=False))
+        got, want = sessions["backbone"].run(None, feeds)[0], BackboneGraph(model)(torch.from_numpy(frame), *prior).numpy()
         off = np.mean(np.abs(got.astype(int) - want) > ALLOWED_DIFFERENCE)
         if got.shape != want.shape or off > ALLOWED_SHARE or not np.array_equal(got[..., 3], frame[..., 3]):
             raise ExportError(f"backbone at {size}: {off:.2%} of the values differ by more than {ALLOWED_DIFFERENCE} grey level")
 
 
+def _session(graph: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+
+def _check_prior_graphs(model: BlurDm, sessions: dict[str, onnxruntime.InferenceSession], frame: np.ndarray) -> torch.Tensor:
+    """Compares encoder and estimators on a frame, and returns a prior of it. Raises ExportError."""
+    z_blur = PriorEncoderGraph(model)(torch.from_numpy(frame))
+    allowed = SPECTRAL_DIFFERENCE if isinstance(model.encoder, SpectralEncoder) else LATENT_DIFFERENCE
+    _close("prior_encoder", sessions["prior_encoder"].run(None, {"frame": frame})[0], z_blur.numpy(), allowed)
+    latent = {"z_t": torch.randn_like(z_blur), "z_blur": z_blur, "t": torch.tensor([5.0]), "s": torch.tensor([2.0])}
+    outputs = sessions["residuals"].run(None, {k: v.numpy() for k, v in latent.items()})
+    for got, want in zip(outputs, ResidualsGraph(model)(**latent), strict=True):
+        _close("residuals", got, want.numpy(), LATENT_DIFFERENCE)
+    return sample(model.schedule, model.residuals_of_regions, z_blur, torch.randn_like(z_blur), even_times(model.schedule.steps, 1))
+
+
 def check_variant(out: Path, file: str) -> None:
     """Compares a variant with the graph that it is made of, on a blurred-looking frame. Raises ExportError."""
     frame = _reference_frame((180, 320), np.random.default_rng(3))[None]
-    exact, rounded = (onnxruntime.InferenceSession(out / file, providers=["CPUExecutionProvider"]) for file in ("backbone.onnx", file))
-    feeds = {"frame": frame, "prior": np.zeros([1, exact.get_inputs()[1].shape[1]], np.float32)}
+    exact, rounded = (_session(out / file) for file in ("backbone.onnx", file))
+    feeds = {"frame": frame} | {value.name: np.zeros(value.shape, np.float32) for value in exact.get_inputs()[1:]}
     difference = exact.run(None, feeds)[0].astype(float) - rounded.run(None, feeds)[0]
     if np.sqrt(np.mean(difference[..., :3] ** 2)) > ALLOWED_ROUNDING[file] or difference[..., 3].any():
         raise ExportError(f"{file}: {np.sqrt(np.mean(difference**2)):.2f} grey levels (root mean square) away from backbone.onnx")
@@ -204,17 +225,20 @@ OWN_DATA = ("Udacity CarND stills (MIT)", "DNIT road frames (MIT)", "Debian lomi
 def write_manifest(name: str, backbone: str, model: BlurDm, origin: Origin, out: Path, tile: int = 0) -> None:
     made = {precision: file for precision, file in (("fp16", FP16), ("int8", INT8)) if (out / file).is_file()}
     variants = {"fp32": "backbone.onnx"} | made
-    files = sorted([*(f"{g}.onnx" for g in GRAPHS), "weights.safetensors", *made.values()])
+    files = sorted([*(f"{g}.onnx" for g in graphs_of(model)), "weights.safetensors", *made.values()])
 
     def listed(values):
         return "[" + ", ".join(json.dumps(v) for v in values) + "]"
 
-    lines = [
-        "format = 1", f"name = {json.dumps(name)}", f"version = {json.dumps(origin.version)}", f"licence = {json.dumps(origin.licence)}", "",
-        "[files]", *(f'"{file}" = "{hashlib.sha256((out / file).read_bytes()).hexdigest()}"' for file in files), "",
+    prior = [
         "[schedule]", f"alphas = {listed(map(float, model.schedule.alphas))}", f"beta_bars = {listed(map(float, model.schedule.beta_bars))}", "",
         "[prior]", f"dim = {model.regions * model.latent}", f"max_steps = {model.schedule.steps}", f"default_steps = {DEFAULT_STEPS}",
         'encoder_input = "frame"', 'encoder = "prior_encoder.onnx"', 'residuals = "residuals.onnx"', "",
+    ]
+    lines = [
+        "format = 1", f"name = {json.dumps(name)}", f"version = {json.dumps(origin.version)}", f"licence = {json.dumps(origin.licence)}", "",
+        "[files]", *(f'"{file}" = "{hashlib.sha256((out / file).read_bytes()).hexdigest()}"' for file in files), "",
+        *(prior if model.kind != "none" else []),
         "[backbone]", f'name = "{backbone}"', f"multiple = {model.backbone.MULTIPLE}", *([f"tile = {tile}"] if tile else []), "",
         "[backbone.variants]", *(f'{precision} = "{file}"' for precision, file in variants.items()), "",
         *(["[backbone.losses]", *(f"{precision} = {loss:.3f}" for precision, loss in origin.losses.items()), ""] if origin.losses else []),

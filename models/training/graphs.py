@@ -105,7 +105,7 @@ class ResidualsGraph(nn.Module):
 
 
 class BackboneGraph(nn.Module):
-    """frame u8 [1, H, W, 4], prior f32 [1, D] -> restored u8 [1, H, W, 4]; the fourth byte is copied through."""
+    """frame u8 [1, H, W, 4], prior f32 [1, D] -> restored u8 [1, H, W, 4]; the fourth byte is copied through. A model without prior takes the frame alone."""
 
     def __init__(self, model: BlurDm):
         super().__init__()
@@ -115,7 +115,7 @@ class BackboneGraph(nn.Module):
         of_bytes = {MultiScaleBackbone: MultiScaleBytes, SeparableBackbone: SeparableBytes}
         self.of_bytes = of_bytes[kind](model.backbone) if kind in of_bytes else None
 
-    def forward(self, frame: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+    def forward(self, frame: torch.Tensor, prior: torch.Tensor | None = None) -> torch.Tensor:
         h, w = frame.shape[1], frame.shape[2]
         if self.of_bytes is not None:
             return self.of_bytes(_repeat_bytes_to(frame, self.model.backbone.MULTIPLE), prior)[:, :h, :w]

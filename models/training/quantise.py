@@ -26,7 +26,7 @@ FRAMES = 40
 
 
 class Calibration(CalibrationDataReader):
-    """Blurred patches, evenly spread over a store, each with the prior of a one-step sampler."""
+    """Blurred patches, evenly spread over a store, each with the prior of a one-step sampler if the model has one."""
 
     def __init__(self, model: BlurDm, patches: Path):
         blurred, _, length, _, _ = open_store(patches)
@@ -39,9 +39,11 @@ class Calibration(CalibrationDataReader):
         patch = next(self._patches, None)
         if patch is None:
             return None
+        frame = {"frame": np.concatenate([patch, np.full((*patch.shape[:2], 1), 255, np.uint8)], 2)[None]}
+        if self._model.kind == "none":
+            return frame
         picture = torch.from_numpy(np.array(patch)).permute(2, 0, 1)[None] / 255
-        prior = self._model.prior_of_regions(picture, even_times(self._model.schedule.steps, 1))
-        return {"frame": np.concatenate([patch, np.full((*patch.shape[:2], 1), 255, np.uint8)], 2)[None], "prior": prior.numpy()}
+        return frame | {"prior": self._model.prior_of_regions(picture, even_times(self._model.schedule.steps, 1)).numpy()}
 
 
 def quantise(backbone: Path, calibration: CalibrationDataReader, out: Path) -> None:
