@@ -188,6 +188,110 @@ fn a_track_of_an_mp4_that_is_disabled_is_not_shown_by_default_in_matroska() {
     assert!(lost.contains("that stream 002 is not default"), "{lost}");
 }
 
+/// Returns the language that GStreamer's demuxer finds of each stream, by its media type.
+fn languages(path: &Path) -> BTreeMap<String, Option<String>> {
+    let found = Arc::new(Mutex::new(BTreeMap::new()));
+    launch_with(
+        &format!("filesrc location=\"{}\" ! parsebin name=p", path.display()),
+        |pipeline| {
+            let (inside, found) = (pipeline.downgrade(), found.clone());
+            pipeline.by_name("p").unwrap().connect_pad_added(move |_, pad| {
+                let pipeline = inside.upgrade().unwrap();
+                let sink = gst::ElementFactory::make("fakesink")
+                    .property("async", false)
+                    .build()
+                    .unwrap();
+                let (input, found) = (sink.static_pad("sink").unwrap(), found.clone());
+                input.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+                    let event = info.event().unwrap();
+                    let caps = pad.current_caps();
+                    if let (gst::EventView::Tag(event), Some(caps)) = (event.view(), caps) {
+                        let language = event.tag().get::<gst::tags::LanguageCode>();
+                        let language = language.map(|language| language.get().to_owned());
+                        let media = caps.structure(0).unwrap().name().to_string();
+                        let known = &mut *found.lock().unwrap();
+                        let known: &mut Option<String> = known.entry(media).or_default();
+                        *known = language.or(known.take());
+                    }
+                    gst::PadProbeReturn::Ok
+                });
+                pipeline.add(&sink).unwrap();
+                sink.sync_state_with_parent().unwrap();
+                pad.link(&input).unwrap();
+            });
+        },
+    );
+    std::mem::take(&mut *found.lock().unwrap())
+}
+
+/// Makes a clip with sound and a subtitle, both after these elements.
+fn spoken(path: &Path, muxer: &str, sound: &str, subtitle: &str) {
+    let subtitles = path.with_extension("srt");
+    fs::write(&subtitles, "1\n00:00:00,200 --> 00:00:00,400\nhm\n").unwrap();
+    launch(&format!(
+        "{muxer} name=m ! filesink location=\"{}\" {} ! m. \
+         audiotestsrc num-buffers=24 ! audio/x-raw,rate=48000 ! opusenc ! opusparse ! {sound} ! queue ! m. \
+         filesrc location=\"{}\" ! subparse ! text/x-raw,format=pango-markup ! {subtitle} ! capssetter caps=text/x-raw,format=utf8 ! queue ! m.",
+        path.display(),
+        h264("ball", 12, 96),
+        subtitles.display()
+    ));
+}
+
+fn is_language(found: &Option<String>, names: &[&str]) -> bool {
+    found.as_deref().is_some_and(|found| names.contains(&found))
+}
+
+#[test]
+fn a_stream_of_an_unknown_language_stays_one_and_a_language_that_is_stated_is_kept() {
+    let (_folder, folder) = folder();
+    let input = folder.join("spoken.mp4");
+    let german = "taginject tags=language-code=de";
+    for (sound, subtitle) in [("identity", german), (german, "identity")] {
+        spoken(&input, "mp4mux", sound, subtitle);
+        for name in ["whole.mkv", "whole.webm", "part.mkv"] {
+            let output = folder.join(name);
+            let options = if name.starts_with("part") {
+                &["--start", "0.1"][..]
+            } else {
+                &[]
+            };
+            let own = ["--overwrite", "--strength", "0"];
+            succeed(&[&[text(&input), "-o", text(&output)], &own[..], options].concat());
+            for (media, language) in languages(&output) {
+                let is_german = media.starts_with("audio/") == (sound == german) && !media.starts_with("video/");
+                let expected: &[&str] = if is_german { &["de", "ger", "deu"] } else { &["und"] };
+                assert!(is_language(&language, expected), "{media} of {name}: {language:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_of_matroska_without_a_language_is_english_in_mp4_and_in_matroska() {
+    let (_folder, folder) = folder();
+    let input = folder.join("spoken.mkv");
+    spoken(&input, "matroskamux", "taginject tags=language-code=und", "identity");
+    for name in ["out.mkv", "out.mp4"] {
+        let output = folder.join(name);
+        succeed(&[text(&input), "-o", text(&output), "--strength", "0"]);
+        let found = languages(&output);
+        assert_eq!(found.len(), 3, "{name}: {found:?}");
+        for (media, language) in found {
+            match media.split_once('/').unwrap().0 {
+                "audio" => assert!(
+                    language.is_none() || is_language(&language, &["und"]),
+                    "{media} of {name}: {language:?}"
+                ),
+                _ => assert!(
+                    is_language(&language, &["en", "eng"]),
+                    "{media} of {name}: {language:?}"
+                ),
+            }
+        }
+    }
+}
+
 /// Both eyes side by side, the left one first, and an edge of one row that is hidden.
 const SIDE_BY_SIDE: [u8; 4] = [0x53, 0xb8, 0x81, 1];
 const CROPPED: [u8; 4] = [0x54, 0xbb, 0x81, 1];

@@ -3,6 +3,7 @@
 //! Writing the output from finished segments and the original.
 
 mod feed;
+mod language;
 mod mp4;
 mod output;
 mod placement;

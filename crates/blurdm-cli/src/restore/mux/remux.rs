@@ -14,6 +14,7 @@ use gst::prelude::*;
 
 use super::{
     feed::{Entry, Feed},
+    language,
     restored_video::RestoredVideo,
     subtitles,
     track_flags::{self, KeptStream},
@@ -97,6 +98,8 @@ impl Remux<'_> {
             .property("location", output)
             .build()?;
         add_tags(&mux, self.tags);
+        let is_original_matroska = self.videos.iter().any(|video| video.scan.is_matroska);
+        language::assume(&mux, is_matroska(muxer), is_original_matroska);
         if is_matroska(muxer) {
             let recorded = self.videos.first().and_then(|video| video.scan.recorded.clone());
             mux.set_property("creation-time", recorded);
