@@ -2,7 +2,7 @@
 
 //! Both eyes in one picture, as the bitstream states it: the message of frame packing (ITU-T H.264, section D.1.26; ITU-T H.265, section D.2.16).
 
-use gst_video::{VideoFormat, VideoInfo, VideoMultiviewFlags, VideoMultiviewMode};
+use gst_video::VideoMultiviewMode;
 
 use super::{
     bitstream::{self, AccessUnit, BitReader},
@@ -23,13 +23,7 @@ pub fn stated(caps: &gst::CapsRef, early: &[Vec<u8>], frame: &[u8]) -> Option<gs
     let messages = AccessUnit::of(first, record.as_deref(), frame)?.after(early).messages();
     let (_, payload) = messages.iter().rfind(|(kind, _)| *kind == FRAME_PACKING)?;
     let (mode, right_first) = of_message(payload)?;
-    let flags = match right_first {
-        true => VideoMultiviewFlags::RIGHT_VIEW_FIRST,
-        false => VideoMultiviewFlags::empty(),
-    };
-    let info = VideoInfo::builder(VideoFormat::I420, 16, 16);
-    let info = info.multiview_mode(mode).multiview_flags(flags).build().ok()?;
-    Some(stereo::stated(&caps.to_owned(), info.to_caps().ok()?.as_ref()))
+    stereo::with(&caps.to_owned(), mode, right_first)
 }
 
 /// Returns the arrangement, and whether the right eye is first. `None` where it is cancelled, not known or damaged.

@@ -2,7 +2,11 @@
 
 //! Both eyes in one picture, as the container states it. The pictures are restored as they are coded, and the output states the same.
 
+use std::path::Path;
+
 use gst::prelude::*;
+use gst_video::{VideoFormat, VideoInfo, VideoMultiviewFlags, VideoMultiviewMode};
+use mp4_splice::Movie;
 
 const FIELDS: [&str; 2] = ["multiview-mode", "multiview-flags"];
 const MONO: &str = "mono";
@@ -45,6 +49,31 @@ pub fn stated(caps: &gst::Caps, stored: &gst::CapsRef) -> gst::Caps {
         }
     }
     caps
+}
+
+/// Returns the caps of a video with what `st3d` of an MP4 states about both eyes, which `qtdemux` of GStreamer 1.22 does not read. `None` where that is nothing
+/// that caps can state. `id` is that of its track.
+pub fn of_movie(path: &Path, id: &str, caps: &gst::Caps) -> Option<gst::Caps> {
+    let movie = Movie::open(path).ok()?;
+    let video = movie.video_with_id(id.parse().ok()?).ok()?;
+    let (mode, right_first) = match movie.tracks().get(video.index())?.entries.first()?.stereo_mode()? {
+        1 => (VideoMultiviewMode::TopBottom, false),
+        2 => (VideoMultiviewMode::SideBySide, false),
+        4 => (VideoMultiviewMode::SideBySide, true),
+        _ => return None,
+    };
+    with(caps, mode, right_first)
+}
+
+/// Returns caps with this arrangement of both eyes.
+pub fn with(caps: &gst::Caps, mode: VideoMultiviewMode, right_first: bool) -> Option<gst::Caps> {
+    let flags = match right_first {
+        true => VideoMultiviewFlags::RIGHT_VIEW_FIRST,
+        false => VideoMultiviewFlags::empty(),
+    };
+    let info = VideoInfo::builder(VideoFormat::I420, 16, 16);
+    let info = info.multiview_mode(mode).multiview_flags(flags).build().ok()?;
+    Some(stated(caps, info.to_caps().ok()?.as_ref()))
 }
 
 /// Whether the muxer of GStreamer 1.22 for Matroska writes what caps state about both eyes. It has no mode for interleaved rows and columns.

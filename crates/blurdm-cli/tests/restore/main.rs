@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod all_videos;
+mod both_eyes;
 mod broadcasts;
 mod changes;
 mod choices;

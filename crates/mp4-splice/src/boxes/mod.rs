@@ -6,6 +6,7 @@ mod byte_reader;
 mod colour;
 mod header;
 pub(crate) mod sample_entry;
+mod stereo;
 mod tree;
 
 pub(crate) use byte_reader::ByteReader;

@@ -5,5 +5,6 @@
 pub mod blocks;
 pub mod ebml;
 pub mod key_blocks;
+pub mod stereo_mode;
 pub mod track_flags;
 pub mod tracks;

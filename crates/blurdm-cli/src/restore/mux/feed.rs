@@ -40,13 +40,21 @@ pub struct Entry {
 
 impl<'a> Feed<'a> {
     /// Creates the elements. `times` are those of the frames in nanoseconds;
-    /// `offset` is what is subtracted from them; `colour` is that which the container states.
+    /// `offset` is what is subtracted from them; `colour` is that which the container states; `shown` are caps of which the container states what they say
+    /// about both eyes.
     ///
     /// # Errors
     /// As [`SegmentFrames::open`]; an element of GStreamer's own is missing.
-    pub fn new(video: &'a RestoredVideo, times: &'a [u64], offset: i64, colour: &Colour) -> Result<Self, Error> {
+    pub fn new(
+        video: &'a RestoredVideo,
+        times: &'a [u64],
+        offset: i64,
+        colour: &Colour,
+        shown: Option<&gst::Caps>,
+    ) -> Result<Self, Error> {
         let frames = SegmentFrames::open(&video.segments, times, offset)?;
-        let caps = stereo::stated(&colour::stated(frames.caps(), colour), &video.scan.caps);
+        let caps = colour::stated(frames.caps(), colour);
+        let caps = shown.map_or_else(|| caps.clone(), |shown| stereo::stated(&caps, shown));
         let input = gst_app::AppSrc::builder().caps(&caps).format(gst::Format::Time).build();
         let parser = create_parser(&caps)?;
         Ok(Self {

@@ -25,10 +25,10 @@ use crate::{
         CAT, colour,
         demuxer::{self, Parsing, Stream},
         interrupt,
-        matroska::key_blocks,
+        matroska::{key_blocks, stereo_mode},
         muxer,
         pipeline::{End, Pipeline},
-        watchdog,
+        stereo, watchdog,
     },
     restore::{
         plan::{Part, webm},
@@ -138,7 +138,8 @@ impl Remux<'_> {
         drop(pipeline);
         let State { mut lost, kept, .. } = std::mem::take(&mut *lock(&state));
         if is_matroska(muxer) {
-            key_blocks::mark(output).map_err(|error| Error::unwritable(output, error))?;
+            let corrected = stereo_mode::correct(output, self.original).and_then(|()| key_blocks::mark(output));
+            corrected.map_err(|error| Error::unwritable(output, error))?;
         }
         lost.extend(track_flags::keep(self.original, &kept, output, is_matroska(muxer)));
         Ok(lost)
@@ -181,7 +182,10 @@ impl Remux<'_> {
                     true => colour::for_matroska(video.scan.colour),
                     false => video.scan.colour,
                 };
-                Feed::new(video, times, offset, &colour)
+                // GStreamer 1.22's muxer for MP4 states the eyes in the wrong order.
+                let is_shown = is_matroska(muxer) && stereo::is_written_into_matroska(&video.scan.caps);
+                let shown = is_shown.then_some(&video.scan.caps);
+                Feed::new(video, times, offset, &colour, shown)
             })
             .collect()
     }

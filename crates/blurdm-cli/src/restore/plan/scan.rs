@@ -154,6 +154,10 @@ impl Scan {
             video.frames.sort_by_key(|frame| frame.time);
         }
         if videos.is_empty() {
+            let stored = video.caps.as_ref().filter(|stored| !stereo::is_stereo(stored));
+            if let Some(caps) = stored.and_then(|stored| stereo::of_movie(path, &video.id, stored)) {
+                video.caps = Some(caps);
+            }
             if found.all.iter().any(|(_, caps)| encrypted::is_video(caps)) {
                 return Err(Error::Unsuitable {
                     path: path.to_owned(),

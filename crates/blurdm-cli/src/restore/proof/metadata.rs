@@ -9,9 +9,9 @@ use std::{
     path::Path,
 };
 
-use mp4_splice::boxes::{FourCc, Header};
+use mp4_splice::boxes::FourCc;
 
-use super::hidden::read_moov;
+use super::{hidden::read_moov, mp4_boxes::boxes, shown_as};
 use crate::media::matroska::ebml::{Element, Place, children};
 
 /// Where Matroska has names and values.
@@ -25,16 +25,6 @@ const TITLE: u32 = 0x7ba9;
 const TRACKS: u32 = 0x1654_ae6b;
 const TRACK_ENTRY: u32 = 0xae;
 const TRACK_NAME: u32 = 0x536e;
-const VIDEO: u32 = 0xe0;
-
-/// How players show a video, where it is not 0 (RFC 9559, 5.1.4.1.28): both eyes in one picture, and edges that are hidden. No number of one means another.
-const SHOWN_AS: [(u32, &str); 5] = [
-    (0x53b8, "StereoMode"),
-    (0x54aa, "PixelCropBottom"),
-    (0x54bb, "PixelCropTop"),
-    (0x54cc, "PixelCropLeft"),
-    (0x54dd, "PixelCropRight"),
-];
 
 /// More bytes than these are not read.
 const MAX_BYTES: u64 = 64 << 20;
@@ -72,6 +62,13 @@ pub struct Metadatum {
     value: Option<String>,
 }
 
+impl Metadatum {
+    /// One that has no text.
+    fn named(name: String) -> Self {
+        Self { name, value: None }
+    }
+}
+
 /// As in "the metadata camera_model 'X100'".
 impl fmt::Display for Metadatum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,7 +86,8 @@ pub fn lost(original: &Path, written: &Path, told: &[String]) -> Vec<String> {
     let after = all(written);
     let is_lost = |datum: &Metadatum| {
         let Some(value) = &datum.value else {
-            return !after.contains(datum);
+            let is_same = |other: &Metadatum| other.value.is_none() && shown_as::is_same(&datum.name, &other.name);
+            return !after.iter().any(is_same);
         };
         let quoted = format!("'{value}'");
         !after.iter().any(|other| other.value.as_ref() == Some(value))
@@ -174,24 +172,7 @@ fn of_info(info: &[u8], found: &mut Vec<Metadatum>) {
 fn of_tracks(tracks: &[u8], found: &mut Vec<Metadatum>) {
     for track in children(tracks).filter(|element| element.id == TRACK_ENTRY) {
         push_texts(track.body, TRACK_NAME, found);
-        for video in children(track.body).filter(|element| element.id == VIDEO) {
-            push_shown_as(video.body, found);
-        }
-    }
-}
-
-fn push_shown_as(video: &[u8], found: &mut Vec<Metadatum>) {
-    for (id, name) in SHOWN_AS {
-        let element = children(video).find(|element| element.id == id);
-        if let Some(number) = element
-            .and_then(|element| element.number())
-            .filter(|&number| number > 0)
-        {
-            found.push(Metadatum {
-                name: format!("{name} {number}"),
-                value: None,
-            });
-        }
+        found.extend(shown_as::of_matroska(track.body).map(Metadatum::named));
     }
 }
 
@@ -204,22 +185,6 @@ fn push_texts(parent: &[u8], id: u32, found: &mut Vec<Metadatum>) {
     }
 }
 
-/// Returns the boxes that follow each other, up to the first that is not whole.
-fn boxes(bytes: &[u8]) -> impl Iterator<Item = (FourCc, &[u8])> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let header = Header::parse(rest)?;
-        let length = usize::try_from(header.length).ok()?;
-        let size = match header.size {
-            Some(size) => usize::try_from(size).ok()?,
-            None => rest.len(),
-        };
-        let (whole, after) = rest.split_at_checked(size)?;
-        rest = after;
-        Some((header.kind, whole.get(length..)?))
-    })
-}
-
 fn name(kind: FourCc) -> String {
     kind.iter().map(|&byte| char::from(byte)).collect()
 }
@@ -228,7 +193,10 @@ fn name(kind: FourCc) -> String {
 fn of_movie(parent: &[u8], depth: usize, found: &mut Vec<Metadatum>) {
     for (kind, body) in boxes(parent).filter(|_| depth > 0) {
         match &kind {
-            b"trak" => of_movie(body, depth - 1, found),
+            b"trak" => {
+                of_movie(body, depth - 1, found);
+                found.extend(shown_as::of_mp4(body).into_iter().map(Metadatum::named));
+            }
             b"meta" => of_meta(body, found),
             b"udta" => {
                 for (kind, body) in boxes(body) {

@@ -8,9 +8,11 @@ mod headers;
 mod hidden;
 mod labels;
 mod metadata;
+mod mp4_boxes;
 mod packets;
 mod program_streams;
 mod programs;
+mod shown_as;
 
 use std::{
     collections::BTreeSet,
