@@ -355,18 +355,67 @@ fn aac_in_latm_is_told() {
     }
 }
 
+/// Takes the clock out of a transport stream. With `is_full` the packets with the table of the program have private data in the room before it.
+fn take_clock(path: &Path, is_full: bool) {
+    let mut file = fs::read(path).unwrap();
+    for packet in file
+        .chunks_mut(188)
+        .filter(|packet| packet[3] & 0x20 != 0 && packet[4] >= 7)
+    {
+        if packet[5] & 0x10 != 0 {
+            packet[5] &= !0x10;
+            packet[6..12].fill(0xff);
+        }
+        // Behind the room, the table has the id 2, and nothing before it.
+        let start = 5 + usize::from(packet[4]);
+        if is_full && packet[1] & 0x40 != 0 && packet[start..start + 2] == [0, 2] {
+            packet[5] = 0x02;
+            packet[6] = packet[4] - 2;
+        }
+    }
+    fs::write(path, file).unwrap();
+}
+
+/// Moves the room before the payload of the packets with the table of the program behind it, as ffmpeg writes them.
+fn move_room(path: &Path) {
+    let mut file = fs::read(path).unwrap();
+    let mut moved = 0;
+    for packet in file.chunks_mut(188).filter(|packet| packet[3] & 0x20 != 0) {
+        let start = 5 + usize::from(packet[4]);
+        if packet[1] & 0x40 != 0 && packet.get(start..start + 2) == Some(&[0, 2]) {
+            packet[3] &= !0x20;
+            packet.copy_within(start.., 4);
+            packet[4 + 188 - start..].fill(0xff);
+            moved += 1;
+        }
+    }
+    assert!(moved > 0);
+    fs::write(path, file).unwrap();
+}
+
 #[test]
-fn a_transport_stream_without_a_clock_is_refused_with_the_reason() {
+fn a_transport_stream_without_a_clock_has_the_times_of_its_frames_and_its_sound() {
     let (_folder, folder) = folder();
     let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
     WHOLE.make(&input);
-    let mut file = fs::read(&input).unwrap();
-    for packet in file.chunks_mut(188) {
-        if packet[3] & 0x20 != 0 && packet[4] >= 7 && packet[5] & 0x10 != 0 {
-            packet[5] &= !0x10;
-        }
-    }
-    fs::write(&input, file).unwrap();
+    take_clock(&input, false);
+    succeed(&[text(&input), "-o", text(&output)]);
+    assert_whole(&WHOLE, &output, "room before the table");
+    move_room(&input);
+    succeed(&[text(&input), "-o", text(&output), "--overwrite"]);
+    assert_whole(&WHOLE, &output, "room behind the table");
+    let part = folder.join("part.mkv");
+    succeed(&[text(&input), "-o", text(&part), "--start", "0.5"]);
+    let found = times_of(&packets(&part), "video/").len();
+    assert!((50..75).contains(&found), "{found}");
+}
+
+#[test]
+fn a_transport_stream_without_a_clock_and_without_room_for_one_is_refused_with_the_reason() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
+    WHOLE.make(&input);
+    take_clock(&input, true);
     let refused = run(&[text(&input), "-o", text(&output)]);
     assert_eq!(refused.status.code(), Some(1));
     let told = stderr(&refused);

@@ -5,7 +5,8 @@
 //! GStreamer 1.22's `tsdemux` takes a clock (PCR) that is more than half a second later than before for another one, and puts what follows half a second behind
 //! what was before. What belongs before the gap but is stored behind it loses its time. So is it where the clock begins at 0 again after 26.5 hours. Where it
 //! finds one clock only, the times of frames and sound are exact, however fast the clock goes: so it is given one that goes so slowly that no step is wide.
-//! It cannot find places in the file by such a clock. The first tables come first as well: see [`late_tables`].
+//! It cannot find places in the file by such a clock. A program without one is given one: see [`made_clock`]. The first tables come first as well: see
+//! [`late_tables`].
 
 use std::{
     collections::BTreeMap,
@@ -19,8 +20,9 @@ use gst::prelude::*;
 
 use super::{
     late_tables,
+    made_clock::{self, MadeClocks},
     packets::{Packet, Packets},
-    stamps::{Bytes, CLOCK_PERIOD, CLOCK_SCALE, PERIOD},
+    stamps::{Bytes, CLOCK_PERIOD, CLOCK_SCALE, PERIOD, within, write_all},
     tables::Tables,
     timeline::Timeline,
 };
@@ -52,7 +54,7 @@ pub fn correct(source: &gst::Element, path: &Path) {
 
 /// Whether a file is a transport stream whose clock is another one for the demuxer, so that this cannot seek.
 pub fn are_times_corrected(path: &Path) -> bool {
-    changes_of(path).is_some_and(|changes| !changes.clocks.is_empty())
+    changes_of(path).is_some_and(|changes| !changes.clocks.is_empty() || !changes.made.is_empty())
 }
 
 /// Whether the first tables of a file are given to the demuxer ahead of what is stored before them.
@@ -93,6 +95,7 @@ struct Changes {
     /// In the order of the file.
     clocks: Vec<Bytes<6>>,
     times: Vec<Bytes<5>>,
+    made: MadeClocks,
     /// What replaces the start of the file, with these changes.
     start: Vec<u8>,
 }
@@ -110,6 +113,7 @@ impl Changes {
         let mut changes = Self {
             clocks: Vec::new(),
             times: Vec::new(),
+            made: clocks.made(path)?,
             start: Vec::new(),
         };
         Clocks::default().read(path, |packet, clocks| {
@@ -128,7 +132,8 @@ impl Changes {
         })?;
         let start = late_tables::reordered(path, |start| changes.write_all(start, 0))?;
         changes.start = start.unwrap_or_default();
-        Ok(Some(changes).filter(|changes| !slow.is_empty() || !changes.start.is_empty()))
+        let is_changed = !slow.is_empty() || !changes.made.is_empty() || !changes.start.is_empty();
+        Ok(Some(changes).filter(|_| is_changed))
     }
 
     /// Returns a buffer of the file with the changes. `None` where there are none in it.
@@ -137,7 +142,8 @@ impl Changes {
         let (clocks, times) = (within(&self.clocks, start, length), within(&self.times, start, length));
         let reordered = usize::try_from(start).ok().and_then(|start| self.start.get(start..));
         let reordered = reordered.unwrap_or_default();
-        if clocks.is_empty() && times.is_empty() && reordered.is_empty() {
+        let is_made = self.made.are_within(start, length);
+        if clocks.is_empty() && times.is_empty() && reordered.is_empty() && !is_made {
             return None;
         }
         let mut bytes = buffer.map_readable().ok()?.to_vec();
@@ -153,32 +159,9 @@ impl Changes {
 
     /// Changes bytes of the file, of which these begin at `start`.
     fn write_all(&self, bytes: &mut [u8], start: u64) {
-        let length = bytes.len() as u64;
-        for change in within(&self.clocks, start, length) {
-            write(bytes, start, change);
-        }
-        for change in within(&self.times, start, length) {
-            write(bytes, start, change);
-        }
-    }
-}
-
-/// Returns those of the changes that are at least in part within bytes of the file.
-fn within<const N: usize>(changes: &[Bytes<N>], start: u64, length: u64) -> &[Bytes<N>] {
-    let from = changes.partition_point(|change| change.position + N as u64 <= start);
-    let to = changes.partition_point(|change| change.position < start.saturating_add(length));
-    &changes[from..to.max(from)]
-}
-
-/// Changes bytes of a file, of which these begin at `start`.
-fn write<const N: usize>(bytes: &mut [u8], start: u64, change: &Bytes<N>) {
-    for (position, &new) in (change.position..).zip(&change.bytes) {
-        let index = position
-            .checked_sub(start)
-            .and_then(|index| usize::try_from(index).ok());
-        if let Some(byte) = index.and_then(|index| bytes.get_mut(index)) {
-            *byte = new;
-        }
+        write_all(&self.clocks, bytes, start);
+        write_all(&self.times, bytes, start);
+        self.made.write_all(bytes, start);
     }
 }
 
@@ -263,6 +246,15 @@ impl Clocks {
             on_packet(&packet, self);
         }
         Ok(())
+    }
+
+    /// Returns those of programs that have none.
+    fn made(&self, path: &Path) -> io::Result<MadeClocks> {
+        let has_clock = |clock: u16| self.by_stream.contains_key(&clock);
+        match self.of_streams.values().all(|&clock| has_clock(clock)) {
+            true => Ok(MadeClocks::default()),
+            false => made_clock::of(path, has_clock),
+        }
     }
 
     /// Returns by how much what is stored before a clock is earlier than its first time. `tsdemux` knows no time before that.

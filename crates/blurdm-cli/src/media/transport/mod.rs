@@ -4,6 +4,7 @@
 
 mod continuous;
 mod late_tables;
+mod made_clock;
 mod packets;
 mod stamps;
 mod tables;

@@ -94,6 +94,26 @@ impl Bytes<5> {
     }
 }
 
+/// Returns those of the changes that are at least in part within bytes of the file.
+pub fn within<const N: usize>(changes: &[Bytes<N>], start: u64, length: u64) -> &[Bytes<N>] {
+    let from = changes.partition_point(|change| change.position + N as u64 <= start);
+    let to = changes.partition_point(|change| change.position < start.saturating_add(length));
+    &changes[from..to.max(from)]
+}
+
+/// Changes bytes of a file, of which these begin at `start`.
+pub fn write_all<const N: usize>(changes: &[Bytes<N>], bytes: &mut [u8], start: u64) {
+    for change in within(changes, start, bytes.len() as u64) {
+        for (position, &new) in (change.position..).zip(&change.bytes) {
+            let index = position.checked_sub(start);
+            let index = index.and_then(|index| usize::try_from(index).ok());
+            if let Some(byte) = index.and_then(|index| bytes.get_mut(index)) {
+                *byte = new;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
