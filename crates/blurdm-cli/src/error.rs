@@ -118,6 +118,16 @@ impl Error {
 }
 
 impl From<gst::glib::BoolError> for Error {
+impl Error {
+    /// Returns why a file cannot be read, without its name: the caller names it.
+    pub fn into_reason(self) -> String {
+        match self {
+            Self::Unreadable { reason, .. } => reason,
+            error => error.to_string(),
+        }
+    }
+}
+
     fn from(error: gst::glib::BoolError) -> Self {
         Self::Failed(error.to_string())
     }

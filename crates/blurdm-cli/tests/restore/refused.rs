@@ -567,3 +567,37 @@ fn prores_in_matroska_of_which_gstreamer_loses_the_times_is_not_taken_for_a_file
         "{told}"
     );
 }
+
+#[test]
+fn a_file_that_cannot_be_read_to_its_end_and_of_which_nothing_can_be_decoded_is_refused_with_one_reason() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.mp4"), folder.join("out.mp4"));
+    launch(&format!(
+        "videotestsrc num-buffers=40 pattern=ball ! video/x-raw,format=I420,width=96,height=64,framerate=25/1 ! \
+         x264enc key-int-max=10 bframes=0 ! h264parse ! mp4mux fragment-duration=400 ! filesink location=\"{}\"",
+        input.display()
+    ));
+    // The frames become zeros, and the index of the second fragment gets a size that none has.
+    let mut file = fs::read(&input).unwrap();
+    let (mut at, mut fragments) = (0, 0);
+    while at < file.len() {
+        let size = u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+        match &file[at + 4..at + 8] {
+            b"mdat" => file[at + 8..at + size].fill(0),
+            b"moof" => {
+                fragments += 1;
+                if fragments == 2 {
+                    file[at..at + 4].copy_from_slice(&[0, 0, 0, 3]);
+                }
+            }
+            _ => {}
+        }
+        at += size;
+    }
+    assert!(fragments > 2);
+    fs::write(&input, file).unwrap();
+    let refused = run(&[text(&input), "-o", text(&output)]);
+    let told = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert_eq!(told.matches("cannot be read").count(), 1, "{told}");
+}

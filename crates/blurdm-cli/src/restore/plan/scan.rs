@@ -183,7 +183,7 @@ impl Scan {
         let is_restored = |id: &String| chosen.iter().any(|&index| videos[index].id == *id);
         let others = found.all.iter().filter(|(id, _)| !is_restored(id));
         let others: Vec<gst::Caps> = others.map(|(_, caps)| caps.clone()).collect();
-        let damage = end.into_read_result(path).err().map(|error| error.to_string());
+        let damage = end.into_read_result(path).err().map(Error::into_reason);
         let damage = damage
             .or_else(|| damage::of(path))
             .or_else(|| left_out(&videos, &chosen));
