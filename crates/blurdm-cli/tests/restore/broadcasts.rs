@@ -496,3 +496,35 @@ fn joined_recordings_of_which_one_has_a_gap_have_all_frames_and_the_gap() {
         }
     }
 }
+
+#[test]
+fn frames_without_a_time_are_told_and_the_others_restored() {
+    let (_folder, folder) = folder();
+    let (input, output) = (folder.join("clip.ts"), folder.join("out.mkv"));
+    WHOLE.make(&input);
+    let mut file = fs::read(&input).unwrap();
+    let is_start = |packet: &&mut [u8]| packet[1] & 0x40 != 0;
+    let mut untimed = 0;
+    for packet in file.chunks_mut(188).filter(is_start) {
+        let start = if packet[3] & 0x20 != 0 {
+            5 + usize::from(packet[4])
+        } else {
+            4
+        };
+        // The header of a frame, its flags of times, and the times.
+        if packet[start..].starts_with(&[0, 0, 1, 0xe0]) && untimed < 3 {
+            untimed += 1;
+            packet[start + 7] &= 0x3f;
+            let length = usize::from(packet[start + 8]);
+            packet[start + 9..start + 9 + length].fill(0xff);
+        }
+    }
+    fs::write(&input, file).unwrap();
+    let done = run(&[text(&input), "-o", text(&output)]);
+    let told = stderr(&done);
+    assert_eq!(done.status.code(), Some(3), "{told}");
+    assert!(told.contains("3 of 75 frames of video 1 have no time"), "{told}");
+    let frames = record(&output)["frames"].as_u64().unwrap();
+    assert!((72..=75).contains(&frames), "{frames}");
+    assert!(record(&output)["gaps"].to_string().contains("have no time"));
+}

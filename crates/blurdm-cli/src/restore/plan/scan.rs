@@ -12,7 +12,7 @@ use gst::prelude::*;
 
 use super::{
     damage,
-    videos::{CodedFrame, Video, VideoChoice, VideoNumber, choose, left_out, main},
+    videos::{self, CodedFrame, Video, VideoChoice, VideoNumber, choose, left_out, main},
 };
 use crate::{
     error::Error,
@@ -28,6 +28,9 @@ use crate::{
     },
     sync::lock,
 };
+
+/// Codecs whose headers are buffers of their own, without a time.
+const WITH_HEADERS: [&str; 4] = ["video/x-theora", "video/x-dirac", "video/x-vp8", "video/x-daala"];
 
 /// A video that is restored, in its file.
 #[derive(Debug)]
@@ -90,8 +93,6 @@ struct FoundVideo {
     orientation: Option<String>,
     /// The parser that it comes from, if that drops messages.
     parser: Option<String>,
-    /// Number of frames without a time, as all are that `matroskademux` of GStreamer 1.22 finds of ProRes, and `tsdemux` without a clock.
-    untimed: usize,
 }
 
 impl Scan {
@@ -136,7 +137,10 @@ impl Scan {
         let found = std::mem::take(&mut *lock(&found));
         let found_videos = found.videos.values().map(|found| std::mem::take(&mut *lock(found)));
         let (moving, still): (Vec<_>, Vec<_>) = found_videos.partition(|found| found.video.is_moving());
-        let untimed = still.iter().find(|found| found.untimed > 1).map(FoundVideo::media_type);
+        let untimed = still
+            .iter()
+            .find(|found| found.video.untimed > 1)
+            .map(FoundVideo::media_type);
         // Streams of joined Ogg files have random ids. Those that go on at the same time stay as their ids order them.
         let earlier = |found: &FoundVideo| {
             let ended = moving.iter().filter(|other| found.video.comes_after(&other.video));
@@ -150,14 +154,14 @@ impl Scan {
             .map(|(_, found)| (found.video, (found.first, found.orientation, found.parser)))
             .unzip();
         for video in &mut videos {
-            // Stable, since frames of equal times are presented as they come.
-            video.frames.sort_by_key(|frame| frame.time);
-        }
-        if videos.is_empty() {
             let stored = video.caps.as_ref().filter(|stored| !stereo::is_stereo(stored));
             if let Some(caps) = stored.and_then(|stored| stereo::of_movie(path, &video.id, stored)) {
                 video.caps = Some(caps);
             }
+            // Stable, since frames of equal times are presented as they come.
+            video.frames.sort_by_key(|frame| frame.time);
+        }
+        if videos.is_empty() {
             if found.all.iter().any(|(_, caps)| encrypted::is_video(caps)) {
                 return Err(Error::Unsuitable {
                     path: path.to_owned(),
@@ -187,6 +191,9 @@ impl Scan {
         let damage = damage
             .or_else(|| damage::of(path))
             .or_else(|| left_out(&videos, &chosen));
+        let without_times = videos::without_times(&videos, &chosen);
+        let damage: Vec<String> = damage.into_iter().chain(without_times).collect();
+        let damage = (!damage.is_empty()).then(|| damage.join("; "));
         let is_matroska = damage::is_matroska(path);
         // GStreamer 1.22's demuxer of program streams guesses the place from the bit rate.
         let can_seek = !found.is_program_stream && !transport::are_times_corrected(path);
@@ -378,12 +385,17 @@ impl FoundVideo {
         first.map_or("unknown", |first| first.name().as_str()).into()
     }
 
+    /// Whether a buffer is a header of the codec, which demuxers send ahead of the frames of some.
+    fn is_header(&self, buffer: &gst::BufferRef) -> bool {
+        buffer.flags().contains(gst::BufferFlags::HEADER) && WITH_HEADERS.contains(&self.media_type().as_str())
+    }
+
     /// Records a frame, unless it is outside of the segment and so never presented. A frame without PTS (in some AVI files) has a DTS.
     fn record(&mut self, buffer: &gst::BufferRef) {
         let Some(segment) = &self.segment else { return };
         let duration = buffer.duration();
         let Some(pts) = buffer.pts().or(buffer.dts()) else {
-            self.untimed += 1;
+            self.video.untimed += usize::from(!self.is_header(buffer));
             return;
         };
         let Some((from, _)) = segment.clip(pts, duration.map(|duration| pts + duration)) else {

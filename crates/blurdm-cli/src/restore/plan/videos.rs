@@ -63,6 +63,8 @@ pub struct Video {
     /// Whether it is coded as pictures, each on its own: a cover is one too.
     pub is_picture: bool,
     pub frames: Vec<CodedFrame>,
+    /// Number of frames without a time, as all are that `matroskademux` of GStreamer 1.22 finds of ProRes, and `tsdemux` without a clock.
+    pub untimed: usize,
     /// Running time minus stream time of the first frame, in nanoseconds.
     pub shift: Option<i64>,
     /// The ids of the videos that had begun before, and how many frames they had by then.
@@ -158,6 +160,22 @@ pub fn left_out(videos: &[Video], chosen: &[usize]) -> Option<String> {
             left_out.join(", ")
         )
     })
+}
+
+/// Returns a sentence about the frames of the chosen videos that have no time, and so no place among the others.
+pub fn without_times(videos: &[Video], chosen: &[usize]) -> Option<String> {
+    let sentence = |&index: &usize| {
+        let (number, video) = (index + 1, videos.get(index)?);
+        let of = format!("{} frames of video {number}", video.frames.len() + video.untimed);
+        (video.untimed > 0).then(|| {
+            format!(
+                "{} of {of} have no time: they are missing, or at one that the decoder has guessed",
+                video.untimed
+            )
+        })
+    };
+    let sentences: Vec<String> = chosen.iter().filter_map(sentence).collect();
+    (!sentences.is_empty()).then(|| sentences.join("; "))
 }
 
 /// Whether a video is taken for thumbnails beside the others.
