@@ -13,7 +13,8 @@ use std::{
 use gst::prelude::*;
 
 use super::{
-    broadcast, display_order, log::CAT, matroska::tracks::codec_delays, movie_length, packet_times, transport,
+    broadcast, display_order, log::CAT, matroska::tracks::codec_delays, movie_length, packet_times, styled_text,
+    transport,
 };
 use crate::sync::lock;
 
@@ -233,7 +234,7 @@ pub fn is_framed(caps: &gst::CapsRef) -> bool {
 /// Whether a stream is subtitles with styles, of which the parser makes plain text.
 fn is_styled_text(caps: &gst::CapsRef) -> bool {
     let first = caps.structure(0);
-    first.is_some_and(|first| ["application/x-ass", "application/x-ssa"].contains(&first.name().as_str()))
+    first.is_some_and(|first| styled_text::is_styled(first.name()))
 }
 
 /// Whether there are a parser and a decoder for a stream. Where one is missing, `parsebin` reports it.

@@ -27,6 +27,7 @@ pub mod orientation;
 mod packet_times;
 pub mod pipeline;
 pub mod stereo;
+pub mod styled_text;
 pub mod transport;
 pub mod watchdog;
 

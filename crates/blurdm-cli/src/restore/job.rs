@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     digest::sha256,
-    mux::{Output, muxer_for},
+    mux::{Output, lost_styles, muxer_for},
     options::Options,
     plan::{self, Part, Segment, output_name, webm},
     prepared::Prepared,
@@ -214,7 +214,10 @@ impl<'a> Job<'a> {
         let others = first.scan.others.iter();
         let refused = others.filter(|caps| muxer::refuses(muxer, caps).unwrap_or(false));
         refused
-            .map(|caps| proof::description(caps.structure(0).map_or("unknown", |first| first.name().as_str())))
+            .map(|caps| {
+                let media = caps.structure(0).map_or("unknown", |first| first.name().as_str());
+                lost_styles(caps).unwrap_or_else(|| proof::description(media))
+            })
             .collect()
     }
 

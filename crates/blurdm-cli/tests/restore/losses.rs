@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use gst::prelude::*;
 
-use crate::clips::{SIDE, clip, folder, frames, launch, launch_with, record, stderr, succeed, text};
+use crate::clips::{SIDE, clip, folder, frames, launch, launch_with, packets, record, stderr, succeed, text};
 
 /// Restores a file, and returns what is lost: what the record and a note say.
 fn lost(input: &Path, output: &Path, options: &[&str]) -> String {
@@ -224,4 +224,63 @@ fn both_eyes_in_one_picture_are_written_as_the_bitstream_states_them_and_told_wh
     assert!(fs::read(&kept).unwrap().windows(4).any(|window| window == SIDE_BY_SIDE));
     let told = lost(&input, &folder.join("out.mp4"), &[]);
     assert!(told.contains("both eyes are in one picture"), "{told}");
+}
+
+/// Makes a clip with subtitles that have styles, of which the second has two rows.
+fn with_styles(path: &Path) {
+    let pipeline = format!(
+        "videotestsrc num-buffers=25 pattern=ball ! video/x-raw,format=I420,{SIDE},framerate=25/1 ! x264enc bframes=0 ! h264parse ! m. \
+         appsrc name=lines format=time ! m.subtitle_0 matroskamux name=m ! filesink location=\"{}\"",
+        path.display()
+    );
+    launch_with(&pipeline, |bin| {
+        let lines = bin.by_name("lines").unwrap().downcast::<gst_app::AppSrc>().unwrap();
+        let header = b"[Script Info]\nScriptType: v4.00+\n\n[Events]\nFormat: Layer, Start, End, Style, Text\n";
+        let caps = gst::Caps::builder("application/x-ass").field("codec_data", gst::Buffer::from_slice(header));
+        lines.set_caps(Some(&caps.build()));
+        bin.set_state(gst::State::Paused).unwrap();
+        for (number, text) in [r"{\i1}one{\i0} & <two>", r"three\Nfour"].into_iter().enumerate() {
+            let line = format!("{number},0,Default,,0,0,0,,{text}");
+            let mut line = gst::Buffer::from_mut_slice(line.into_bytes());
+            let buffer = line.get_mut().unwrap();
+            buffer.set_pts(gst::ClockTime::from_mseconds(200 + 400 * number as u64));
+            buffer.set_duration(gst::ClockTime::from_mseconds(200));
+            lines.push_buffer(line).unwrap();
+        }
+        lines.end_of_stream().unwrap();
+    });
+}
+
+#[test]
+fn of_subtitles_with_styles_mp4_has_the_text_and_that_the_styles_are_lost_is_told() {
+    let (_folder, folder) = folder();
+    let input = folder.join("clip.mkv");
+    with_styles(&input);
+    for (name, options) in [("out.mp4", &[][..]), ("part.mov", &["--start", "0.1"])] {
+        let output = folder.join(name);
+        let told = lost(&input, &output, options);
+        assert!(
+            told.contains("the styles of a stream of application/x-ass"),
+            "{name}: {told}"
+        );
+        let streams = packets(&output);
+        let lines: Vec<String> = streams["text/x-raw"]
+            .iter()
+            .map(|(_, text)| String::from_utf8_lossy(text).into_owned())
+            .filter(|text| !text.trim().is_empty())
+            .collect();
+        assert_eq!(lines.len(), 2, "{name}: {lines:?}");
+        assert!(lines[0] == "one & <two>", "{name}: {lines:?}");
+        assert!(
+            lines[1].contains("three") && lines[1].contains("four"),
+            "{name}: {lines:?}"
+        );
+        assert!(
+            lines.iter().all(|line| !line.contains(['{', '\\'])),
+            "{name}: {lines:?}"
+        );
+    }
+    let output = folder.join("out.mkv");
+    assert_eq!(lost(&input, &output, &[]), "[]");
+    assert!(packets(&output).contains_key("application/x-ass") || packets(&output).contains_key("text/x-raw"));
 }

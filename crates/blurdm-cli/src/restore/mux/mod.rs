@@ -16,3 +16,4 @@ mod track_flags;
 pub use output::Output;
 pub use remux::muxer_for;
 pub use restored_video::RestoredVideo;
+pub use subtitles::lost_styles;

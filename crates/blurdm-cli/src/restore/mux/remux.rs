@@ -205,7 +205,7 @@ impl Remux<'_> {
         let on_stream = move |pipeline: &gst::Pipeline, pad: &gst::Pad, stream: &Stream, caps: &gst::Caps| {
             let Some(mux) = mux.upgrade() else { return };
             let linked = match restored.iter().find(|entry| entry.stream == stream.id) {
-                Some(entry) => entry.link(&mux, pad),
+                Some(entry) => entry.link(&mux, pad).map(|()| None),
                 None => {
                     if keeps_container_times {
                         count_from_zero(pad);
@@ -220,10 +220,13 @@ impl Remux<'_> {
             };
             let mut state = lock(&state);
             match linked {
-                Ok(()) => state.kept.push(KeptStream {
-                    id: stream.id.clone(),
-                    enabled: stream.enabled,
-                }),
+                Ok(lost) => {
+                    state.kept.push(KeptStream {
+                        id: stream.id.clone(),
+                        enabled: stream.enabled,
+                    });
+                    state.lost.extend(lost);
+                }
                 Err(reason) => {
                     gst::info!(CAT, obj = pad, "{reason}");
                     state.lost.push(description(caps));
@@ -262,33 +265,33 @@ fn add_tags(mux: &gst::Element, tags: &[(&str, &str)]) {
     }
 }
 
-/// Copies a stream into the muxer, if that accepts it.
+/// Copies a stream into the muxer, if that accepts it. Returns what of it is lost.
 fn copy(
     pipeline: &gst::Pipeline,
     pad: &gst::Pad,
     caps: &gst::Caps,
     mux: &gst::Element,
-) -> Result<(), gst::glib::BoolError> {
+) -> Result<Option<String>, gst::glib::BoolError> {
     let queue = gst::ElementFactory::make("queue")
         .property("max-size-buffers", 0u32)
         .property("max-size-bytes", QUEUE_BYTES)
         .property("max-size-time", 0u64)
         .build()?;
-    let converter = subtitles::plain_text_converter(caps)?;
     let factory = mux.factory().map(|factory| factory.name());
-    if let Some(factory) = factory.filter(|_| converter.is_none())
-        && muxer::refuses(&factory, caps).unwrap_or(false)
-    {
+    let is_refused = factory.is_some_and(|factory| muxer::refuses(&factory, caps).unwrap_or(false));
+    let plain = subtitles::plain_text(caps, !is_refused)?;
+    if plain.is_none() && is_refused {
         return Err(gst::glib::bool_error!("the muxer does not accept it"));
     }
-    let mux_pad = match &converter {
-        Some((_, plain)) => request_pad(mux, plain),
+    let mux_pad = match &plain {
+        Some(plain) => request_pad(mux, &plain.caps),
         None => mux.compatible_pad(pad, None),
     };
     let mux_pad = mux_pad.ok_or_else(|| gst::glib::bool_error!("the muxer does not accept it"))?;
-    let converter = converter.map(|(element, _)| element);
+    let lost = subtitles::lost_styles(caps).filter(|_| plain.as_ref().is_some_and(|plain| plain.loses_styles));
+    let converters = plain.map(|plain| plain.converters).unwrap_or_default();
     drop_headers_of_opus(pad, caps);
-    let chain: Vec<gst::Element> = converter.into_iter().chain([queue]).collect();
+    let chain: Vec<gst::Element> = converters.into_iter().chain([queue]).collect();
     pipeline.add_many(&chain)?;
     let linked = link(pad, &chain, &mux_pad);
     if linked.is_err() {
@@ -298,7 +301,7 @@ fn copy(
         }
         pipeline.remove_many(&chain)?;
     }
-    linked
+    linked.map(|()| lost)
 }
 
 /// Drops the headers that the demuxer of Ogg sends ahead of the packets of Opus. Muxers take these from the caps, and that of MP4 fails at a packet without a

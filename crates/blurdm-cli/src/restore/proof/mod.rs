@@ -28,6 +28,7 @@ use crate::{
     media::{
         encrypted,
         orientation::{self, Orientation},
+        styled_text,
     },
     restore::plan::{Part, VideoNumber},
 };
@@ -323,10 +324,12 @@ fn missing(original: &Streams, written: &Streams, told: &[String]) -> Result<Lac
     Ok(lacking)
 }
 
-/// Whether two media types may be those of one stream: M2TS states E-AC-3 where there is AC-3.
-fn is_same_media(one: &str, other: &str) -> bool {
+/// Whether the media type of a stream that is `written` may be that of one `before`: M2TS states E-AC-3 where there is AC-3, and of subtitles with styles the
+/// text may be kept.
+fn is_same_media(written: &str, before: &str) -> bool {
     let is_ac3 = |media: &str| ["audio/x-ac3", "audio/x-eac3"].contains(&media);
-    one == other || (is_ac3(one) && is_ac3(other))
+    let is_text = written.starts_with("text/") && styled_text::is_styled(before);
+    written == before || is_text || (is_ac3(written) && is_ac3(before))
 }
 
 /// Returns a description of a stream of this media type.
