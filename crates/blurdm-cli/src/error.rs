@@ -5,6 +5,7 @@
 use std::{io, path::PathBuf, process::ExitCode};
 
 use gstblurdm::engine;
+use rustix::process::{Resource, getrlimit};
 
 use crate::plugin::PluginError;
 
@@ -117,7 +118,6 @@ impl Error {
     }
 }
 
-impl From<gst::glib::BoolError> for Error {
 impl Error {
     /// Returns why a file cannot be read, without its name: the caller names it.
     pub fn into_reason(self) -> String {
@@ -128,6 +128,7 @@ impl Error {
     }
 }
 
+impl From<gst::glib::BoolError> for Error {
     fn from(error: gst::glib::BoolError) -> Self {
         Self::Failed(error.to_string())
     }
@@ -136,11 +137,20 @@ impl Error {
 /// Why something fails where the system gives no memory.
 pub const NO_MEMORY: &str = "there is not enough memory";
 
+/// Why a file cannot become larger, which the system says where the signal for it (SIGXFSZ) is ignored, and ends the process with where not.
+pub fn file_too_large() -> String {
+    match getrlimit(Resource::Fsize).current {
+        Some(bytes) => format!("a file would be larger than {bytes} bytes, which is the limit (ulimit -f)"),
+        None => "a file would be larger than the file system allows".into(),
+    }
+}
+
 /// Returns the text of an I/O error, without a path: the caller adds that.
 pub fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::StorageFull => "the disk is full".into(),
         io::ErrorKind::OutOfMemory => NO_MEMORY.into(),
+        io::ErrorKind::FileTooLarge => file_too_large(),
         _ => error.to_string(),
     }
 }

@@ -6,7 +6,7 @@ use std::{fs, os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
-use crate::error::Error;
+use crate::error::{Error, file_too_large};
 
 /// How near to the limit of memory a process has been that could not get more, in bytes. A thread or a library asks for tens of megabytes at once.
 const NEAR: u64 = 256 << 20;
@@ -42,10 +42,9 @@ pub fn explained(error: &str) -> String {
 
 /// Returns the text of an error of a process that has ended. If that was by a limit, or it had one of memory as this one has, that is said as well.
 pub fn explained_end(error: &str, status: ExitStatus) -> String {
-    let largest_file = getrlimit(Resource::Fsize).current;
-    match largest_file.filter(|_| status.signal() == Some(Signal::XFSZ.as_raw())) {
-        Some(bytes) => format!("a file would be larger than {bytes} bytes, which is the limit (ulimit -f)"),
-        None => joined(error, memory()),
+    match status.signal() == Some(Signal::XFSZ.as_raw()) {
+        true => file_too_large(),
+        false => joined(error, memory()),
     }
 }
 

@@ -2,9 +2,11 @@
 
 //! What messages on the bus say.
 
+use std::io;
+
 use gst::prelude::*;
 
-use crate::error::NO_MEMORY;
+use crate::error::{NO_MEMORY, file_too_large};
 
 /// A plug-in that a pipeline needs and this GStreamer lacks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,9 +32,21 @@ pub fn missing_plugin(message: &gst::MessageRef) -> Option<MissingPlugin> {
     })
 }
 
+/// Whether a sink cannot write more into its file. It says that only in the text for developers, in the system's words.
+fn is_file_too_large(message: &gst::message::Error) -> bool {
+    let text = io::Error::from(rustix::io::Errno::FBIG).to_string();
+    // Behind the words is the number.
+    let words = text.split(" (").next().unwrap_or_default();
+    let said = message.debug().is_some_and(|debug| debug.contains(words));
+    said && message.src().is_some_and(is_sink)
+}
+
 /// Returns the text of an error message, followed by the name of the element that posted it.
 pub fn error_text(message: &gst::message::Error) -> String {
     let error = message.error();
+    if is_file_too_large(message) {
+        return file_too_large();
+    }
     let text = if error.matches(gst::ResourceError::NoSpaceLeft) {
         if message.src().is_some_and(is_sink) {
             return "the disk is full".into();

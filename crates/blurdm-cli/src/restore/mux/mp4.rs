@@ -63,7 +63,10 @@ pub fn splice(
             });
             mp4_splice::splice_tracks(&movie, &new.collect::<Vec<_>>(), tags, &mut file)
         })
-        .map_err(|error| unwritable(&error))?;
+        .map_err(|error| match &error {
+            mp4_splice::Error::Write(source) => unwritable(&reason(source)),
+            error => unwritable(error),
+        })?;
     file.flush().map_err(|error| unwritable(&reason(&error)))?;
     Ok(notes)
 }
