@@ -170,14 +170,15 @@ impl Bare {
             session("prior_encoder.onnx", provider, "fp32")?,
             session(backbone, provider, precision)?,
         );
-        let bound =
-            (provider == "cuda").then(|| Bound::new(&encoder, &backbone, height, width, bundle.manifest().prior.dim));
+        let prior = bundle.manifest().prior.as_ref().zip(bundle.schedule());
+        let (prior, schedule) = prior.ok_or("a model without a prior is not measured")?;
+        let bound = (provider == "cuda").then(|| Bound::new(&encoder, &backbone, height, width, prior.dim));
         Ok(Self {
             encoder,
             residuals: session("residuals.onnx", "cpu", "fp32")?,
             backbone,
             bound: bound.transpose()?,
-            sampler: Sampler::new(bundle.schedule().clone(), bundle.manifest().prior.dim),
+            sampler: Sampler::new(schedule.clone(), prior.dim),
             shape: [1, height, width, 4],
         })
     }

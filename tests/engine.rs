@@ -64,7 +64,7 @@ fn bytes_of_another_length_are_refused_and_the_next_frame_is_restored() {
 fn every_number_of_steps_up_to_the_models_works_and_one_more_is_refused() {
     let mut deblurrer = deblurrer(Provider::Cpu, size(32, 32));
     let frame = picture(32, 32, 1);
-    let max = deblurrer.max_steps();
+    let max = deblurrer.max_steps().unwrap();
     let priors: Vec<_> = (1..=max).map(|steps| deblurrer.prior(&frame, steps).unwrap()).collect();
     for (index, prior) in priors.iter().enumerate() {
         assert!(
@@ -87,7 +87,13 @@ fn every_number_of_steps_up_to_the_models_works_and_one_more_is_refused() {
 
 #[test]
 fn zero_steps_mean_the_default_of_the_model() {
-    let own = Bundle::builtin().unwrap().manifest().prior.default_steps;
+    let own = Bundle::builtin()
+        .unwrap()
+        .manifest()
+        .prior
+        .as_ref()
+        .unwrap()
+        .default_steps;
     let mut deblurrer = deblurrer(Provider::Cpu, size(32, 32));
     let frame = picture(32, 32, 1);
     assert_eq!(restore(&mut deblurrer, &frame, 0), restore(&mut deblurrer, &frame, own));

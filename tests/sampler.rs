@@ -133,8 +133,8 @@ fn the_facts_of_the_schedule_are_those_of_the_paper() {
 #[test]
 fn the_built_in_model_has_a_schedule_of_this_form() {
     let bundle = gstblurdm::engine::Bundle::builtin().unwrap();
-    let schedule = bundle.schedule();
-    assert_eq!(schedule.steps(), bundle.manifest().prior.max_steps);
+    let schedule = bundle.schedule().unwrap();
+    assert_eq!(schedule.steps(), bundle.manifest().prior.as_ref().unwrap().max_steps);
     assert_eq!(
         schedule.beta_bars()[..2],
         [0.0, 0.0],

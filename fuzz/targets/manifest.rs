@@ -26,9 +26,12 @@ fuzz_target!(|manifest: &[u8]| {
     fs::write(folder.join("manifest.toml"), manifest).expect("the manifest can be written");
     let Ok(bundle) = Bundle::open(folder) else { return };
     let manifest = bundle.manifest();
-    assert_eq!(manifest.prior.max_steps, bundle.schedule().steps());
-    assert!((1..=manifest.prior.max_steps).contains(&manifest.prior.default_steps));
-    assert!(manifest.prior.dim > 0 && manifest.backbone.multiple > 0);
+    assert_eq!(manifest.prior.is_some(), bundle.schedule().is_some());
+    if let Some((prior, schedule)) = manifest.prior.as_ref().zip(bundle.schedule()) {
+        assert_eq!(prior.max_steps, schedule.steps());
+        assert!((1..=prior.max_steps).contains(&prior.default_steps) && prior.dim > 0);
+    }
+    assert!(manifest.backbone.multiple > 0);
     assert!(
         manifest
             .files

@@ -332,7 +332,7 @@ pub static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
             .build(),
         glib::ParamSpecUInt::builder("steps")
             .nick("Steps")
-            .blurb("Steps of the sampler, at most as many as the model has; 0 selects the model's default")
+            .blurb("Steps of the sampler, at most as many as the model has; 0 selects the model's default. No effect with a model without a prior")
             .maximum(MAX_STEPS)
             .default_value(default.frame.steps)
             .mutable_playing()
@@ -340,7 +340,7 @@ pub static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
             .build(),
         glib::ParamSpecUInt::builder("prior-interval")
             .nick("Prior interval")
-            .blurb("Frames that share one prior; more cost less, and the prior follows the blur less closely")
+            .blurb("Frames that share one prior; more cost less, and the prior follows the blur less closely. No effect with a model without a prior")
             .minimum(1)
             .maximum(MAX_INTERVAL)
             .default_value(default.frame.prior_interval)
@@ -349,7 +349,7 @@ pub static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
             .build(),
         glib::ParamSpecDouble::builder("prior-smoothing")
             .nick("Prior smoothing")
-            .blurb("Weight of the previous prior in the next one; -1 selects the model's default")
+            .blurb("Weight of the previous prior in the next one; -1 selects the model's default. No effect with a model without a prior")
             .minimum(-1.0)
             .maximum(MAX_SMOOTHING)
             .default_value(default.frame.prior_smoothing)

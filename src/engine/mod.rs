@@ -265,12 +265,13 @@ impl Deblurrer {
         self.histories.iter_mut().for_each(PriorHistory::reset);
     }
 
-    /// Returns how many frames before the last one its prior was sampled; 0 if it was sampled for the last frame.
+    /// Returns how many frames before the last one its prior was sampled; 0 if it was sampled for the last frame, and
+    /// without a prior.
     pub fn prior_age(&self) -> u32 {
         self.histories[0].prior_age()
     }
 
-    /// Samples the sharp prior z_0 (D values) that [`Deblurrer::restore`] fuses into the backbone. `frame` is as there,
+    /// Samples the sharp prior z_0 (D values, none for a bundle without a prior) that [`Deblurrer::restore`] fuses into the backbone. `frame` is as there,
     /// but of the size that the graphs see: reduced where frames are restored at a smaller scale, and one tile
     /// ([`Deblurrer::tile`]) where they are restored in tiles.
     ///
@@ -306,8 +307,8 @@ impl Deblurrer {
         &self.rejected
     }
 
-    /// Returns T, the largest value of `steps`.
-    pub fn max_steps(&self) -> usize {
+    /// Returns T, the largest value of `steps`, or `None` for a bundle without a prior, for which `steps` has no effect.
+    pub fn max_steps(&self) -> Option<usize> {
         self.network.max_steps()
     }
 }

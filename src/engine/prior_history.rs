@@ -21,7 +21,7 @@ pub(super) struct PriorHistory {
 }
 
 impl PriorHistory {
-    /// Creates an empty history for priors of `dim` values.
+    /// Creates an empty history for priors of `dim` values, or of none where there is no prior.
     pub fn new(dim: usize) -> Self {
         Self {
             priors: TemporalPrior::new(dim),
@@ -70,6 +70,9 @@ impl PriorHistory {
     /// Makes the prior of the next frame current. `frame` is `None` where the CPU cannot read it; a repeated frame is
     /// then not recognised.
     fn next_prior(&mut self, network: &mut Network, frame: Option<&[u8]>, sampling: Sampling) -> Result<(), Error> {
+        if network.dim() == 0 {
+            return Ok(());
+        }
         let this = frame.map(|frame| (xxh3_64(frame), sampling.steps));
         let repeated = this.is_some() && self.last == this;
         let last = match self.priors.due(sampling.temporal, repeated) {

@@ -43,7 +43,7 @@ impl Adaptation {
     /// Starts at the level at which all the work is done.
     pub fn new(loaded: &LoadedModel, deblurrers: &Deblurrers, interval: Option<Duration>) -> Self {
         Self {
-            adaptive: Adaptive::for_frames(deblurrers.full().size(), loaded.reduction()),
+            adaptive: Adaptive::for_frames(deblurrers.full().size(), loaded.reduction(), loaded.has_prior()),
             interval,
             building: None,
             unposted: false,

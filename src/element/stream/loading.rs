@@ -81,8 +81,8 @@ impl LoadedModel {
                 (options, trial)
             }
         };
-        let (steps, max) = (settings.frame.steps as usize, deblurrers.full().max_steps());
-        if steps > max {
+        let steps = settings.frame.steps as usize;
+        if let Some(max) = deblurrers.full().max_steps().filter(|&max| steps > max) {
             return Err(Error::Steps { steps, max });
         }
         let loaded = Self {
@@ -127,9 +127,15 @@ impl LoadedModel {
         self.options.reduction
     }
 
-    /// Returns the model's own smoothing of priors.
+    /// Returns the model's own smoothing of priors; 0 without a prior.
     pub fn prior_smoothing(&self) -> f64 {
-        self.bundle.manifest().prior.smoothing
+        let prior = self.bundle.manifest().prior.as_ref();
+        prior.map_or(0.0, |prior| prior.smoothing)
+    }
+
+    /// Returns whether the model samples priors.
+    pub fn has_prior(&self) -> bool {
+        self.bundle.manifest().prior.is_some()
     }
 
     /// Returns what the next start can use again.

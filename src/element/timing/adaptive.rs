@@ -138,9 +138,12 @@ impl Default for Adaptive {
 }
 
 impl Adaptive {
-    /// Starts at the first level, for frames of `size` that the properties reduce by `reduction`.
-    pub fn for_frames(size: FrameSize, reduction: usize) -> Self {
-        Self::new(Level::all(reduction, size.width.min(size.height)))
+    /// Starts at the first level, for frames of `size` that the properties reduce by `reduction`. Without a prior there
+    /// is no level at which only the prior costs less.
+    pub fn for_frames(size: FrameSize, reduction: usize, has_prior: bool) -> Self {
+        let mut levels = Level::all(reduction, size.width.min(size.height));
+        levels.retain(|level| has_prior || level.reduction > reduction || *level == Level::whole(reduction));
+        Self::new(levels)
     }
 
     fn new(levels: Vec<Level>) -> Self {
@@ -247,6 +250,7 @@ mod tests {
                 height: 720,
             },
             1,
+            true,
         )
     }
 
@@ -322,13 +326,25 @@ mod tests {
             width: 1920,
             height: 1080,
         };
-        let mut adaptive = Adaptive::for_frames(size, 2);
+        let mut adaptive = Adaptive::for_frames(size, 2, true);
         assert_eq!(adaptive.level(), Level::whole(2));
         assert!(run(&mut adaptive, 0.1, 1000).is_empty());
         run(&mut adaptive, 100.0, 100);
         assert_eq!(adaptive.level().reduction, 4);
         run(&mut adaptive, 0.1, 10_000);
         assert_eq!(adaptive.level(), Level::whole(2));
+    }
+
+    #[test]
+    fn without_a_prior_the_first_cheaper_level_is_a_smaller_scale() {
+        let size = FrameSize {
+            width: 1280,
+            height: 720,
+        };
+        let mut adaptive = Adaptive::for_frames(size, 1, false);
+        assert_eq!(adaptive.level(), Level::whole(1));
+        run(&mut adaptive, 1.2, 100);
+        assert_eq!(adaptive.level().reduction, 2);
     }
 
     #[test]

@@ -42,11 +42,12 @@ impl Contract {
         }
     }
 
-    /// `backbone`: a frame and its prior to the restored frame.
-    pub fn backbone(dim: usize) -> Self {
+    /// `backbone`: a frame, and its prior if there is one, to the restored frame.
+    pub fn backbone(dim: Option<usize>) -> Self {
+        let prior = dim.map(|dim| Port::latent("prior", dim));
         Self {
             graph: "backbone",
-            inputs: vec![Port::frame("frame"), Port::latent("prior", dim)],
+            inputs: [Port::frame("frame")].into_iter().chain(prior).collect(),
             outputs: vec![Port::frame("restored")],
         }
     }

@@ -24,8 +24,10 @@ pub struct Manifest {
     pub licence: String,
     /// The SHA-256 of each file of the bundle, in hexadecimal.
     pub files: BTreeMap<String, String>,
-    pub schedule: ScheduleSection,
-    pub prior: PriorSection,
+    /// The schedule of the sampler; `None` without a prior.
+    pub schedule: Option<ScheduleSection>,
+    /// `None` for a bundle that is a backbone alone.
+    pub prior: Option<PriorSection>,
     pub backbone: BackboneSection,
     pub training: TrainingSection,
 }
@@ -108,8 +110,17 @@ impl Manifest {
     ///
     /// # Errors
     /// The reason, which names the section and the key.
-    pub(super) fn check(&self, schedule: &Schedule) -> Result<(), String> {
-        self.prior.check(schedule)?;
+    pub(super) fn check(&self, schedule: Option<&Schedule>) -> Result<(), String> {
+        match (&self.prior, schedule) {
+            (Some(prior), Some(schedule)) => prior.check(schedule)?,
+            (None, None) => {}
+            (Some(_), None) => {
+                return Err("[prior] needs [schedule], which is not there; add it, or leave both out".into());
+            }
+            (None, Some(_)) => {
+                return Err("[schedule] needs [prior], which is not there; add it, or leave both out".into());
+            }
+        }
         self.backbone.check()
     }
 }

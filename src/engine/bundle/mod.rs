@@ -39,13 +39,20 @@ pub(super) const LARGEST_GRAPH: u64 = (1 << 31) - 1;
 #[derive(Debug, Clone)]
 pub struct Bundle {
     manifest: Manifest,
-    schedule: Schedule,
+    /// `None` for a backbone alone.
+    prior: Option<PriorGraphs>,
     label: String,
     hash: String,
-    encoder: Bytes,
-    residuals: Bytes,
     /// By variant.
     backbones: BTreeMap<String, Bytes>,
+}
+
+/// What samples priors.
+#[derive(Debug, Clone)]
+struct PriorGraphs {
+    schedule: Schedule,
+    encoder: Bytes,
+    residuals: Bytes,
 }
 
 /// Where the files of a bundle come from.
@@ -108,12 +115,15 @@ impl Bundle {
         })?;
         let text = std::str::from_utf8(&text).map_err(|error| invalid(MANIFEST, error.to_string()))?;
         let manifest = Manifest::parse(text).map_err(|reason| invalid(MANIFEST, reason))?;
-        let schedule = Schedule::new(manifest.schedule.alphas.clone(), manifest.schedule.beta_bars.clone());
-        let schedule = schedule.map_err(|source| Error::Schedule {
+        let section = manifest.schedule.as_ref();
+        let schedule = section.map(|section| Schedule::new(section.alphas.clone(), section.beta_bars.clone()));
+        let schedule = schedule.transpose().map_err(|source| Error::Schedule {
             bundle: label.to_owned(),
             source,
         })?;
-        manifest.check(&schedule).map_err(|reason| invalid(MANIFEST, reason))?;
+        manifest
+            .check(schedule.as_ref())
+            .map_err(|reason| invalid(MANIFEST, reason))?;
         let graph = |name: &str| -> Result<Bytes, Error> {
             let expected = manifest.files.get(name).ok_or_else(|| {
                 invalid(
@@ -137,11 +147,17 @@ impl Bundle {
         let backbones = backbones
             .map(|(variant, name)| Ok((variant.clone(), graph(name)?)))
             .collect::<Result<_, Error>>()?;
+        let prior = manifest.prior.as_ref().zip(schedule);
+        let prior = prior.map(|(section, schedule)| {
+            Ok(PriorGraphs {
+                schedule,
+                encoder: graph(&section.encoder)?,
+                residuals: graph(&section.residuals)?,
+            })
+        });
         Ok(Self {
-            encoder: graph(&manifest.prior.encoder)?,
-            residuals: graph(&manifest.prior.residuals)?,
+            prior: prior.transpose()?,
             backbones,
-            schedule,
             label: label.to_owned(),
             hash: hex(&Sha256::digest(text.as_bytes())),
             manifest,
@@ -152,8 +168,9 @@ impl Bundle {
         &self.manifest
     }
 
-    pub fn schedule(&self) -> &Schedule {
-        &self.schedule
+    /// Returns the schedule of the sampler, or `None` for a bundle without a prior.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        self.prior.as_ref().map(|prior| &prior.schedule)
     }
 
     /// Returns the folder that the bundle was read from, or the name of the built-in one.
@@ -166,14 +183,9 @@ impl Bundle {
         &self.hash
     }
 
-    /// Returns the graph `prior_encoder`.
-    pub(crate) fn encoder(&self) -> &[u8] {
-        &self.encoder
-    }
-
-    /// Returns the graph `residuals`.
-    pub(crate) fn residuals(&self) -> &[u8] {
-        &self.residuals
+    /// Returns the graphs `prior_encoder` and `residuals`, or `None` for a bundle without a prior.
+    pub(crate) fn prior_graphs(&self) -> Option<(&[u8], &[u8])> {
+        self.prior.as_ref().map(|prior| (&*prior.encoder, &*prior.residuals))
     }
 
     /// Returns the graph `backbone` that a precision runs, or `None` if the bundle has no such variant.

@@ -36,7 +36,9 @@ pub(crate) struct Staging {
     z_blur: CudaSlice<f32>,
     /// Where the backbone reads the frame.
     frame: CudaSlice<u8>,
+    /// One value where there is no prior, which nothing reads.
     prior: CudaSlice<f32>,
+    has_prior: bool,
     restored: CudaSlice<u8>,
     free: FreeSlots,
     /// The slot of the frame that was uploaded last, until it is submitted.
@@ -66,7 +68,8 @@ pub(crate) struct EncoderTensors<'a> {
 /// The tensors of the backbone, and the stream that it must run on.
 pub(crate) struct BackboneTensors<'a> {
     pub frame: &'a CudaSlice<u8>,
-    pub prior: &'a CudaSlice<f32>,
+    /// `None` where there is no prior.
+    pub prior: Option<&'a CudaSlice<f32>>,
     pub restored: &'a mut CudaSlice<u8>,
     pub stream: &'a CudaStream,
 }
@@ -81,12 +84,15 @@ pub(crate) struct Pending {
 }
 
 impl Staging {
-    /// Allocates the memory for frames of `size` and priors of `dim` values.
+    /// Allocates the memory for frames of `size` and priors of `dim` values, which is 0 where there is no prior.
     pub fn new(device: &Device, size: FrameSize, dim: usize) -> Result<Self, Error> {
         Self::allocate(device, size, dim).map_err(failed("backbone"))
     }
 
     fn allocate(device: &Device, size: FrameSize, dim: usize) -> Result<Self, DriverError> {
+        let has_prior = dim > 0;
+        // Nothing cannot be allocated.
+        let dim = dim.max(1);
         let frame = || device.prior.alloc_zeros::<u8>(size.bytes());
         let latent = || device.prior.alloc_zeros::<f32>(dim);
         let slots: Result<Vec<Slot>, DriverError> = (0..MAX_IN_FLIGHT).map(|_| Slot::new(device, size, dim)).collect();
@@ -95,6 +101,7 @@ impl Staging {
             z_blur: latent()?,
             frame: frame()?,
             prior: latent()?,
+            has_prior,
             restored: frame()?,
             free: Arc::new(Mutex::new(slots?)),
             slot: None,
@@ -213,7 +220,7 @@ impl Staging {
         self.copy_inputs(slot, prior).map_err(failed("backbone"))?;
         run(BackboneTensors {
             frame: &self.frame,
-            prior: &self.prior,
+            prior: self.has_prior.then_some(&self.prior),
             restored: &mut self.restored,
             stream: &self.device.backbone,
         })
@@ -221,9 +228,11 @@ impl Staging {
 
     fn copy_inputs(&mut self, slot: &mut Slot, prior: &[f32]) -> Result<(), DriverError> {
         let stream = &self.device.backbone;
-        slot.prior.as_mut_slice()?.copy_from_slice(prior);
         stream.memcpy_dtod(&self.uploaded, &mut self.frame)?;
-        stream.memcpy_htod(&slot.prior, &mut self.prior)?;
+        if self.has_prior {
+            slot.prior.as_mut_slice()?.copy_from_slice(prior);
+            stream.memcpy_htod(&slot.prior, &mut self.prior)?;
+        }
         slot.started.record(stream)
     }
 

@@ -261,7 +261,7 @@ impl ResidualEstimator for ResidualGraph {
     }
 }
 
-/// `backbone`: a frame and its prior to the restored frame.
+/// `backbone`: a frame, and its prior if the bundle has one, to the restored frame.
 pub(super) struct Backbone {
     graph: Graph,
 }
@@ -272,7 +272,7 @@ impl Backbone {
         provider: Provider,
         bytes: &[u8],
         size: FrameSize,
-        dim: usize,
+        dim: Option<usize>,
     ) -> Result<Self, Error> {
         let contract = Contract::backbone(dim);
         let stream = context.staged.map(|staged| &*staged.device.backbone);
@@ -280,8 +280,12 @@ impl Backbone {
         Ok(Self { graph })
     }
 
-    /// Fills `restored` from `frame`, both [1, H, W, 4], and the prior [1, D].
-    pub fn restore(&mut self, frame: Input<'_>, prior: Input<'_>, restored: Output<'_>) -> Result<(), Error> {
-        self.graph.run([frame, prior], [restored])
+    /// Fills `restored` from `frame`, both [1, H, W, 4], and the prior [1, D], which is `None` where the bundle has
+    /// none.
+    pub fn restore(&mut self, frame: Input<'_>, prior: Option<Input<'_>>, restored: Output<'_>) -> Result<(), Error> {
+        match prior {
+            Some(prior) => self.graph.run([frame, prior], [restored]),
+            None => self.graph.run([frame], [restored]),
+        }
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The graphs of a bundle and the sampler between them, for windows of one size.
+//! The graphs of a bundle and the sampler between them, for windows of one size. A bundle without a prior has a backbone
+//! alone, and its priors have no values.
 
+use cudarc::driver::CudaSlice;
 use ndarray::ArrayView1;
 
 use super::{
@@ -26,35 +28,42 @@ use crate::{
 /// The loaded graphs. A frame is set with [`Network::set_frame`], its prior sampled with [`Network::prior`], and it is
 /// restored with [`Network::submit`].
 pub(crate) struct Network {
-    encoder: PriorEncoder,
-    residuals: ResidualGraph,
+    /// `None` for a bundle without a prior.
+    prior: Option<PriorPath>,
     backbone: Backbone,
-    sampler: Sampler,
     /// `None` where the provider is given frames in host memory.
     staging: Option<Staging>,
-    z_blur: Vec<f32>,
-    default_steps: usize,
     size: FrameSize,
 }
+
+/// From a frame to its prior.
+struct PriorPath {
+    encoder: PriorEncoder,
+    residuals: ResidualGraph,
+    sampler: Sampler,
+    z_blur: Vec<f32>,
+    default_steps: usize,
+}
+
+/// The prior where there is none.
+const NO_PRIOR: [f32; 0] = [];
 
 impl Network {
     /// Loads the graphs and warms them up.
     pub fn load(bundle: &Bundle, context: Context<'_>, provider: Provider, size: FrameSize) -> Result<Self, Error> {
-        let dim = bundle.manifest().prior.dim;
         let precision = context.precision;
         let backbone = bundle.backbone(precision).ok_or_else(|| Error::Precision {
             precision,
             reason: "the model has no such variant".into(),
         })?;
-        let staging = context.staged.map(|staged| Staging::new(staged.device, size, dim));
+        let dim = bundle.manifest().prior.as_ref().map(|prior| prior.dim);
+        let staging = context
+            .staged
+            .map(|staged| Staging::new(staged.device, size, dim.unwrap_or_default()));
         let mut network = Self {
             staging: staging.transpose()?,
-            encoder: PriorEncoder::load(context, provider, bundle.encoder(), size, dim)?,
-            residuals: ResidualGraph::load(context, bundle.residuals(), dim)?,
+            prior: PriorPath::load(bundle, context, provider, size)?,
             backbone: Backbone::load(context, provider, backbone, size, dim)?,
-            sampler: Sampler::new(bundle.schedule().clone(), dim),
-            z_blur: vec![0.0; dim],
-            default_steps: bundle.manifest().prior.default_steps,
             size,
         };
         network.warm_up()?;
@@ -104,48 +113,22 @@ impl Network {
     }
 
     /// Samples the sharp prior z_0 (D values) of the frame that was set: from the frame alone, or with a warm start
-    /// from the `last` prior. `frame` is the same frame, which is read here unless frames are staged.
+    /// from the `last` prior. `frame` is the same frame, which is read here unless frames are staged. Without a prior
+    /// nothing is done, and there are no values.
     pub fn prior(
         &mut self,
         frame: &[u8],
         last: Option<ArrayView1<'_, f32>>,
         steps: usize,
     ) -> Result<ArrayView1<'_, f32>, Error> {
-        let steps = if steps == 0 { self.default_steps } else { steps };
-        self.encode(frame)?;
-        let z_blur = ArrayView1::from(&self.z_blur);
-        match last {
-            Some(last) => self.sampler.run_warm(z_blur, last, steps, &mut self.residuals),
-            None => self.sampler.run(z_blur, None, steps, &mut self.residuals),
-        }
-        .map_err(|error| match error {
-            SampleError::Estimator(error) => error,
-            SampleError::Steps { steps, max } => Error::Steps { steps, max },
-            other => Error::NotAPicture {
-                reason: other.to_string(),
-            },
-        })
-    }
-
-    /// Fills z_blur from the frame that was set.
-    fn encode(&mut self, frame: &[u8]) -> Result<(), Error> {
-        let (shape, latent) = (self.size.shape(), [1, self.z_blur.len() as i64]);
         let Self {
-            encoder,
-            staging,
-            z_blur,
-            ..
+            prior, staging, size, ..
         } = self;
-        match staging {
-            Some(staging) => staging.encode(z_blur, |tensors| {
-                let EncoderTensors { frame, z_blur, stream } = tensors;
-                encoder.encode(
-                    Input::on_device(frame, stream, &shape),
-                    Output::on_device(z_blur, stream, &latent),
-                )
-            }),
-            None => encoder.encode(Input::bytes(frame, &shape), Output::floats(z_blur, &latent)),
-        }
+        let Some(prior) = prior else {
+            return Ok(ArrayView1::from(&NO_PRIOR));
+        };
+        prior.encode(frame, staging.as_mut(), *size)?;
+        prior.sample(last, steps)
     }
 
     /// Restores the frame that was set with its prior (D values). Returns `None` if it is restored when this returns,
@@ -169,11 +152,8 @@ impl Network {
             return pending.map(Some);
         }
         let (shape, latent) = (size.shape(), [1, prior.len() as i64]);
-        backbone.restore(
-            Input::bytes(frame, &shape),
-            Input::floats(prior, &latent),
-            Output::bytes(restored, &shape),
-        )?;
+        let prior = (!prior.is_empty()).then(|| Input::floats(prior, &latent));
+        backbone.restore(Input::bytes(frame, &shape), prior, Output::bytes(restored, &shape))?;
         Ok(None)
     }
 
@@ -198,9 +178,9 @@ impl Network {
         self.staging.is_some()
     }
 
-    /// Returns D, the number of values of a prior.
+    /// Returns D, the number of values of a prior; 0 without one.
     pub fn dim(&self) -> usize {
-        self.z_blur.len()
+        self.prior.as_ref().map_or(0, |prior| prior.z_blur.len())
     }
 
     /// Returns the size of the window.
@@ -208,9 +188,62 @@ impl Network {
         self.size
     }
 
-    /// Returns T, the largest value of `steps`.
-    pub fn max_steps(&self) -> usize {
-        self.sampler.schedule().steps()
+    /// Returns T, the largest value of `steps`, or `None` without a prior.
+    pub fn max_steps(&self) -> Option<usize> {
+        let prior = self.prior.as_ref()?;
+        Some(prior.sampler.schedule().steps())
+    }
+}
+
+impl PriorPath {
+    /// Loads the graphs of a bundle's prior; `None` if it has none.
+    fn load(bundle: &Bundle, context: Context<'_>, provider: Provider, size: FrameSize) -> Result<Option<Self>, Error> {
+        let parts = bundle.manifest().prior.as_ref().zip(bundle.prior_graphs());
+        let Some(((section, graphs), schedule)) = parts.zip(bundle.schedule()) else {
+            return Ok(None);
+        };
+        let (encoder, residuals) = graphs;
+        let dim = section.dim;
+        Ok(Some(Self {
+            encoder: PriorEncoder::load(context, provider, encoder, size, dim)?,
+            residuals: ResidualGraph::load(context, residuals, dim)?,
+            sampler: Sampler::new(schedule.clone(), dim),
+            z_blur: vec![0.0; dim],
+            default_steps: section.default_steps,
+        }))
+    }
+
+    /// Fills z_blur from the frame that was set.
+    fn encode(&mut self, frame: &[u8], staging: Option<&mut Staging>, size: FrameSize) -> Result<(), Error> {
+        let Self { encoder, z_blur, .. } = self;
+        let (shape, latent) = (size.shape(), [1, z_blur.len() as i64]);
+        match staging {
+            Some(staging) => staging.encode(z_blur, |tensors| {
+                let EncoderTensors { frame, z_blur, stream } = tensors;
+                encoder.encode(
+                    Input::on_device(frame, stream, &shape),
+                    Output::on_device(z_blur, stream, &latent),
+                )
+            }),
+            None => encoder.encode(Input::bytes(frame, &shape), Output::floats(z_blur, &latent)),
+        }
+    }
+
+    /// Samples z_0 from z_blur, and from the last prior.
+    fn sample(&mut self, last: Option<ArrayView1<'_, f32>>, steps: usize) -> Result<ArrayView1<'_, f32>, Error> {
+        let steps = if steps == 0 { self.default_steps } else { steps };
+        let z_blur = ArrayView1::from(&self.z_blur);
+        match last {
+            Some(last) => self.sampler.run_warm(z_blur, last, steps, &mut self.residuals),
+            None => self.sampler.run(z_blur, None, steps, &mut self.residuals),
+        }
+        .map_err(|error| match error {
+            SampleError::Estimator(error) => error,
+            SampleError::Steps { steps, max } => Error::Steps { steps, max },
+            other => Error::NotAPicture {
+                reason: other.to_string(),
+            },
+        })
     }
 }
 
@@ -222,10 +255,10 @@ fn restore_on_device(backbone: &mut Backbone, tensors: BackboneTensors<'_>, size
         restored,
         stream,
     } = tensors;
-    let (shape, latent) = (size.shape(), [1, prior.len() as i64]);
+    let (shape, latent) = (size.shape(), [1, prior.map_or(0, CudaSlice::len) as i64]);
     backbone.restore(
         Input::on_device(frame, stream, &shape),
-        Input::on_device(prior, stream, &latent),
+        prior.map(|prior| Input::on_device(prior, stream, &latent)),
         Output::on_device(restored, stream, &shape),
     )
 }

@@ -77,6 +77,22 @@ impl Copy {
         copy
     }
 
+    /// Creates a bundle without a prior, which adds `BRIGHTER` to each channel. `side` fixes height and width.
+    pub fn without_prior(side: Option<usize>) -> Self {
+        let copy = Self::new();
+        for section in ["[schedule]", "[prior]"] {
+            copy.drop_section(section);
+        }
+        for graph in [ENCODER, RESIDUALS] {
+            copy.remove(graph);
+        }
+        copy.vouch(BACKBONE, &brighten(side));
+        if let Some(side) = side {
+            copy.replace("multiple = 16", &format!("multiple = 16\ntile = {side}"));
+        }
+        copy
+    }
+
     /// Creates a bundle that leaves frames unchanged, and fails to run on those with a channel whose mean is 200 or
     /// more.
     pub fn failing_on_white() -> Self {
@@ -267,6 +283,24 @@ pub fn shift(side: Option<usize>, gain: f32) -> Vec<u8> {
             ("Clip", &["shifted", "black", "white"], "clipped", None),
             ("Round", &["clipped"], "rounded", None),
             ("Cast", &["rounded"], "restored", Some(Number("to", UINT8))),
+        ],
+        &[("restored", UINT8, &frame(side))],
+    )
+}
+
+/// What the backbone of [`Copy::without_prior`] adds.
+pub const BRIGHTER: u8 = 10;
+
+/// Returns a backbone without a prior that adds [`BRIGHTER`].
+fn brighten(side: Option<usize>) -> Vec<u8> {
+    onnx::model(
+        &[("more", BRIGHTER.into()), ("black", 0.0), ("white", 255.0)],
+        &[("frame", UINT8, &frame(side))],
+        &[
+            ("Cast", &["frame"], "numbers", Some(Number("to", FLOAT))),
+            ("Add", &["numbers", "more"], "brighter", None),
+            ("Clip", &["brighter", "black", "white"], "clipped", None),
+            ("Cast", &["clipped"], "restored", Some(Number("to", UINT8))),
         ],
         &[("restored", UINT8, &frame(side))],
     )

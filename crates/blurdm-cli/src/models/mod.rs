@@ -53,8 +53,11 @@ struct Model {
     /// SHA-256 of the manifest, which identifies the model in records of restored files.
     sha256: String,
     precisions: Vec<PrecisionEntry>,
-    default_steps: usize,
-    max_steps: usize,
+    /// The steps of the sampler; absent for a model without a prior.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_steps: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_steps: Option<usize>,
     /// Side in pixels of the frames that graphs of fixed size take.
     #[serde(skip_serializing_if = "Option::is_none")]
     tile: Option<usize>,
@@ -90,8 +93,8 @@ impl Model {
             path,
             sha256: bundle.hash().to_owned(),
             precisions: Precision::ALL.into_iter().filter(has).map(entry).collect(),
-            default_steps: manifest.prior.default_steps,
-            max_steps: manifest.prior.max_steps,
+            default_steps: manifest.prior.as_ref().map(|prior| prior.default_steps),
+            max_steps: manifest.prior.as_ref().map(|prior| prior.max_steps),
             tile: backbone.tile,
             data: manifest.training.data.clone(),
             scores: manifest.training.scores.clone(),
@@ -178,11 +181,10 @@ fn print(model: &Model, out: &mut impl Write) -> io::Result<()> {
         None => entry.precision.to_owned(),
     });
     writeln!(out, "  precisions  {}", precisions.collect::<Vec<_>>().join(", "))?;
-    writeln!(
-        out,
-        "  steps       1 to {}, {} unless told otherwise",
-        model.max_steps, model.default_steps
-    )?;
+    match model.max_steps.zip(model.default_steps) {
+        Some((max, default)) => writeln!(out, "  steps       1 to {max}, {default} unless told otherwise")?,
+        None => writeln!(out, "  steps       none: the model has no prior")?,
+    }
     if let Some(tile) = model.tile {
         writeln!(out, "  tiles       {tile}x{tile}")?;
     }
