@@ -22,22 +22,23 @@ from .config import Model
 from .export import ExportError, Origin, write_bundle
 from .import_checkpoint import CheckpointError, listed
 from .model import BlurDm
-from .networks import Maxim
+from .networks import Maxim, maxim
 from .tensorflow_js import Constant, read_constants
 
 MODEL = Path("models/model.json")
 
 PUBLISHED = Model(latent=256, backbone={"network": "maxim"}, encoder={"network": "published"}, prior="none")
 LICENCE = "Apache-2.0 AND MIT"
-DATA = ("GoPro (Nah et al., CC BY 4.0)",)
 """Of the weights, Google's, and of the package that they come in."""
+
+DATA = ("GoPro (Nah et al., CC BY 4.0)",)
 
 OPERATIONS = r"/(?:einsum/Einsum|Conv2D|conv2d_transpose|jit_fn_/(?:AddV2|AddV2_1|Mul_2|Mul_4))$"
 """What follows a layer's name in the name of the operation that reads its numbers."""
 
 KINDS = {"Einsum": "weight", "Conv2D": "weight", "Conv2DBackpropInput": "weight", "Mul": "weight", "AddV2": "bias"}
 
-LEVELS = 3
+LEVELS = len(maxim.LEVELS)
 RESIZINGS = 2 * LEVELS**2
 """In each stage, counted through: of each cross gating from the coarsest level on, the encoder's levels; then of each decoder block, the cross gatings."""
 
@@ -89,6 +90,7 @@ LAYERS = (
     (r"/(in|out)_project", r"/project_\1"),
 )
 """The package's names of layers, and ours, applied from the first to the last."""
+
 
 def _name(constant: Constant) -> str:
     """Our name of what the constant is, or the package's where it is none of ours."""

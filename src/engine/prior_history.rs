@@ -40,6 +40,7 @@ impl PriorHistory {
         let started = Instant::now();
         network.set_frame(frame)?;
         self.next_prior(network, Some(frame), sampling)?;
+        let prior = sampling_time(network, started);
         let sampled = Instant::now();
         let pending = network.submit(frame, self.priors.current(), restored)?;
         let backbone = match &pending {
@@ -47,7 +48,7 @@ impl PriorHistory {
             Some(_) => Duration::ZERO,
             None => sampled.elapsed(),
         };
-        Ok(Submission::new(sampled - started, backbone, pending))
+        Ok(Submission::new(prior, backbone, pending))
     }
 
     /// As [`PriorHistory::submit`], from and to frames in device memory.
@@ -62,7 +63,7 @@ impl PriorHistory {
         let started = Instant::now();
         network.set_device_frame(frame)?;
         self.next_prior(network, None, sampling)?;
-        let prior = started.elapsed();
+        let prior = sampling_time(network, started);
         let pending = network.submit_on_device(self.priors.current(), restored)?;
         Ok(Submission::new(prior, Duration::ZERO, pending))
     }
@@ -101,5 +102,13 @@ impl PriorHistory {
     /// Returns how many frames before the last one its prior was sampled.
     pub fn prior_age(&self) -> u32 {
         self.priors.age()
+    }
+}
+
+/// Returns the time since a frame was begun, which its prior took; none where there is no prior.
+fn sampling_time(network: &Network, started: Instant) -> Duration {
+    match network.dim() {
+        0 => Duration::ZERO,
+        _ => started.elapsed(),
     }
 }

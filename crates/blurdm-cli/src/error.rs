@@ -116,9 +116,7 @@ impl Error {
             reason: reason.to_string(),
         }
     }
-}
 
-impl Error {
     /// Returns why a file cannot be read, without its name: the caller names it.
     pub fn into_reason(self) -> String {
         match self {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! How players show a video, as MP4 states it: both eyes in one picture, and spheres.
+//! How players show a video, as MP4 states it: both eyes in one picture, and spherical video.
 
 use std::{
     fs,
@@ -127,7 +127,7 @@ fn both_eyes_are_never_changed_for_each_other() {
 }
 
 #[test]
-fn spheres_and_what_else_matroska_does_not_get_of_the_way_a_video_is_shown_are_told() {
+fn what_matroska_does_not_get_of_spherical_and_stereo_video_is_told() {
     let (_folder, folder) = folder();
     let boxes = [
         st3d(3),

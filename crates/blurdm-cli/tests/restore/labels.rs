@@ -258,7 +258,9 @@ fn a_stream_of_an_unknown_language_stays_one_and_a_language_that_is_stated_is_ke
             };
             let own = ["--overwrite", "--strength", "0"];
             succeed(&[&[text(&input), "-o", text(&output)], &own[..], options].concat());
-            for (media, language) in languages(&output) {
+            let found = languages(&output);
+            assert_eq!(found.len(), 3, "{name}: {found:?}");
+            for (media, language) in found {
                 let is_german = media.starts_with("audio/") == (sound == german) && !media.starts_with("video/");
                 let expected: &[&str] = if is_german { &["de", "ger", "deu"] } else { &["und"] };
                 assert!(is_language(&language, expected), "{media} of {name}: {language:?}");

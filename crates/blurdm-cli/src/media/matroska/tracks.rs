@@ -14,6 +14,11 @@ use super::ebml::{Element, Place, children};
 pub const TRACKS: u32 = 0x1654_ae6b;
 pub const TRACK_ENTRY: u32 = 0xae;
 pub const TRACK_NUMBER: u32 = 0xd7;
+/// The settings of a track that is a video.
+pub const VIDEO: u32 = 0xe0;
+/// How the pictures of a video lie before the one who sees them, among these, and its kind: flat, or one of spherical video.
+pub const PROJECTION: u32 = 0x7670;
+pub const PROJECTION_TYPE: u32 = 0x7671;
 const CODEC_DELAY: u32 = 0x56aa;
 
 /// More bytes of tracks are taken for damage.

@@ -7,12 +7,9 @@ use std::{fs::File, path::Path};
 use super::turns::Orientation;
 use crate::media::matroska::{
     ebml::{Element, HEADER, Place, children},
-    tracks,
+    tracks::{self, PROJECTION, PROJECTION_TYPE, VIDEO},
 };
 
-const VIDEO: u32 = 0xe0;
-const PROJECTION: u32 = 0x7670;
-const KIND: u32 = 0x7671;
 const YAW: u32 = 0x7673;
 const PITCH: u32 = 0x7674;
 const ROLL: u32 = 0x7675;
@@ -57,7 +54,7 @@ pub fn read(path: &Path, id: &str) -> Option<Pose> {
     let video = track.and_then(|track| child(track, VIDEO));
     let projection = video.and_then(|video| child(video, PROJECTION));
     let is_flat = |projection: &Element| {
-        let kind = child(*projection, KIND);
+        let kind = child(*projection, PROJECTION_TYPE);
         kind.and_then(|kind| kind.number()).unwrap_or(0) == 0
     };
     Some(projection.filter(is_flat).map_or(Pose::default(), |projection| {

@@ -5,8 +5,9 @@
 
 use gst::prelude::*;
 
+use crate::restore::proof::UNDETERMINED;
+
 const OF_MATROSKA: &str = "eng";
-const UNDETERMINED: &str = "und";
 
 /// Makes the streams of `mux` that get no language have that which the original means by stating none.
 pub fn assume(mux: &gst::Element, is_matroska: bool, is_original_matroska: bool) {

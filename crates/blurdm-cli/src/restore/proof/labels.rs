@@ -30,7 +30,7 @@ const ORIENTATION: &str = "the orientation";
 /// The orientation of a picture that is shown as it is.
 const UPRIGHT: &str = "rotate-0";
 /// The language of a stream of which none is known.
-const UNDETERMINED: &str = "und";
+pub const UNDETERMINED: &str = "und";
 
 /// Returns what an event says, in words.
 pub fn labels(event: &gst::EventRef) -> Vec<String> {

@@ -12,7 +12,10 @@ use std::{
 use mp4_splice::boxes::FourCc;
 
 use super::{hidden::read_moov, mp4_boxes::boxes, shown_as};
-use crate::media::matroska::ebml::{Element, Place, children};
+use crate::media::matroska::{
+    ebml::{Element, Place, children},
+    tracks::{TRACK_ENTRY, TRACKS},
+};
 
 /// Where Matroska has names and values.
 const TAGS: u32 = 0x1254_c367;
@@ -22,8 +25,6 @@ const TAG_NAME: u32 = 0x45a3;
 const TAG_STRING: u32 = 0x4487;
 const INFO: u32 = 0x1549_a966;
 const TITLE: u32 = 0x7ba9;
-const TRACKS: u32 = 0x1654_ae6b;
-const TRACK_ENTRY: u32 = 0xae;
 const TRACK_NAME: u32 = 0x536e;
 
 /// More bytes than these are not read.

@@ -20,6 +20,7 @@ use std::{
 };
 
 use hidden::HiddenTrack;
+pub use labels::UNDETERMINED;
 use packets::{Packets, Streams};
 use programs::Unread;
 

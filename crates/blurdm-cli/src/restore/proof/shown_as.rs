@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! How players show a video: both eyes in one picture, edges that are hidden, spheres. Muxers write little of it.
+//! How players show a video: both eyes in one picture, edges that are hidden, spherical video. Muxers write little of it.
 
 use mp4_splice::boxes::FourCc;
 
 use super::mp4_boxes::boxes;
-use crate::media::matroska::ebml::children;
-
-const VIDEO: u32 = 0xe0;
-/// Spheres and the like, and their kind.
-const PROJECTION: u32 = 0x7670;
-const PROJECTION_TYPE: u32 = 0x7671;
+use crate::media::matroska::{
+    ebml::children,
+    stereo_mode::STEREO_MODE,
+    tracks::{PROJECTION, PROJECTION_TYPE, VIDEO},
+};
 
 /// What Matroska has of it, where it is not 0 (RFC 9559, 5.1.4.1.28). No number of one means another.
 const OF_MATROSKA: [(u32, &str); 5] = [
-    (0x53b8, "StereoMode"),
+    (STEREO_MODE, "StereoMode"),
     (0x54aa, "PixelCropBottom"),
     (0x54bb, "PixelCropTop"),
     (0x54cc, "PixelCropLeft"),
