@@ -22,7 +22,9 @@ pub fn to_message(error: &Error) -> gst::ErrorMessage {
         Error::LoadTimeout { .. } => gst::error_msg!(gst::ResourceError::Failed, ("{text}")),
         Error::Memory { .. } | Error::Thread { .. } => gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{text}")),
         Error::Size { .. } => gst::error_msg!(gst::CoreError::Negotiation, ("{text}")),
-        Error::Steps { .. } | Error::Tile { .. } => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
+        Error::Steps { .. } | Error::Tile { .. } | Error::ModelFormat { .. } => {
+            gst::error_msg!(gst::ResourceError::Settings, ("{text}"))
+        }
         Error::Inference { .. } | Error::NotAPicture { .. } | Error::Cancelled => {
             gst::error_msg!(gst::StreamError::Failed, ("{text}"))
         }

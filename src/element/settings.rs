@@ -35,6 +35,8 @@ const MAX_SMOOTHING: f64 = 0.99;
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub model: String,
+    /// What is told of a model that is one ONNX file.
+    pub model_format: String,
     pub library_path: String,
     pub execution_provider: ExecutionProvider,
     pub device_id: i32,
@@ -73,6 +75,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             model: String::new(),
+            model_format: String::new(),
             library_path: String::new(),
             execution_provider: ExecutionProvider::Auto,
             device_id: 0,
@@ -142,6 +145,7 @@ impl Settings {
     pub fn get(&self, name: &str) -> Option<glib::Value> {
         Some(match name {
             "model" => self.model.to_value(),
+            "model-format" => self.model_format.to_value(),
             "library-path" => self.library_path.to_value(),
             "execution-provider" => self.execution_provider.to_value(),
             "device-id" => self.device_id.to_value(),
@@ -181,6 +185,7 @@ impl Settings {
         let text = || value.get::<Option<String>>().ok().flatten().unwrap_or_default();
         match name {
             "model" => self.model = text(),
+            "model-format" => self.model_format = text(),
             "library-path" => self.library_path = text(),
             "execution-provider" => take(&mut self.execution_provider, value),
             "device-id" => take(&mut self.device_id, value),
@@ -248,8 +253,14 @@ pub static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
     vec![
         glib::ParamSpecString::builder("model")
             .nick("Model")
-            .blurb("Folder of the model bundle; empty selects the built-in model blurdm-nano")
+            .blurb("Folder of the model bundle, or an ONNX file from an image to an image of the same size; empty selects the built-in model blurdm-nano")
             .default_value(Some(default.model.as_str()))
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("model-format")
+            .nick("Model format")
+            .blurb("Conventions of a model that is an ONNX file, with commas between them: rgb or bgr, nchw or nhwc, a range such as 0..1, 0..255 or -1..1, multiple=NUMBER of pixels that sides must divide by; what is not set is read from the .modelinfo file beside it, or found by trying the model. Bundles state their own")
+            .default_value(Some(default.model_format.as_str()))
             .mutable_ready()
             .build(),
         glib::ParamSpecString::builder("library-path")

@@ -37,6 +37,9 @@ pub enum Error {
     },
     #[error("model bundle '{bundle}', manifest.toml: {source}")]
     Schedule { bundle: String, source: ScheduleError },
+    /// What is told of the conventions of an ONNX file. `format` is the file, or what was told.
+    #[error("the format of the model, '{format}': {reason}")]
+    ModelFormat { format: String, reason: String },
     #[error("execution provider '{provider}' cannot be used: {reason}")]
     Provider { provider: Provider, reason: String },
     #[error("precision {precision} cannot be used: {reason}")]

@@ -17,6 +17,7 @@
 
 mod buffers;
 mod bundle;
+mod conventions;
 mod error;
 mod frame_size;
 mod gpu;
@@ -41,7 +42,11 @@ use ndarray::Array1;
 
 pub use crate::{diffusion::TemporalPolicy, frame::REDUCTIONS};
 
-pub use bundle::{BackboneSection, Bundle, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
+use bundle::Plain;
+pub use bundle::{
+    BackboneSection, Bundle, ChannelOrder, EncoderInput, Layout, Manifest, ModelFormat, PriorSection, Range,
+    ScheduleSection, TrainingSection,
+};
 pub(crate) use bundle::{Origin, builtin};
 pub use error::Error;
 pub use frame_size::{FrameSize, MAXIMUM_SIDE, MINIMUM_SIDE, PIXEL_BYTES, TILE_SIDES};
@@ -83,6 +88,7 @@ pub struct Deblurrer {
     provider: Provider,
     precision: Precision,
     rejected: Vec<(Provider, String)>,
+    conventions: Option<String>,
 }
 
 impl Deblurrer {
@@ -99,7 +105,8 @@ impl Deblurrer {
     /// - [`Error::Precision`] for a precision that this bundle or provider does not support.
     /// - [`Error::Provider`] when the chosen provider, or with [`Choice::Auto`] every one, cannot be used.
     /// - [`Error::Memory`] when not even the smallest tiles fit in memory.
-    /// - [`Error::BundleInvalid`] for graphs that break the contract, and [`Error::NotAPicture`] for their output.
+    /// - [`Error::BundleInvalid`] for graphs that break the contract, and files whose network is not one from an image
+    ///   to an image of the same size, and [`Error::NotAPicture`] for their output.
     /// - [`Error::LoadTimeout`], and [`Error::Thread`] where no thread can be made.
     pub fn new(bundle: &Bundle, options: &Options, search: &Search, size: FrameSize) -> Result<Self, Error> {
         let canceler = Canceler::new(runtime(search)?)?;
@@ -155,6 +162,7 @@ impl Deblurrer {
             figures: String::new(),
         };
         let working_size = working_scale::size(size, options.reduction);
+        conventions::settle(bundle, runtime(search)?, &canceler)?;
         let context = Context::new(&canceler, runtime(search)?, bundle, options.settings);
         let Selected {
             network,
@@ -180,6 +188,7 @@ impl Deblurrer {
             provider,
             precision,
             rejected,
+            conventions: bundle.plain().and_then(Plain::description),
         })
     }
 
@@ -305,6 +314,12 @@ impl Deblurrer {
     /// Returns the better providers that [`Choice::Auto`] tried first, with the reasons why they cannot be used.
     pub fn rejected_providers(&self) -> &[(Provider, String)] {
         &self.rejected
+    }
+
+    /// Returns what was told or found of the network of a model that is one ONNX file, in words; `None` for the bundle
+    /// of a folder.
+    pub fn conventions(&self) -> Option<&str> {
+        self.conventions.as_deref()
     }
 
     /// Returns T, the largest value of `steps`, or `None` for a bundle without a prior, for which `steps` has no effect.

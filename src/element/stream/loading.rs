@@ -56,7 +56,7 @@ impl LoadedModel {
     ) -> Result<(Self, Deblurrers), Error> {
         let bundle = match settings.model.as_str() {
             "" => Bundle::builtin()?,
-            folder => Bundle::open(Path::new(folder))?,
+            path => Bundle::open_with(Path::new(path), settings.model_format.parse()?)?,
         };
         let search = Search {
             library: settings.library(),
@@ -156,6 +156,13 @@ impl LoadedModel {
             obj = context.element,
             "model {name} ({label}) on {provider} in {precision}"
         );
+        if let Some(conventions) = deblurrers.full().conventions() {
+            gst::info!(
+                CAT,
+                obj = context.element,
+                "the model takes {conventions}; set model-format if this is wrong"
+            );
+        }
         context.shared().provider = Some(provider);
         post_provider(context.element, deblurrers.full());
         context.element.notify("active-provider");

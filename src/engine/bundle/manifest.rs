@@ -2,7 +2,7 @@
 
 //! `manifest.toml`: its keys, and the values that are accepted.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 
@@ -88,6 +88,33 @@ pub struct TrainingSection {
 }
 
 impl Manifest {
+    /// Makes up the manifest of a model that is one ONNX file.
+    pub(super) fn of_file(path: &Path, hash: &str) -> Self {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let name: String = name.chars().filter(|character| !character.is_control()).collect();
+        Self {
+            format: FORMAT,
+            version: hash.get(..8).unwrap_or_default().to_owned(),
+            licence: "unknown".into(),
+            files: BTreeMap::new(),
+            schedule: None,
+            prior: None,
+            backbone: BackboneSection {
+                name: name.clone(),
+                multiple: 1,
+                tile: None,
+                variants: [(Precision::Fp32.nick().to_owned(), path.display().to_string())].into(),
+                losses: BTreeMap::new(),
+            },
+            training: TrainingSection {
+                data: Vec::new(),
+                seeds: Vec::new(),
+                scores: BTreeMap::new(),
+            },
+            name,
+        }
+    }
+
     /// Reads a manifest, and checks the keys outside its sections.
     ///
     /// # Errors

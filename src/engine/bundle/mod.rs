@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! A model bundle: a folder, or the one compiled in, with `manifest.toml` and the graphs that it lists with their
-//! hashes.
+//! hashes. One ONNX file is a bundle whose manifest is made up.
 
 pub(crate) mod builtin;
 mod contract;
 mod gate;
 mod manifest;
+mod plain;
 
 use std::{
     collections::BTreeMap,
@@ -19,12 +20,15 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     diffusion::Schedule,
-    engine::{error::Error, precision::Precision, regular_file},
+    engine::{error::Error, frame_size::FrameSize, precision::Precision, regular_file},
 };
 
 pub(super) use contract::Contract;
 pub(super) use gate::check as check_graph;
 pub use manifest::{BackboneSection, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
+pub(super) use plain::{BLACK, COLOURS, Conventions, Plain, SCALE};
+pub use plain::{ChannelOrder, Layout, ModelFormat, Range};
+use plain::{Refusal, modelinfo};
 
 const MANIFEST: &str = "manifest.toml";
 
@@ -45,6 +49,8 @@ pub struct Bundle {
     hash: String,
     /// By variant.
     backbones: BTreeMap<String, Bytes>,
+    /// The network of a model of one file.
+    plain: Option<Plain>,
 }
 
 /// What samples priors.
@@ -77,19 +83,62 @@ impl Bundle {
         })
     }
 
-    /// Reads the bundle in `folder`.
+    /// Reads the bundle in a folder, or the model that is one ONNX file.
     ///
     /// # Errors
-    /// [`Error::BundleMissing`] when there is no such folder or manifest, [`Error::BundleInvalid`] for an unknown key,
+    /// [`Error::BundleMissing`] when there is no such file, folder or manifest, [`Error::BundleInvalid`] for an unknown key,
     /// a wrong hash, a missing file, one that is not regular or a path that leaves the folder, and for a graph that has
     /// what graphs for images never have and what may crash or block ONNX Runtime, [`Error::Schedule`] for a schedule
-    /// that cannot be sampled.
-    pub fn open(folder: &Path) -> Result<Self, Error> {
+    /// that cannot be sampled, [`Error::ModelFormat`] for a `.modelinfo` beside the ONNX file that cannot be true of it.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::open_with(path, ModelFormat::default())
+    }
+
+    /// As [`Bundle::open`], with what the caller knows of the model if it is one ONNX file.
+    ///
+    /// # Errors
+    /// As [`Bundle::open`], and [`Error::ModelFormat`] for what cannot be true.
+    pub fn open_with(path: &Path, format: ModelFormat) -> Result<Self, Error> {
+        if fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+            Self::open_file(path, format)
+        } else {
+            Self::open_folder(path)
+        }
+    }
+
+    fn open_file(path: &Path, format: ModelFormat) -> Result<Self, Error> {
+        let label = path.display().to_string();
+        let missing = |error: io::Error| Error::BundleMissing {
+            bundle: label.clone(),
+            reason: error.to_string(),
+        };
+        let file = fs::canonicalize(path).map_err(missing)?;
+        let bytes = Bytes::from(regular_file::read(&file, LARGEST_GRAPH).map_err(missing)?);
+        let model = gate::check(&bytes).map_err(|reason| Refusal::Graph(reason).of_file(&label))?;
+        let modelinfo = modelinfo::read(path).map_err(|reason| Refusal::Told(reason).of_file(&label))?;
+        let plain = Plain::new(model, format, modelinfo.as_deref()).map_err(|refusal| refusal.of_file(&label))?;
+        let mut hash = Sha256::new_with_prefix(&bytes);
+        if *plain.told() != ModelFormat::default() {
+            // What is told changes what the model computes.
+            hash.update(format!("{:?}", plain.told()));
+        }
+        let hash = hex(&hash.finalize());
+        Ok(Self {
+            manifest: Manifest::of_file(path, &hash),
+            prior: None,
+            label,
+            hash,
+            backbones: BTreeMap::new(),
+            plain: Some(plain),
+        })
+    }
+
+    fn open_folder(folder: &Path) -> Result<Self, Error> {
         let label = folder.display().to_string();
         let root = fs::canonicalize(folder).map_err(|error| Error::BundleMissing {
             bundle: label.clone(),
             reason: format!(
-                "{error}; set model to a folder that holds {MANIFEST}, or leave it empty for the built-in model"
+                "{error}; set model to a folder that holds {MANIFEST}, to an ONNX file, or leave it empty for the built-in model"
             ),
         })?;
         Self::read(&label, Origin::Folder, |name, largest| {
@@ -158,6 +207,7 @@ impl Bundle {
         Ok(Self {
             prior: prior.transpose()?,
             backbones,
+            plain: None,
             label: label.to_owned(),
             hash: hex(&Sha256::digest(text.as_bytes())),
             manifest,
@@ -173,12 +223,13 @@ impl Bundle {
         self.prior.as_ref().map(|prior| &prior.schedule)
     }
 
-    /// Returns the folder that the bundle was read from, or the name of the built-in one.
+    /// Returns the folder or the file that the bundle was read from, or the name of the built-in one.
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// Returns the SHA-256 of the manifest, which holds the hashes of the graphs: it identifies the model.
+    /// Returns the SHA-256 of the manifest, which holds the hashes of the graphs, or of the ONNX file and what was told of it: it
+    /// identifies the model.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -190,7 +241,36 @@ impl Bundle {
 
     /// Returns the graph `backbone` that a precision runs, or `None` if the bundle has no such variant.
     pub(crate) fn backbone(&self, precision: Precision) -> Option<&[u8]> {
-        self.backbones.get(precision.variant()).map(Bytes::as_ref)
+        let plain = self
+            .plain
+            .as_ref()
+            .filter(|_| precision.variant() == Precision::Fp32.nick());
+        let of_file = plain.and_then(Plain::backbone);
+        of_file.or_else(|| self.backbones.get(precision.variant()).map(Bytes::as_ref))
+    }
+
+    /// Returns the size that the graphs are fixed to, or `None` for graphs of any size.
+    pub fn fixed_size(&self) -> Option<FrameSize> {
+        let square = |side| FrameSize {
+            width: side,
+            height: side,
+        };
+        match &self.plain {
+            Some(plain) => plain.fixed_size(),
+            None => self.manifest.backbone.tile.map(square),
+        }
+    }
+
+    /// Returns the network of a model of one file; `None` for the bundle of a folder.
+    pub(crate) fn plain(&self) -> Option<&Plain> {
+        self.plain.as_ref()
+    }
+
+    /// Returns the number of pixels that sides are padded to multiples of. That of a model of one file is 1 before it
+    /// was tried.
+    pub(crate) fn multiple(&self) -> usize {
+        let found = self.plain.as_ref().and_then(Plain::conventions);
+        found.map_or(self.manifest.backbone.multiple, |found| found.multiple)
     }
 }
 

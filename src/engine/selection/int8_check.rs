@@ -38,11 +38,10 @@ pub(super) fn check(bundle: &Bundle, context: Context<'_>, precision: Precision)
     if passed().contains(&this) {
         return Ok(());
     }
-    let side = context.tile.unwrap_or(SIDE);
-    let size = FrameSize {
-        width: side,
-        height: side,
-    };
+    let size = bundle.fixed_size().unwrap_or(FrameSize {
+        width: SIDE,
+        height: SIDE,
+    });
     let picture = picture(size);
     let [exact, quantised] = [Precision::Fp32, precision].map(|precision| {
         let context = Context {

@@ -48,15 +48,15 @@ pub(super) fn load(
     cache: Option<&Path>,
     frame: FrameSize,
 ) -> Result<Selected, Error> {
-    let (backbone, overlap) = (&bundle.manifest().backbone, options.tile_overlap);
+    let overlap = options.tile_overlap;
     let mut tile_size = options.tile_size;
     loop {
-        let window = window::window(frame, backbone, tile_size, overlap)?;
+        let window = window::window(frame, bundle, tile_size, overlap)?;
         let error = match load_window(bundle, context, options, cache, window) {
             Ok(selected) => return Ok(selected),
             Err(error) => error,
         };
-        tile_size = match (&error, window::smaller(window, backbone, overlap)) {
+        tile_size = match (&error, window::smaller(window, bundle, overlap)) {
             (Error::Memory { .. }, Some(side)) => side,
             _ => return Err(error),
         };

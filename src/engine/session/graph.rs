@@ -103,7 +103,7 @@ pub(in crate::engine) fn try_graph(runtime: &Runtime, label: &str, bytes: &[u8])
         .map_err(|error| cannot_load(label, "the graph", &error))
 }
 
-fn cannot_load(bundle: &str, graph: &str, error: &ort::Error) -> Error {
+pub(super) fn cannot_load(bundle: &str, graph: &str, error: &ort::Error) -> Error {
     Error::BundleInvalid {
         bundle: bundle.to_owned(),
         file: graph.to_owned(),
@@ -112,7 +112,7 @@ fn cannot_load(bundle: &str, graph: &str, error: &ort::Error) -> Error {
 }
 
 /// Returns the builder of a session with what all sessions have in common.
-fn builder(runtime: &Runtime) -> Result<SessionBuilder, ort::Error> {
+pub(super) fn builder(runtime: &Runtime) -> Result<SessionBuilder, ort::Error> {
     // A spinning worker thread takes the core that the decoder and the sink need. The level is `All` because ONNX
     // Runtime 1.20 and 1.21 refuse the number that `Level3` stands for.
     let builder = Session::builder(runtime.environment())?

@@ -7,8 +7,10 @@ mod canceler;
 mod context;
 mod graph;
 mod network;
+mod trial;
 
 pub use canceler::Canceler;
 pub(super) use context::{Context, Staged};
 pub(super) use graph::try_graph;
 pub(super) use network::Network;
+pub(super) use trial::{Computed, Trial};

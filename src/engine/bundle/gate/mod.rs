@@ -19,7 +19,7 @@
 mod attributes;
 mod graph;
 mod names;
-mod onnx;
+pub(super) mod onnx;
 mod operators;
 mod sizes;
 mod tensors;
@@ -30,7 +30,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use names::quoted;
-use onnx::{Model, OperatorSet};
+use onnx::{Graph, Model, OperatorSet};
 use operators::OWN_DOMAINS;
 
 /// The versions of the format whose fields the gate knows, of which ONNX Runtime reads some.
@@ -43,18 +43,19 @@ const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 /// whatever it is given, and then reads no ONNX.
 const ORT_FORMAT: (std::ops::Range<usize>, &[u8]) = (4..8, b"ORTM");
 
-/// Checks the bytes of an ONNX file. The weights are not copied.
+/// Checks the bytes of an ONNX file, and returns the model in them. The weights are not copied.
 ///
 /// # Errors
 /// The reason, which names the node, and what to do.
-pub(crate) fn check(bytes: &Bytes) -> Result<(), String> {
+pub(crate) fn check(bytes: &Bytes) -> Result<Model, String> {
     let (place, identifier) = ORT_FORMAT;
     if bytes.get(place) == Some(identifier) {
         return Err("it is in ONNX Runtime's own format, which is not checked; use the ONNX file".into());
     }
     wire::check(bytes)?;
     let model = Model::decode(bytes.clone()).map_err(|error| format!("it is no ONNX model: {error}"))?;
-    check_model(&model)
+    check_model(&model)?;
+    Ok(model)
 }
 
 fn check_model(model: &Model) -> Result<(), String> {
@@ -85,7 +86,7 @@ fn check_versions(model: &Model) -> Result<(), String> {
         ));
     }
     let own = |set: &&OperatorSet| OWN_DOMAINS.contains(&set.domain());
-    let opset = model.opset_import.iter().find(own).map_or(0, OperatorSet::version);
+    let opset = opset(model);
     if !OPSETS.contains(&opset) || model.opset_import.iter().filter(own).count() > 1 {
         return Err(format!(
             "its opset is {opset}; export it with one from {} to {}",
@@ -94,4 +95,22 @@ fn check_versions(model: &Model) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Returns the version of ONNX's own operators in a model, or 0 where it states none.
+pub(super) fn opset(model: &Model) -> i64 {
+    let own = |set: &&OperatorSet| OWN_DOMAINS.contains(&set.domain());
+    model.opset_import.iter().find(own).map_or(0, OperatorSet::version)
+}
+
+/// Returns the float32 numbers of a value that is a weight or a constant of a graph that has passed.
+pub(super) fn constant_floats(graph: &Graph, name: &str) -> Option<Vec<f32>> {
+    let weight = graph.initializer.iter().find(|tensor| tensor.name() == name);
+    let constant = || {
+        let makes = |output: &String| output == name;
+        let mut constants = graph.node.iter().filter(|node| node.op_type() == "Constant");
+        let node = constants.find(|node| node.output.first().is_some_and(makes))?;
+        attributes::find(node, "value")?.t.as_ref()
+    };
+    weight.or_else(constant).and_then(tensors::floats)
 }
