@@ -11,8 +11,8 @@ use crate::{error::CommandError, plugin};
 
 #[derive(Debug, Args)]
 pub struct EngineArgs {
-    /// Folder of the model bundle [default: the built-in blurdm-nano]
-    #[arg(long, value_name = "FOLDER")]
+    /// Folder of the model bundle, or an ONNX file [default: the built-in blurdm-nano]
+    #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// ONNX Runtime library, or the folder that holds it [default: searched for]
     #[arg(long, value_name = "PATH")]
@@ -32,7 +32,7 @@ impl EngineArgs {
     /// A bundle that cannot be read, or no plugin to read the built-in one from.
     pub fn bundle(&self) -> Result<Bundle, CommandError> {
         match &self.model {
-            Some(folder) => Ok(Bundle::open(folder)?),
+            Some(path) => Ok(Bundle::open(path)?),
             None => Ok(plugin::builtin_bundle()?),
         }
     }

@@ -18,7 +18,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bundle::{BACKBONE, Copy, messages::Node};
+use bundle::{
+    BACKBONE, Copy,
+    messages::Node,
+    onnx::{self, Dim},
+};
 use common::{command, models};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -62,6 +66,32 @@ fn a_sound_model_passes_the_gate_and_is_loaded() {
     let lines = passed(small.join(BACKBONE).to_str().unwrap());
     assert!(lines[0].contains("the graph is what it must be"), "{lines:?}");
     assert!(lines[1].contains("ONNX Runtime has loaded it"), "{lines:?}");
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(
+        lines[2].contains("cannot be a model of its own: it has 2 inputs, 'frame' uint8"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn what_is_found_of_a_network_that_is_a_model_of_its_own_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("network.onnx");
+    let shape = [Dim::Fixed(1), Dim::Free("h"), Dim::Free("w"), Dim::Fixed(3)];
+    let network = onnx::model(
+        &[("more", 0.05)],
+        &[("x", onnx::FLOAT, &shape)],
+        &[("Add", &["x", "more"], "y", None)],
+        &[("y", onnx::FLOAT, &shape)],
+    );
+    std::fs::write(&file, network).unwrap();
+    let path = file.to_str().unwrap();
+    let found = "as a model of its own it takes NHWC RGB float32 0..1, frames of any size";
+    assert!(passed(path)[2].ends_with(found), "{:?}", passed(path));
+    let told = check(path, &["--model-format", "bgr,-1..1"]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("NHWC BGR float32 -1..1"), "{told}");
+    assert!(failed(path, &["--model-format", "rbg"]).contains("'rbg' is not understood"));
 }
 
 #[test]

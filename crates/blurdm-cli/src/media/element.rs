@@ -24,9 +24,19 @@ pub enum Compare {
 /// Settings of the element. Records of restored files hold them, so the names of the fields must not change.
 #[derive(Debug, Clone, PartialEq, Args, Serialize, Deserialize)]
 pub struct ElementSettings {
-    /// Folder of the model bundle [default: the built-in blurdm-nano]
-    #[arg(long, value_name = "FOLDER")]
+    /// Folder of the model bundle, or an ONNX file [default: the built-in blurdm-nano]
+    #[arg(long, value_name = "PATH")]
     pub model: Option<PathBuf>,
+    /// What is known of a model that is an ONNX file, as bgr,-1..1 [default: found by trying it]
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "WORDS",
+        allow_hyphen_values = true
+    )]
+    #[serde(default)]
+    pub model_format: String,
     /// Blend between original (0) and restored frames (1)
     #[arg(long, default_value_t = 1.0, value_parser = fraction)]
     pub strength: f64,
@@ -103,6 +113,7 @@ impl ElementSettings {
             .build()?;
         if let Some(folder) = &self.model {
             element.set_property("model", folder.display().to_string());
+            element.set_property("model-format", &self.model_format);
         }
         Ok(element)
     }

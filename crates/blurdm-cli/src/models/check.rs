@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `blurdm models check`: what the gate says of a model, and whether ONNX Runtime can load it. That is tried in a process of its own, since
-//! a model may crash the runtime.
+//! `blurdm models check`: what the gate says of a model, whether ONNX Runtime can load it, and what is found of an ONNX file that is a model
+//! of its own. The model is loaded in a process of its own, since it may crash the runtime.
 
 use std::{
     io::{self, Read, Write},
@@ -12,7 +12,9 @@ use std::{
 };
 
 use clap::Args;
-use gstblurdm::engine::{Bundle, Choice, Deblurrer, FrameSize, GraphFile, Options, Provider, Search};
+use gstblurdm::engine::{
+    Bundle, Choice, Deblurrer, Error, FrameSize, GraphFile, ModelFormat, Options, Provider, Search,
+};
 
 use crate::{child_process, error::CommandError};
 
@@ -36,6 +38,9 @@ pub struct Arguments {
     /// Folder of a model bundle, or an ONNX file
     #[arg(value_name = "PATH")]
     path: PathBuf,
+    /// What is known of an ONNX file, as in the element's property model-format [default: found by trying it]
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    model_format: Option<String>,
     /// ONNX Runtime library, or the folder that holds it [default: searched for]
     #[arg(long, value_name = "PATH")]
     library_path: Option<PathBuf>,
@@ -75,46 +80,67 @@ pub fn run(arguments: &Arguments, mut out: impl Write) -> Result<(), CommandErro
         Checked::Graph(_) => writeln!(out, "{path}: the graph is what it must be")?,
     }
     let started = Instant::now();
-    load_in_child(arguments)?;
+    let found = load_in_child(arguments)?;
     let seconds = started.elapsed().as_secs_f64();
     writeln!(out, "{path}: ONNX Runtime has loaded it on the CPU, in {seconds:.1} s")?;
+    for line in found.lines() {
+        writeln!(out, "{path}: {line}")?;
+    }
     Ok(())
 }
 
-/// Loads the model in this process: what [`run`] starts another process for.
+/// Loads the model in this process: what [`run`] starts another process for. Prints what is found of an ONNX file.
 ///
 /// # Errors
 /// Why it cannot be loaded.
-pub fn load(arguments: &Arguments) -> Result<(), CommandError> {
+pub fn load(arguments: &Arguments, mut out: impl Write) -> Result<(), CommandError> {
     let search = Search {
         library: arguments.library_path.clone(),
         ..Search::default()
     };
     let limit = Duration::from_secs(arguments.limit);
     match Checked::open(&arguments.path)? {
-        Checked::Graph(graph) => graph.load(&search, limit)?,
-        Checked::Bundle(bundle) => {
-            let options = Options {
-                provider: Choice::Only(Provider::Cpu),
-                load_limit: Some(limit),
-                ..Options::default()
-            };
-            let side = bundle.manifest().backbone.tile.unwrap_or(TRIAL_SIDE);
-            let size = FrameSize {
-                width: side,
-                height: side,
-            };
-            Deblurrer::new(&bundle, &options, &search, size)?;
+        Checked::Bundle(bundle) => drop(try_model(&bundle, &search, limit)?),
+        Checked::Graph(graph) => {
+            graph.load(&search, limit)?;
+            let format: ModelFormat = arguments.model_format.as_deref().unwrap_or_default().parse()?;
+            let tried =
+                Bundle::open_with(&arguments.path, format).and_then(|bundle| try_model(&bundle, &search, limit));
+            match tried {
+                Ok(deblurrer) => {
+                    let conventions = deblurrer.conventions().unwrap_or_default();
+                    writeln!(out, "as a model of its own it takes {conventions}")?;
+                }
+                // One of the graphs of a bundle is none.
+                Err(Error::BundleInvalid { reason, .. } | Error::NotAPicture { reason }) => {
+                    writeln!(out, "it cannot be a model of its own: {reason}")?;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     Ok(())
 }
 
-/// Runs [`load`] in a child.
+/// Loads a model for small frames, or those that it is fixed to.
+fn try_model(bundle: &Bundle, search: &Search, limit: Duration) -> Result<Deblurrer, Error> {
+    let options = Options {
+        provider: Choice::Only(Provider::Cpu),
+        load_limit: Some(limit),
+        ..Options::default()
+    };
+    let size = bundle.fixed_size().unwrap_or(FrameSize {
+        width: TRIAL_SIDE,
+        height: TRIAL_SIDE,
+    });
+    Deblurrer::new(bundle, &options, search, size)
+}
+
+/// Runs [`load`] in a child, and returns what it prints.
 ///
 /// # Errors
 /// Those that the child reports, and how it has ended otherwise.
-fn load_in_child(arguments: &Arguments) -> Result<(), CommandError> {
+fn load_in_child(arguments: &Arguments) -> Result<String, CommandError> {
     let error = |reason: String| CommandError::Model {
         path: arguments.path.clone(),
         reason,
@@ -130,18 +156,16 @@ fn load_in_child(arguments: &Arguments) -> Result<(), CommandError> {
     if let Some(library) = &arguments.library_path {
         command.arg("--library-path").arg(library);
     }
+    if let Some(words) = &arguments.model_format {
+        command.args(["--model-format", words]);
+    }
     command
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = Ended(command.spawn().map_err(failed)?);
-    let messages = child.0.stderr.take();
-    let messages = thread::spawn(move || {
-        let mut text = Vec::new();
-        // What cannot be read is missing from a message.
-        messages.map(|messages| messages.take(LONGEST_TEXT).read_to_end(&mut text));
-        String::from_utf8_lossy(&text).into_owned()
-    });
+    let found = read_beside(child.0.stdout.take());
+    let messages = read_beside(child.0.stderr.take());
     // The child has this limit itself, unless it is blocked.
     let limit = Duration::from_secs(arguments.limit) + Duration::from_secs(10);
     let started = Instant::now();
@@ -158,7 +182,7 @@ fn load_in_child(arguments: &Arguments) -> Result<(), CommandError> {
         thread::sleep(POLL_INTERVAL);
     };
     if status.success() {
-        return Ok(());
+        return Ok(found.join().unwrap_or_default());
     }
     let messages = messages.join().unwrap_or_default();
     let reported = messages.lines().rev().find_map(|line| line.strip_prefix(PREFIX));
@@ -168,6 +192,16 @@ fn load_in_child(arguments: &Arguments) -> Result<(), CommandError> {
             "ONNX Runtime cannot load it: the process that did {}; do not use this model",
             child_process::describe(status)
         )),
+    })
+}
+
+/// Reads what a child says in a thread of its own, so that it never waits for a reader.
+fn read_beside(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        // What cannot be read is missing from a message.
+        pipe.map(|pipe| pipe.take(LONGEST_TEXT).read_to_end(&mut text));
+        String::from_utf8_lossy(&text).into_owned()
     })
 }
 

@@ -109,7 +109,7 @@ impl Model {
 pub fn run(arguments: &Arguments, out: impl Write) -> Result<(), CommandError> {
     match &arguments.command {
         Some(Command::Check(arguments)) => check::run(arguments, out),
-        Some(Command::Load(arguments)) => check::load(arguments),
+        Some(Command::Load(arguments)) => check::load(arguments, out),
         None => list(arguments, out),
     }
 }

@@ -135,7 +135,7 @@ impl Arguments {
 
     fn options(&self) -> Result<Options, CommandError> {
         let bundle = match &self.settings.model {
-            Some(folder) => Bundle::open(folder)?,
+            Some(path) => Bundle::open_with(path, self.settings.model_format.parse()?)?,
             None => plugin::builtin_bundle()?,
         };
         Ok(Options {
