@@ -46,7 +46,7 @@ ROOMS = {
     "gpu": (["src/engine/gpu"], ["engine types"]),
     # What all rooms of the engine share.
     "engine types": (
-        [f"src/engine/{name}.rs" for name in ["buffers", "error", "frame_size", "options", "precision", "provider", "regular_file", "timing"]],
+        [f"src/engine/{name}.rs" for name in ["buffers", "error", "frame_size", "options", "precision", "prior_in_use", "provider", "regular_file", "timing"]],
         ["diffusion"],
     ),
     "diffusion": (["src/diffusion"], []),

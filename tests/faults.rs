@@ -11,7 +11,7 @@ use std::{os::unix::fs::symlink, sync::mpsc};
 
 use common::{
     HANG, buffer,
-    bundle::{BACKBONE, Copy, ENCODER, MANIFEST, RESIDUALS},
+    bundle::{BACKBONE, Copy, ENCODER, MANIFEST, RESIDUALS, SCALES},
     element, errors_of,
     faults::{assert_names, one_error},
     harness, has_library, picture, pipeline, play_to_end, through,
@@ -218,6 +218,28 @@ fn a_wrong_value_in_the_manifest_is_refused_with_its_place() {
 }
 
 #[test]
+fn scales_that_do_not_rise_from_1_or_are_not_those_of_the_graph_are_refused() {
+    let cases = [
+        ("[2, 3, 4, 5]", "divisors are [2, 3, 4, 5]"),
+        ("[1, 3, 2, 4]", "divisors are [1, 3, 2, 4]"),
+        ("[1, 2, 2, 4]", "divisors are [1, 2, 2, 4]"),
+        ("[1, 2, 3, 4, 8]", "4 at most"),
+        ("[1, 2]", "scales: its outputs are 'shares'"),
+    ];
+    for (divisors, part) in cases {
+        let bundle = Copy::of_scales(None, 0.1);
+        bundle.set("divisors", divisors);
+        assert_bundle_error(&bundle, gst::ResourceError::Read, &[bundle.text(), part]);
+    }
+    let bundle = Copy::without_prior(None);
+    bundle.replace(
+        "[backbone]\n",
+        &format!("[scales]\ndivisors = [1, 2]\ngraph = \"{SCALES}\"\n\n[backbone]\n"),
+    );
+    assert_bundle_error(&bundle, gst::ResourceError::Read, &[MANIFEST, "[scales] needs [prior]"]);
+}
+
+#[test]
 fn a_smoothing_with_which_the_first_prior_would_remain_forever_is_refused() {
     for smoothing in ["1.0", "-0.5", "nan"] {
         let bundle = Copy::new();
@@ -231,15 +253,33 @@ fn a_smoothing_with_which_the_first_prior_would_remain_forever_is_refused() {
 }
 
 #[test]
-fn a_model_that_computes_nan_is_an_error_before_the_first_frame() {
+fn a_model_that_computes_no_picture_is_an_error_before_the_first_frame() {
     for (name, part) in [
         (ENCODER, "the latent of the blurred frame is not a finite number"),
         (RESIDUALS, "residual is not a finite number"),
-        (BACKBONE, "a grey frame came back"),
     ] {
         let bundle = Copy::new();
-        bundle.poison(name);
+        bundle.overflow(name);
         assert_bundle_error(&bundle, gst::StreamError::Failed, &["does not compute a picture", part]);
+    }
+    for (bundle, part) in [
+        (
+            Copy::of_scales(None, f32::MAX),
+            "the shares of the scales are not finite numbers",
+        ),
+        (Copy::blackening(), "a grey frame came back"),
+    ] {
+        assert_bundle_error(&bundle, gst::StreamError::Failed, &["does not compute a picture", part]);
+    }
+}
+
+#[test]
+fn weights_that_are_not_numbers_are_refused_by_name() {
+    for name in [ENCODER, RESIDUALS, BACKBONE] {
+        let bundle = Copy::new();
+        bundle.poison(name);
+        let parts = [name, "tensor '", "values that are not numbers"];
+        assert_bundle_error(&bundle, gst::ResourceError::Read, &parts);
     }
 }
 

@@ -220,7 +220,7 @@ fn the_defaults_are_those_of_the_property_table() {
         ("frames-in-flight", "0", false),
         ("tile-size", "0", false),
         ("tile-overlap", "32", false),
-        ("reduction", "1", false),
+        ("reduction", "0", false),
         ("load-timeout", "0", false),
         ("steps", "0", true),
         ("prior-interval", "1", true),

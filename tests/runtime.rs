@@ -216,8 +216,7 @@ fn nothing_is_written_to_standard_output_on_success() {
 
 #[test]
 fn nothing_is_written_to_standard_output_on_failure() {
-    let (spoiled, foreign) = (Copy::new(), Copy::new());
-    spoiled.poison(BACKBONE);
+    let (spoiled, foreign) = (Copy::blackening(), Copy::new());
     foreign.vouch(BACKBONE, b"no graph");
     let folder = tempfile::tempdir().unwrap();
     let old = compile(folder.path(), OLD);

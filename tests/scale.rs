@@ -8,7 +8,8 @@
 
 mod common;
 
-use common::{bundle::Copy, options, picture, size, the_runtime};
+use common::{bundle::Copy, element, harness, options, picture, size, the_runtime, through};
+use gst::prelude::*;
 use gstblurdm::{
     engine::{Bundle, Deblurrer, Error, Options, Provider, REDUCTIONS, Search},
     frame::{add_change, reduce, reduced_side},
@@ -170,4 +171,87 @@ fn a_reduction_that_is_not_possible_is_an_error_that_names_it() {
         assert!(error.contains(what), "{error}");
     }
     assert!(deblurrer(&bundle, 4, 64, 61).is_ok());
+}
+
+/// Returns the softmax of the channels of a plain frame, times 0.01.
+fn shares(pixel: [u8; 4]) -> [f64; 4] {
+    let weights = pixel.map(|value| (f64::from(value) * 0.01).exp());
+    weights.map(|weight| weight / weights.iter().sum::<f64>())
+}
+
+fn assert_near(got: impl IntoIterator<Item = f64>, wanted: [f64; 4]) {
+    let got: Vec<f64> = got.into_iter().collect();
+    let near = got.len() == 4 && got.iter().zip(wanted).all(|(got, wanted)| (got - wanted).abs() < 1e-4);
+    assert!(near, "{got:?} for {wanted:?}");
+}
+
+#[test]
+fn the_shares_of_the_scales_are_those_of_each_frames_prior() {
+    let copy = Copy::of_scales(None, 0.01);
+    let mut network = deblurrer(&Bundle::open(copy.path()).unwrap(), 1, 64, 48).unwrap();
+    for pixel in [[10, 200, 100, 50], [250, 20, 90, 130]] {
+        let frame = [pixel; 64 * 48].concat();
+        network.restore(&frame, &mut vec![0; frame.len()], 1).unwrap();
+        let prior = network.prior_in_use();
+        assert_eq!(prior.age, 0);
+        assert_near(prior.scales.as_slice().iter().map(|&share| share.into()), shares(pixel));
+    }
+}
+
+#[test]
+fn the_shares_of_a_frame_in_tiles_are_their_mean() {
+    let copy = Copy::of_scales(Some(64), 0.01);
+    let mut network = deblurrer(&Bundle::open(copy.path()).unwrap(), 1, 96, 64).unwrap();
+    // The tiles are the columns 0 to 63 and 32 to 95.
+    let (left, right) = ([0, 0, 0, 255], [0, 0, 255, 0]);
+    let row = [[left; 48].concat(), [right; 48].concat()].concat();
+    let frame = row.repeat(64);
+    network.restore(&frame, &mut vec![0; frame.len()], 1).unwrap();
+    let means = [[0.0, 0.0, 63.75, 191.25], [0.0, 0.0, 191.25, 63.75]];
+    let tiles = means.map(|means| {
+        let weights = means.map(|mean: f64| (mean * 0.01).exp());
+        weights.map(|weight| weight / weights.iter().sum::<f64>())
+    });
+    let wanted = std::array::from_fn(|scale| (tiles[0][scale] + tiles[1][scale]) / 2.0);
+    let scales = network.prior_in_use().scales;
+    assert_near(scales.as_slice().iter().map(|&share| share.into()), wanted);
+}
+
+#[test]
+fn a_model_of_one_scale_has_no_shares() {
+    let copy = Copy::shifting(None, 0.1);
+    let mut shifting = deblurrer(&Bundle::open(copy.path()).unwrap(), 1, 64, 64).unwrap();
+    let frame = picture(64, 64, 1);
+    shifting.restore(&frame, &mut vec![0; frame.len()], 1).unwrap();
+    assert!(shifting.prior_in_use().scales.as_slice().is_empty());
+}
+
+#[test]
+fn the_statistics_tell_the_scales_of_the_last_frame() {
+    let copy = Copy::of_scales(None, 0.01);
+    let element = element();
+    element.set_property("model", copy.text());
+    let stats = || element.property::<gst::Structure>("stats");
+    let mut harness = harness(&element, 64, 48);
+    assert!(!stats().has_field("scales"));
+    // The model is given the fourth byte as well.
+    let pixel = [10, 200, 100, 50];
+    through(&mut harness, &[pixel; 64 * 48].concat(), 64, 48);
+    let told = stats().get::<gst::Array>("scales").unwrap();
+    assert_near(told.iter().map(|share| share.get::<f64>().unwrap()), shares(pixel));
+}
+
+#[test]
+fn a_reduction_of_0_leaves_the_scale_to_the_model() {
+    let copy = Copy::shifting(None, 0.5);
+    let frame = picture(97, 65, 9);
+    let restored = |reduction: u32| {
+        let element = element();
+        element.set_property("model", copy.text());
+        element.set_property("reduction", reduction);
+        through(&mut harness(&element, 97, 65), &frame, 97, 65)
+    };
+    let chosen = restored(0);
+    assert_eq!(chosen, restored(1));
+    assert_ne!(chosen, restored(4));
 }

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 
 from .config import Config, ConfigError, load_config
 from .diffusion import even_times, sample
-from .graphs import BackboneGraph, PriorEncoderGraph, ResidualsGraph
+from .graphs import BackboneGraph, PriorEncoderGraph, ResidualsGraph, ScalesGraph
 from .halve import halve
 from .model import BlurDm
 from .networks import Maxim, SpectralEncoder
@@ -54,6 +54,8 @@ LARGE = 1 << 16
 """Numbers of a tensor from which on it is stored in half precision."""
 
 GRAPHS = ("prior_encoder", "residuals", "backbone")
+SCALES = "scales"
+"""Of a network of several scales."""
 
 BUNDLED_PRIORS = ("blurdm", "none")
 """Of the priors in a configuration those that a bundle can have. One without has the backbone alone, whose only input is the frame."""
@@ -74,7 +76,9 @@ def load_model(config: Config, checkpoint: Path) -> BlurDm:
 
 
 def graphs_of(model: BlurDm) -> tuple[str, ...]:
-    return GRAPHS if model.kind != "none" else GRAPHS[-1:]
+    if model.kind == "none":
+        return GRAPHS[-1:]
+    return (*GRAPHS, SCALES) if len(model.scales) > 1 else GRAPHS
 
 
 def _export(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], dynamic: dict, path: Path, traced: bool = False) -> None:
@@ -105,7 +109,7 @@ def _traced(graph: torch.nn.Module, inputs: dict[str, torch.Tensor], outputs: li
 
 
 def export_graphs(model: BlurDm, out: Path, tile: int = 0) -> None:
-    """Writes the three graphs, or the backbone alone. With a tile, the frames of encoder and backbone are of that side and no other."""
+    """Writes the graphs of `graphs_of`. With a tile, the frames of encoder and backbone are of that side and no other."""
     # Large enough for two windows of the encoder each way: the exporter takes a size of 1 for a constant.
     frame = torch.zeros(1, tile or 192 * max(model.scales), tile or 256 * max(model.scales), 4, dtype=torch.uint8)
     height, width = torch.export.Dim("height", min=16, max=16384), torch.export.Dim("width", min=16, max=16384)
@@ -120,6 +124,8 @@ def export_graphs(model: BlurDm, out: Path, tile: int = 0) -> None:
     _export(ResidualsGraph(model), {"z_t": latent, "z_blur": latent.clone(), "t": time, "s": time.clone()}, ["blur_residual", "noise_residual"],
             {"z_t": None, "z_blur": None, "t": None, "s": None}, out / "residuals.onnx")
     _export(BackboneGraph(model), {"frame": frame, "prior": latent}, ["restored"], sides | {"prior": None}, out / "backbone.onnx", traced)
+    if SCALES in graphs_of(model):
+        _export(ScalesGraph(model), {"prior": latent}, ["shares"], {"prior": None}, out / "scales.onnx")
 
 
 def _reference_frame(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -188,7 +194,10 @@ def _check_prior_graphs(model: BlurDm, sessions: dict[str, onnxruntime.Inference
     outputs = sessions["residuals"].run(None, {k: v.numpy() for k, v in latent.items()})
     for got, want in zip(outputs, ResidualsGraph(model)(**latent), strict=True):
         _close("residuals", got, want.numpy(), LATENT_DIFFERENCE)
-    return sample(model.schedule, model.residuals_of_regions, z_blur, torch.randn_like(z_blur), even_times(model.schedule.steps, 1))
+    prior = sample(model.schedule, model.residuals_of_regions, z_blur, torch.randn_like(z_blur), even_times(model.schedule.steps, 1))
+    if SCALES in sessions:
+        _close(SCALES, sessions[SCALES].run(None, {"prior": prior.numpy()})[0], ScalesGraph(model)(prior).numpy(), LATENT_DIFFERENCE)
+    return prior
 
 
 def check_variant(out: Path, file: str) -> None:
@@ -220,6 +229,8 @@ class Origin:
 
 
 OWN_DATA = ("Udacity CarND stills (MIT)", "DNIT road frames (MIT)", "Debian lomiri-wallpapers (CC0, CC-BY, CC-BY-SA)")
+REAL_DATA = ("REDS (Nah et al., CC BY 4.0)", "GoPro (Nah et al., CC BY 4.0)")
+"""Of configurations with a `real_share`."""
 
 
 def write_manifest(name: str, backbone: str, model: BlurDm, origin: Origin, out: Path, tile: int = 0) -> None:
@@ -239,6 +250,7 @@ def write_manifest(name: str, backbone: str, model: BlurDm, origin: Origin, out:
         "format = 1", f"name = {json.dumps(name)}", f"version = {json.dumps(origin.version)}", f"licence = {json.dumps(origin.licence)}", "",
         "[files]", *(f'"{file}" = "{hashlib.sha256((out / file).read_bytes()).hexdigest()}"' for file in files), "",
         *(prior if model.kind != "none" else []),
+        *(["[scales]", f"divisors = {listed(model.scales)}", f'graph = "{SCALES}.onnx"', ""] if SCALES in graphs_of(model) else []),
         "[backbone]", f'name = "{backbone}"', f"multiple = {model.backbone.MULTIPLE}", *([f"tile = {tile}"] if tile else []), "",
         "[backbone.variants]", *(f'{precision} = "{file}"' for precision, file in variants.items()), "",
         *(["[backbone.losses]", *(f"{precision} = {loss:.3f}" for precision, loss in origin.losses.items()), ""] if origin.losses else []),
@@ -289,7 +301,8 @@ def main() -> None:
     try:
         config = load_config(args.config)
         model = load_model(config, args.checkpoint)
-        origin = Origin(args.version, "MPL-2.0", OWN_DATA, (config.seed,), read_scores(args.scores), read_scores(args.losses))
+        data = OWN_DATA + (REAL_DATA if any(stage.real_share for stage in config.stage) else ())
+        origin = Origin(args.version, "MPL-2.0", data, (config.seed,), read_scores(args.scores), read_scores(args.losses))
         write_bundle(config.name, config.model.backbone["network"], model, origin, args.out, config.model.tile, args.patches)
     except (ConfigError, ExportError) as error:
         raise SystemExit(f"error: {error}") from error

@@ -104,6 +104,17 @@ class ResidualsGraph(nn.Module):
         return self.model.residuals_of_regions(z_t, z_blur, t, s)
 
 
+class ScalesGraph(nn.Module):
+    """prior f32 [1, D] -> shares f32 [1, S]: of the frame's restoration at each scale, the mean over its regions, sum 1."""
+
+    def __init__(self, model: BlurDm):
+        super().__init__()
+        self.backbone = model.backbone
+
+    def forward(self, prior: torch.Tensor) -> torch.Tensor:
+        return self.backbone.shares(self.backbone.by_scale(prior)).mean(2)
+
+
 class BackboneGraph(nn.Module):
     """frame u8 [1, H, W, 4], prior f32 [1, D] -> restored u8 [1, H, W, 4]; the fourth byte is copied through. A model without prior takes the frame alone."""
 

@@ -86,7 +86,7 @@ impl Default for Settings {
             frames_in_flight: 0,
             tile_size: 0,
             tile_overlap: engine::DEFAULT_TILE_OVERLAP as u32,
-            reduction: 1,
+            reduction: 0,
             load_timeout: 0,
             frame: FrameSettings::default(),
         }
@@ -123,7 +123,8 @@ impl Settings {
             precision: self.precision.into(),
             tile_size: self.tile_size as usize,
             tile_overlap: self.tile_overlap as usize,
-            reduction: self.reduction as usize,
+            // What the model does not choose by itself is the frame's own scale.
+            reduction: self.reduction.max(1) as usize,
             load_limit: (self.load_timeout > 0).then(|| Duration::from_secs(self.load_timeout.into())),
         }
     }
@@ -328,8 +329,7 @@ pub static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
             .build(),
         glib::ParamSpecUInt::builder("reduction")
             .nick("Reduction")
-            .blurb("Divisor of width and height: frames are restored at this smaller scale, and the change is enlarged and added to the original frame. For blur longer than about 20 pixels, and for speed")
-            .minimum(1)
+            .blurb("Divisor of width and height: frames are restored at this smaller scale, and the change is enlarged and added to the original frame. 0 leaves the scale to the model; if it has only one, frames are restored at their own")
             .maximum(*REDUCTIONS.end() as u32)
             .default_value(default.reduction)
             .mutable_ready()

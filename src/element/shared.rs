@@ -35,7 +35,12 @@ impl Shared {
             .field("dropped", stats.dropped)
             .field("reduced", stats.reduced)
             .field("working-scale", 1.0 / stats.reduction.max(1) as f64)
-            .field("prior-age", stats.prior_age);
+            .field("prior-age", stats.prior_in_use.age);
+        let scales = stats.prior_in_use.scales.as_slice();
+        if !scales.is_empty() {
+            let shares = scales.iter().map(|&share| f64::from(share));
+            structure = structure.field("scales", gst::Array::new(shares));
+        }
         for (name, stage) in [
             ("prior", &stats.prior),
             ("backbone", &stats.backbone),

@@ -26,6 +26,7 @@ mod loading;
 mod options;
 mod precision;
 mod prior_history;
+mod prior_in_use;
 mod provider;
 mod regular_file;
 mod runtime;
@@ -45,7 +46,7 @@ pub use crate::{diffusion::TemporalPolicy, frame::REDUCTIONS};
 use bundle::Plain;
 pub use bundle::{
     BackboneSection, Bundle, ChannelOrder, EncoderInput, Layout, Manifest, ModelFormat, PriorSection, Range,
-    ScheduleSection, TrainingSection,
+    ScalesSection, ScheduleSection, TrainingSection,
 };
 pub(crate) use bundle::{Origin, builtin};
 pub use error::Error;
@@ -57,6 +58,7 @@ pub use graph_file::GraphFile;
 pub(crate) use loading::OnLimit;
 pub use options::{DEFAULT_TILE_OVERLAP, Options, Sampling, Settings};
 pub use precision::Precision;
+pub use prior_in_use::{PriorInUse, ScaleShares};
 pub use provider::{Choice, Provider};
 pub use runtime::{MINIMUM_MINOR, MissingLibrary, Runtime, Search, log, missing_libraries, runtime};
 pub use session::Canceler;
@@ -274,10 +276,13 @@ impl Deblurrer {
         self.histories.iter_mut().for_each(PriorHistory::reset);
     }
 
-    /// Returns how many frames before the last one its prior was sampled; 0 if it was sampled for the last frame, and
-    /// without a prior.
-    pub fn prior_age(&self) -> u32 {
-        self.histories[0].prior_age()
+    /// Returns the prior that the last frame was restored with. Its shares of scales are the mean of the frame's tiles.
+    pub fn prior_in_use(&self) -> PriorInUse {
+        let priors = self.histories.iter().map(PriorHistory::prior);
+        PriorInUse {
+            age: self.histories[0].prior().age,
+            scales: ScaleShares::mean(priors.map(|prior| prior.scales)),
+        }
     }
 
     /// Samples the sharp prior z_0 (D values, none for a bundle without a prior) that [`Deblurrer::restore`] fuses into the backbone. `frame` is as there,

@@ -8,13 +8,21 @@ use xxhash_rust::xxh3::xxh3_64;
 
 #[cfg(feature = "cuda-memory")]
 use super::gpu::DeviceFrame;
-use super::{error::Error, options::Sampling, session::Network, submission::Submission};
+use super::{
+    error::Error,
+    options::Sampling,
+    prior_in_use::{PriorInUse, ScaleShares},
+    session::Network,
+    submission::Submission,
+};
 use crate::diffusion::{Due, TemporalPrior};
 
 /// What is known of the frames of one window so far: a whole frame, or one tile.
 #[derive(Clone)]
 pub(super) struct PriorHistory {
     priors: TemporalPrior,
+    /// Those of the current prior.
+    scales: ScaleShares,
     /// The hash of the last frame, and the number of steps that was asked for. A copy of the frame would cost its size
     /// in memory and in writing.
     last: Option<(u64, usize)>,
@@ -25,6 +33,7 @@ impl PriorHistory {
     pub fn new(dim: usize) -> Self {
         Self {
             priors: TemporalPrior::new(dim),
+            scales: ScaleShares::default(),
             last: None,
         }
     }
@@ -89,6 +98,7 @@ impl PriorHistory {
         self.last = None;
         let sampled = network.prior(frame.unwrap_or_default(), last, sampling.steps)?;
         self.priors.renew(sampled, sampling.temporal);
+        self.scales = network.scales(self.priors.current())?;
         self.last = this;
         Ok(())
     }
@@ -99,9 +109,12 @@ impl PriorHistory {
         self.last = None;
     }
 
-    /// Returns how many frames before the last one its prior was sampled.
-    pub fn prior_age(&self) -> u32 {
-        self.priors.age()
+    /// Returns the prior that the last frame was restored with.
+    pub fn prior(&self) -> PriorInUse {
+        PriorInUse {
+            age: self.priors.age(),
+            scales: self.scales,
+        }
     }
 }
 

@@ -87,13 +87,21 @@ class MultiScaleDeconvolution(nn.Module):
         """Luma [B, 1, H, W] at each of the scales."""
         return [F.avg_pool2d(grey, scale) if scale > 1 else grey for scale in self.SCALES]
 
+    def by_scale(self, prior: torch.Tensor) -> torch.Tensor:
+        """The prior [B, scales * regions * D] as [B, scales, regions, D]."""
+        return torch.stack([p.unflatten(1, (-1, self.deconvolution.width)) for p in prior.chunk(len(self.SCALES), dim=1)], dim=1)
+
+    def shares(self, priors: torch.Tensor) -> torch.Tensor:
+        """How much of each region is restored at each scale [B, scales, regions], sums over scales 1, of priors [B, scales, regions, D]."""
+        coarser = priors[:, 1:]
+        spreads = self.deconvolution.spread(coarser.flatten(0, 2)).unflatten(0, coarser.shape[:3])
+        return self.share(priors, spreads)
+
     def linear(self, greys: list[torch.Tensor], prior: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What the deconvolutions add to the luma, as blocks of 4x4 pixels [B, 16, H / 4, W / 4], given luma at each of the scales [B, 1, h, w], and
         the prior that blocks of the network have [B, D]."""
-        priors = torch.stack([p.unflatten(1, (-1, self.deconvolution.width)) for p in prior.chunk(len(self.SCALES), dim=1)], dim=1)
-        coarser = priors[:, 1:]
-        spreads = self.deconvolution.spread(coarser.flatten(0, 2)).unflatten(0, coarser.shape[:3])
-        shares = self.share(priors, spreads)
+        priors = self.by_scale(prior)
+        shares = self.shares(priors)
         added = None
         for index in reversed(range(len(greys))):
             here = self._at_scale(index, greys[index], priors[:, index].flatten(1), shares[:, index])

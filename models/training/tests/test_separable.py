@@ -14,7 +14,7 @@ from training.batches import Batches
 from training.config import ConfigError, load_config
 from training.export import export_graphs
 from training.exposure import point_spread
-from training.graphs import BackboneGraph, PriorEncoderGraph
+from training.graphs import BackboneGraph, PriorEncoderGraph, ScalesGraph
 from training.model import BlurDm
 from training.networks.blocks import PriorFusion
 from training.networks.cells import enlarging
@@ -78,6 +78,10 @@ def test_the_exported_graphs_run_at_sizes_that_they_were_not_exported_at(model, 
     assert np.abs(prior - wanted).max() < 1e-3 * np.abs(wanted).max()
     restored, exact = run("backbone", frame=frame, prior=prior), BackboneGraph(model)(torch.from_numpy(frame), torch.from_numpy(prior)).numpy()
     assert (np.abs(restored.astype(int) - exact) <= 1).mean() > 0.999
+    shares, wanted = run("scales", prior=prior), ScalesGraph(model)(torch.from_numpy(prior)).numpy()
+    assert shares.shape == (1, len(model.scales))
+    assert np.abs(shares - wanted).max() < 1e-4
+    assert abs(shares.sum() - 1) < 1e-4
 
 
 def test_what_is_flat_stays_flat_whatever_the_weights(model):

@@ -11,7 +11,7 @@ use std::{
 #[cfg(feature = "cuda-memory")]
 use crate::engine::DeviceFrame;
 use crate::{
-    engine::{Deblurrer, Error, Sampling, Submission, Timing},
+    engine::{Deblurrer, Error, PriorInUse, Sampling, Submission, Timing},
     frame::{Finish, Picture, PictureMut},
 };
 
@@ -22,7 +22,7 @@ pub struct Deblurrers {
     reduction: usize,
     /// At smaller scales, by their reduction.
     reduced: Vec<(usize, Deblurrer)>,
-    prior_age: u32,
+    prior: PriorInUse,
     scratch: Scratch,
 }
 
@@ -49,7 +49,7 @@ impl Deblurrers {
             full,
             reduction,
             reduced: Vec::new(),
-            prior_age: 0,
+            prior: PriorInUse::default(),
             scratch: Scratch::default(),
         }
     }
@@ -99,7 +99,7 @@ impl Deblurrers {
                 deblurrer.submit(input, restored, options.sampling)?
             }
         };
-        self.prior_age = deblurrer.prior_age();
+        self.prior = deblurrer.prior_in_use();
         Ok(submission)
     }
 
@@ -112,7 +112,7 @@ impl Deblurrers {
         options: FrameOptions,
     ) -> Option<Result<Submission, Error>> {
         let submission = self.full.submit_on_device(frame, out, options.sampling);
-        self.prior_age = self.full.prior_age();
+        self.prior = self.full.prior_in_use();
         submission
     }
 
@@ -161,9 +161,9 @@ impl Deblurrers {
             .for_each(|(_, deblurrer)| deblurrer.reset_history());
     }
 
-    /// Returns how many frames before the last one its prior was sampled.
-    pub fn prior_age(&self) -> u32 {
-        self.prior_age
+    /// Returns the prior that the last frame was restored with.
+    pub fn prior_in_use(&self) -> PriorInUse {
+        self.prior
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     buffers::{FrameBuffers, FrameFailure},
     deblurrers::{Deblurrers, FrameOptions, Scratch, collect},
 };
-use crate::engine::{Submission, Timing};
+use crate::engine::{PriorInUse, Submission, Timing};
 
 /// Frames that the element keeps back until the next one arrives.
 pub const HELD_FRAMES: usize = 1;
@@ -39,14 +39,14 @@ pub struct SubmittedFrame {
     submission: Result<Submission, FrameFailure>,
     /// What the submission has cost the thread.
     cpu_cost: Duration,
-    pub prior_age: u32,
+    pub prior: PriorInUse,
 }
 
 /// A frame that is restored, or could not be.
 pub struct CollectedFrame {
     pub frame: Frame,
     pub reduction: usize,
-    pub prior_age: u32,
+    pub prior: PriorInUse,
     /// The stages' durations, and the cost of the frame: the longer of what the CPU did and what a device did at the same time.
     pub result: Result<(Timing, Duration), FrameFailure>,
 }
@@ -234,7 +234,7 @@ impl Job {
         let submitted = SubmittedFrame {
             submission,
             cpu_cost: started.elapsed(),
-            prior_age: deblurrers.prior_age(),
+            prior: deblurrers.prior_in_use(),
             frame,
         };
         (deblurrers, Some(submitted))
@@ -284,7 +284,7 @@ impl SubmittedFrame {
             mut frame,
             submission,
             cpu_cost,
-            prior_age,
+            prior,
         } = self;
         let result = submission.and_then(|submission| {
             let on_device = submission.is_pending();
@@ -310,7 +310,7 @@ impl SubmittedFrame {
         CollectedFrame {
             reduction: frame.options.reduction,
             frame,
-            prior_age,
+            prior,
             result,
         }
     }

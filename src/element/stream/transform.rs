@@ -152,7 +152,7 @@ fn restore_pictures(
             let frame = RestoredFrame {
                 timing,
                 reduction: options.reduction,
-                prior_age: deblurrers.prior_age(),
+                prior: deblurrers.prior_in_use(),
                 cost: started.elapsed(),
             };
             record(state, context, frame);
@@ -284,7 +284,7 @@ fn collect(state: &mut State, context: Context<'_>, submitted: SubmittedFrame) -
     let CollectedFrame {
         mut frame,
         reduction,
-        prior_age,
+        prior,
         result,
     } = submitted.collect();
     match result {
@@ -292,7 +292,7 @@ fn collect(state: &mut State, context: Context<'_>, submitted: SubmittedFrame) -
             let frame = RestoredFrame {
                 timing,
                 reduction,
-                prior_age,
+                prior,
                 cost,
             };
             record(state, context, frame);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::engine::Timing;
+use crate::engine::{PriorInUse, Timing};
 
 /// Frames over which the percentiles of the statistics are taken.
 const WINDOW: usize = 256;
@@ -64,8 +64,8 @@ pub struct Stats {
     pub reduced: u64,
     /// The divisor of the last restored frame's sides; 0 before the first one.
     pub reduction: usize,
-    /// How many frames before the last restored one its prior was sampled.
-    pub prior_age: u32,
+    /// That of the last restored frame.
+    pub prior_in_use: PriorInUse,
     /// The costs of frames at the present level.
     recent: Stage<RECENT>,
     pub prior: Stage,
@@ -79,8 +79,7 @@ pub struct RestoredFrame {
     pub timing: Timing,
     /// The divisor of its sides at the working scale.
     pub reduction: usize,
-    /// How many frames before it its prior was sampled.
-    pub prior_age: u32,
+    pub prior: PriorInUse,
     /// Everything that the element did for it.
     pub cost: Duration,
 }
@@ -90,7 +89,7 @@ impl Stats {
         self.restored += 1;
         self.reduced += u64::from(frame.reduction > 1);
         self.reduction = frame.reduction;
-        self.prior_age = frame.prior_age;
+        self.prior_in_use = frame.prior;
         self.recent.record(frame.cost);
         self.prior.record(frame.timing.prior);
         self.backbone.record(frame.timing.backbone);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The graph contract: the names, types and shapes of the inputs and outputs of a bundle's three graphs.
+//! The graph contract: the names, types and shapes of the inputs and outputs of a bundle's graphs.
 
 use std::fmt;
 
@@ -39,6 +39,15 @@ impl Contract {
                 Port::time("s"),
             ],
             outputs: vec![Port::latent("blur_residual", dim), Port::latent("noise_residual", dim)],
+        }
+    }
+
+    /// `scales`: a prior to the share of each scale.
+    pub fn scales(dim: usize, scales: usize) -> Self {
+        Self {
+            graph: "scales",
+            inputs: vec![Port::latent("prior", dim)],
+            outputs: vec![Port::latent("shares", scales)],
         }
     }
 

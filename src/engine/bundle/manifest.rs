@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::{
     diffusion::Schedule,
-    engine::{frame_size::TILE_SIDES, precision::Precision},
+    engine::{frame_size::TILE_SIDES, precision::Precision, prior_in_use::MOST_SCALES},
 };
 
 /// The only value of the key `format` that this version reads.
@@ -28,6 +28,8 @@ pub struct Manifest {
     pub schedule: Option<ScheduleSection>,
     /// `None` for a bundle that is a backbone alone.
     pub prior: Option<PriorSection>,
+    /// `None` for a network that restores every frame at one scale.
+    pub scales: Option<ScalesSection>,
     pub backbone: BackboneSection,
     pub training: TrainingSection,
 }
@@ -61,6 +63,16 @@ pub struct PriorSection {
 #[serde(rename_all = "lowercase")]
 pub enum EncoderInput {
     Frame,
+}
+
+/// The scales between which a network chooses by itself, for each region of a frame.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScalesSection {
+    /// By which a frame's sides are divided at each scale, 1 first.
+    pub divisors: Vec<usize>,
+    /// The file of the graph that tells what was chosen.
+    pub graph: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -99,6 +111,7 @@ impl Manifest {
             files: BTreeMap::new(),
             schedule: None,
             prior: None,
+            scales: None,
             backbone: BackboneSection {
                 name: name.clone(),
                 multiple: 1,
@@ -148,7 +161,26 @@ impl Manifest {
                 return Err("[schedule] needs [prior], which is not there; add it, or leave both out".into());
             }
         }
+        if let Some(scales) = &self.scales {
+            scales.check(self.prior.is_some())?;
+        }
         self.backbone.check()
+    }
+}
+
+impl ScalesSection {
+    fn check(&self, has_prior: bool) -> Result<(), String> {
+        if !has_prior {
+            return Err("[scales] needs [prior], which is not there; add it, or leave both out".into());
+        }
+        let divisors = &self.divisors;
+        let rises = divisors.first() == Some(&1) && divisors.is_sorted_by(|one, next| one < next);
+        if !rises || divisors.len() > MOST_SCALES {
+            return Err(format!(
+                "[scales] divisors are {divisors:?}; they must rise from 1, and be {MOST_SCALES} at most"
+            ));
+        }
+        Ok(())
     }
 }
 

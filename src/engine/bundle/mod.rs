@@ -25,7 +25,9 @@ use crate::{
 
 pub(super) use contract::Contract;
 pub(super) use gate::check as check_graph;
-pub use manifest::{BackboneSection, EncoderInput, Manifest, PriorSection, ScheduleSection, TrainingSection};
+pub use manifest::{
+    BackboneSection, EncoderInput, Manifest, PriorSection, ScalesSection, ScheduleSection, TrainingSection,
+};
 pub(super) use plain::{BLACK, COLOURS, Conventions, Plain, SCALE};
 pub use plain::{ChannelOrder, Layout, ModelFormat, Range};
 use plain::{Refusal, modelinfo};
@@ -59,6 +61,8 @@ struct PriorGraphs {
     schedule: Schedule,
     encoder: Bytes,
     residuals: Bytes,
+    /// `None` for a network of one scale.
+    scales: Option<Bytes>,
 }
 
 /// Where the files of a bundle come from.
@@ -202,6 +206,11 @@ impl Bundle {
                 schedule,
                 encoder: graph(&section.encoder)?,
                 residuals: graph(&section.residuals)?,
+                scales: manifest
+                    .scales
+                    .as_ref()
+                    .map(|scales| graph(&scales.graph))
+                    .transpose()?,
             })
         });
         Ok(Self {
@@ -237,6 +246,11 @@ impl Bundle {
     /// Returns the graphs `prior_encoder` and `residuals`, or `None` for a bundle without a prior.
     pub(crate) fn prior_graphs(&self) -> Option<(&[u8], &[u8])> {
         self.prior.as_ref().map(|prior| (&*prior.encoder, &*prior.residuals))
+    }
+
+    /// Returns the graph `scales`, or `None` for a network of one scale.
+    pub(crate) fn scales_graph(&self) -> Option<&[u8]> {
+        self.prior.as_ref()?.scales.as_deref()
     }
 
     /// Returns the graph `backbone` that a precision runs, or `None` if the bundle has no such variant.

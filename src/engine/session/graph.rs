@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The three graphs of a bundle as sessions whose inputs and outputs are checked against the contract.
+//! The graphs of a bundle as sessions whose inputs and outputs are checked against the contract.
 
 use cudarc::driver::CudaStream;
 use ndarray::ArrayView1;
@@ -23,6 +23,7 @@ use crate::{
         gpu,
         options::Settings,
         precision::Precision,
+        prior_in_use::ScaleShares,
         provider::Provider,
         runtime::{self, Runtime, Setup},
     },
@@ -73,6 +74,26 @@ impl Graph {
             canceler: context.canceler.clone(),
             name,
         })
+    }
+
+    /// Creates the session of a graph of a few hundred numbers, which runs on the CPU whatever the others run on.
+    fn load_small(context: Context<'_>, contract: &Contract, bytes: &[u8]) -> Result<Self, Error> {
+        let context = Context {
+            settings: Settings {
+                threads: 1,
+                ..context.settings
+            },
+            staged: None,
+            ..context
+        };
+        Self::load(context, Provider::Cpu, contract, bytes, None, None)
+    }
+
+    fn not_contiguous(&self) -> Error {
+        Error::Inference {
+            graph: self.name,
+            reason: "the values of a vector are not contiguous".into(),
+        }
     }
 
     fn run<const I: usize, const O: usize>(
@@ -202,31 +223,15 @@ impl PriorEncoder {
     }
 }
 
-/// `residuals`: the estimators of the sampler. They compute a few hundred numbers, and run on the CPU whatever the
-/// other graphs run on.
+/// `residuals`: the estimators of the sampler.
 pub(super) struct ResidualGraph {
     graph: Graph,
 }
 
 impl ResidualGraph {
     pub fn load(context: Context<'_>, bytes: &[u8], dim: usize) -> Result<Self, Error> {
-        let context = Context {
-            settings: Settings {
-                threads: 1,
-                ..context.settings
-            },
-            staged: None,
-            ..context
-        };
-        let graph = Graph::load(context, Provider::Cpu, &Contract::residuals(dim), bytes, None, None)?;
+        let graph = Graph::load_small(context, &Contract::residuals(dim), bytes)?;
         Ok(Self { graph })
-    }
-
-    fn not_contiguous(&self) -> Error {
-        Error::Inference {
-            graph: self.graph.name,
-            reason: "the values of a vector are not contiguous".into(),
-        }
     }
 }
 
@@ -243,11 +248,11 @@ impl ResidualEstimator for ResidualGraph {
     ) -> Result<(), Error> {
         let latent = [1, z_t.len() as i64];
         let (Some(z_t), Some(z_blur)) = (z_t.as_slice(), z_blur.as_slice()) else {
-            return Err(self.not_contiguous());
+            return Err(self.graph.not_contiguous());
         };
         let Residuals { blur, noise } = residuals;
         let (Some(blur), Some(noise)) = (blur.as_slice_mut(), noise.as_slice_mut()) else {
-            return Err(self.not_contiguous());
+            return Err(self.graph.not_contiguous());
         };
         self.graph.run(
             [
@@ -258,6 +263,36 @@ impl ResidualEstimator for ResidualGraph {
             ],
             [Output::floats(blur, &latent), Output::floats(noise, &latent)],
         )
+    }
+}
+
+/// `scales`: at which scales a frame is restored.
+pub(super) struct ScalesGraph {
+    graph: Graph,
+    count: usize,
+}
+
+impl ScalesGraph {
+    /// Loads the graph of a network of `count` scales.
+    pub fn load(context: Context<'_>, bytes: &[u8], dim: usize, count: usize) -> Result<Self, Error> {
+        let graph = Graph::load_small(context, &Contract::scales(dim, count), bytes)?;
+        Ok(Self { graph, count })
+    }
+
+    /// Returns the shares of the scales under a prior [1, D].
+    pub fn shares(&mut self, prior: ArrayView1<'_, f32>) -> Result<ScaleShares, Error> {
+        let prior = prior.as_slice().ok_or_else(|| self.graph.not_contiguous())?;
+        let mut shares = ScaleShares::zeros(self.count);
+        self.graph.run(
+            [Input::floats(prior, &[1, prior.len() as i64])],
+            [Output::floats(shares.as_mut_slice(), &[1, self.count as i64])],
+        )?;
+        if !shares.as_slice().iter().all(|share| share.is_finite()) {
+            return Err(Error::NotAPicture {
+                reason: "the shares of the scales are not finite numbers".into(),
+            });
+        }
+        Ok(shares)
     }
 }
 

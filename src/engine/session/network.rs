@@ -9,7 +9,7 @@ use ndarray::ArrayView1;
 use super::{
     binding::{Input, Output},
     context::Context,
-    graph::{Backbone, PriorEncoder, ResidualGraph},
+    graph::{Backbone, PriorEncoder, ResidualGraph, ScalesGraph},
 };
 #[cfg(feature = "cuda-memory")]
 use crate::engine::gpu::DeviceFrame;
@@ -21,6 +21,7 @@ use crate::{
         error::Error,
         frame_size::FrameSize,
         gpu::{BackboneTensors, EncoderTensors, Pending, Staging},
+        prior_in_use::ScaleShares,
         provider::Provider,
     },
 };
@@ -40,6 +41,8 @@ pub(crate) struct Network {
 struct PriorPath {
     encoder: PriorEncoder,
     residuals: ResidualGraph,
+    /// `None` for a network of one scale.
+    scales: Option<ScalesGraph>,
     sampler: Sampler,
     z_blur: Vec<f32>,
     default_steps: usize,
@@ -87,6 +90,7 @@ impl Network {
         grey.fill(GREY);
         self.set_frame(&grey)?;
         let prior = self.prior(&grey, None, 0)?.to_owned();
+        self.scales(prior.view())?;
         if let Some(pending) = self.submit(&grey, prior.view(), &mut restored)? {
             pending.collect(&mut restored)?;
         }
@@ -129,6 +133,12 @@ impl Network {
         };
         prior.encode(frame, staging.as_mut(), *size)?;
         prior.sample(last, steps)
+    }
+
+    /// Returns how much of a frame with this prior (D values) is restored at each scale.
+    pub fn scales(&mut self, prior: ArrayView1<'_, f32>) -> Result<ScaleShares, Error> {
+        let graph = self.prior.as_mut().and_then(|path| path.scales.as_mut());
+        graph.map_or(Ok(ScaleShares::default()), |graph| graph.shares(prior))
     }
 
     /// Restores the frame that was set with its prior (D values). Returns `None` if it is restored when this returns,
@@ -204,9 +214,12 @@ impl PriorPath {
         };
         let (encoder, residuals) = graphs;
         let dim = section.dim;
+        let scales = bundle.manifest().scales.as_ref().zip(bundle.scales_graph());
+        let scales = scales.map(|(section, graph)| ScalesGraph::load(context, graph, dim, section.divisors.len()));
         Ok(Some(Self {
             encoder: PriorEncoder::load(context, provider, encoder, size, dim)?,
             residuals: ResidualGraph::load(context, residuals, dim)?,
+            scales: scales.transpose()?,
             sampler: Sampler::new(schedule.clone(), dim),
             z_blur: vec![0.0; dim],
             default_steps: section.default_steps,

@@ -20,6 +20,7 @@ use onnx::{
 
 pub const ENCODER: &str = "prior_encoder.onnx";
 pub const RESIDUALS: &str = "residuals.onnx";
+pub const SCALES: &str = "scales.onnx";
 pub const BACKBONE: &str = "backbone.onnx";
 pub const FP16: &str = "backbone.fp16.onnx";
 pub const INT8: &str = "backbone.int8.onnx";
@@ -99,6 +100,36 @@ impl Copy {
         let copy = Self::shifting(None, 0.5);
         copy.vouch(BACKBONE, &fails_on_white());
         copy
+    }
+
+    /// Creates a bundle as [`Copy::shifting`] does, of a network of four scales. Their shares are the softmax of the means
+    /// times `steepness`.
+    pub fn of_scales(side: Option<usize>, steepness: f32) -> Self {
+        let copy = Self::shifting(side, 0.5);
+        copy.replace("[files]\n", &format!("[files]\n\"{SCALES}\" = \"\"\n"));
+        copy.vouch(SCALES, &softmax(steepness));
+        copy.replace(
+            "[backbone]\n",
+            &format!("[scales]\ndivisors = [1, 2, 3, 4]\ngraph = \"{SCALES}\"\n\n[backbone]\n"),
+        );
+        copy
+    }
+
+    /// Creates a bundle that makes every frame black.
+    pub fn blackening() -> Self {
+        Self::with_backbone(|model| {
+            let graph = model.graph.as_mut().unwrap();
+            let rounded = graph.node.iter_mut().find(|node| node.op_type() == "Round").unwrap();
+            rounded.input = vec!["none".into()];
+            let black = messages::Node {
+                input: vec!["clipped".into(), "black".into()],
+                output: vec!["none".into()],
+                op_type: Some("Mul".into()),
+                ..messages::Node::default()
+            };
+            let place = graph.node.iter().position(|node| node.op_type() == "Round").unwrap();
+            graph.node.insert(place, black);
+        })
     }
 
     /// Creates a bundle that leaves square frames unchanged, after `steps` products of matrices of their size, `batch` times. A run that is
@@ -221,12 +252,21 @@ impl Copy {
 
     /// Replaces every weight of a graph with NaN.
     pub fn poison(&self, name: &str) {
+        self.fill(name, f32::NAN);
+    }
+
+    /// Replaces every weight of a graph with the largest number, so that it computes infinities.
+    pub fn overflow(&self, name: &str) {
+        self.fill(name, f32::MAX);
+    }
+
+    fn fill(&self, name: &str, weight: f32) {
         let mut bytes = self.file(name);
         let weights = weights(&bytes);
         assert!(!weights.is_empty(), "{name} has no weights to replace");
         for range in weights {
             for value in bytes[range].chunks_exact_mut(4) {
-                value.copy_from_slice(&f32::NAN.to_le_bytes());
+                value.copy_from_slice(&weight.to_le_bytes());
             }
         }
         self.vouch(name, &bytes);
@@ -267,6 +307,19 @@ fn no_residuals() -> Vec<u8> {
             ("Mul", &["z_t", "no_s"], "noise_residual", None),
         ],
         &[("blur_residual", FLOAT, &LATENT), ("noise_residual", FLOAT, &LATENT)],
+    )
+}
+
+/// Returns a graph of scales whose shares are the softmax of the prior times `steepness`.
+fn softmax(steepness: f32) -> Vec<u8> {
+    onnx::model(
+        &[("steepness", steepness)],
+        &[("prior", FLOAT, &LATENT)],
+        &[
+            ("Mul", &["prior", "steepness"], "weights", None),
+            ("Softmax", &["weights"], "shares", None),
+        ],
+        &[("shares", FLOAT, &LATENT)],
     )
 }
 

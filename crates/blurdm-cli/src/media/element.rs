@@ -58,8 +58,8 @@ pub struct ElementSettings {
     /// Side of the tiles in which large frames are restored; 0 restores whole frames
     #[arg(long, default_value_t = 0, value_name = "PIXELS")]
     pub tile_size: u32,
-    /// Restore at a working scale: divide both sides of a frame by this, and add the enlarged difference to the frame. For blur longer than about 20 pixels
-    #[arg(long, default_value_t = FULL_SCALE, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=4))]
+    /// Restore at a working scale: divide both sides of a frame by this, and add the enlarged difference to the frame. 0 leaves the scale to the model
+    #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=4))]
     #[serde(default = "full_scale")]
     pub reduction: u32,
     /// Show the original beside the restored picture
@@ -70,11 +70,9 @@ pub struct ElementSettings {
     pub only_blurred: bool,
 }
 
-const FULL_SCALE: u32 = 1;
-
 /// The value for records from before this setting existed.
 fn full_scale() -> u32 {
-    FULL_SCALE
+    1
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

@@ -54,11 +54,44 @@ pub(super) fn check(tensor: &Tensor) -> Result<(), String> {
             tensor.dims
         ));
     }
+    if has_nan(tensor, element) {
+        return Err("it has values that are not numbers (NaN); train or export the model again".into());
+    }
     let truth = |raw: &[u8]| raw.iter().all(|&value| value <= 1);
     if element == data_type::BOOL && !tensor.raw_data.as_deref().is_none_or(truth) {
         return Err("its truth values are neither 0 nor 1; export the model again".into());
     }
     Ok(())
+}
+
+/// Returns whether an element is NaN, which what comes after it may hide: a NaN becomes 0 where it is cast to bytes. Infinities are
+/// in use, as limits.
+fn has_nan(tensor: &Tensor, element: i32) -> bool {
+    let raw = tensor.raw_data.as_deref().unwrap_or_default();
+    // An exponent of ones and a fraction that is not 0, above the number of infinity.
+    let has_above = |infinity: u16| {
+        let listed = tensor.int32_data.iter().map(|&half| half as u16);
+        let mut values = raw
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| u16::from_le_bytes(*bytes))
+            .chain(listed);
+        values.any(|half| half & 0x7FFF > infinity)
+    };
+    match element {
+        data_type::FLOAT => {
+            let mut values = raw.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+            values.any(f32::is_nan) || tensor.float_data.iter().any(|value| value.is_nan())
+        }
+        data_type::DOUBLE => {
+            let mut values = raw.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
+            values.any(f64::is_nan) || tensor.double_data.iter().any(|value| value.is_nan())
+        }
+        data_type::FLOAT16 => has_above(0x7C00),
+        data_type::BFLOAT16 => has_above(0x7F80),
+        _ => false,
+    }
 }
 
 /// Returns the bytes of an element; `None` for a type that no tensor may have.
@@ -155,6 +188,34 @@ pub(super) fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nan_is_found_in_all_floating_point_numbers_and_infinity_is_none() {
+        let tensor = |element, raw: &[u8]| Tensor {
+            dims: vec![1],
+            data_type: Some(element),
+            raw_data: Some(raw.to_vec().into()),
+            ..Tensor::default()
+        };
+        for (value, is_nan) in [(f32::NAN, true), (f32::INFINITY, false), (-0.0, false)] {
+            let raw = tensor(data_type::FLOAT, &value.to_le_bytes());
+            assert_eq!(check(&raw).is_err(), is_nan, "{value}");
+            let listed = Tensor {
+                raw_data: None,
+                float_data: vec![value],
+                ..raw
+            };
+            assert_eq!(check(&listed).is_err(), is_nan, "{value}");
+        }
+        for (half, is_nan) in [(0x7E00, true), (0xFC01, true), (0x7C00, false), (0x8000, false)] {
+            let half: u16 = half;
+            assert_eq!(
+                check(&tensor(data_type::FLOAT16, &half.to_le_bytes())).is_err(),
+                is_nan,
+                "{half:x}"
+            );
+        }
+    }
 
     #[test]
     fn integers_are_read_from_raw_bytes_with_their_sign() {
