@@ -80,8 +80,13 @@ fn a_network_that_changes_the_size_is_refused_whether_it_says_so_or_not() {
 #[test]
 fn a_network_whose_numbers_are_none_or_do_not_depend_on_the_frame_is_refused() {
     let output = [("y", FLOAT, &NCHW[..])];
-    let nan = of_nodes(&[("nan", f32::NAN)], &[("Mul", &["x", "nan"], "y", None)], &output);
-    assert_refused(&nan, "", &["not a number"]);
+    for (factor, part) in [
+        (f32::INFINITY, "infinite or not a number"),
+        (f32::NAN, "not numbers (NaN)"),
+    ] {
+        let scaled = of_nodes(&[("factor", factor)], &[("Mul", &["x", "factor"], "y", None)], &output);
+        assert_refused(&scaled, "", &[part]);
+    }
     let flat = of_nodes(
         &[("none", 0.0), ("grey", 0.5)],
         &[
