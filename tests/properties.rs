@@ -210,6 +210,7 @@ fn the_defaults_are_those_of_the_property_table() {
     // The name, the default, whether it may change while playing.
     let table = [
         ("model", "", false),
+        ("model-format", "", false),
         ("library-path", "", false),
         ("execution-provider", "auto", false),
         ("device-id", "0", false),
