@@ -69,7 +69,7 @@ fn try_layout(
         reason,
     };
     let (multiple, size) = find_multiple(plain, &mut trial, &invalid)?;
-    let order = plain.told().order.unwrap_or_default();
+    let order = plain.format().order.unwrap_or_default();
     let tried = try_ranges(plain, &mut trial, size, order)?;
     let Tried { input, output, .. } = choose(tried)?;
     Ok(Conventions {
@@ -88,9 +88,9 @@ fn find_multiple(
     trial: &mut Trial,
     invalid: &impl Fn(String) -> Error,
 ) -> Result<(usize, FrameSize), Error> {
-    let candidates = match (plain.fixed_size(), plain.told().multiple) {
+    let candidates = match (plain.fixed_size(), plain.format().multiple) {
         (Some(fixed), _) => vec![(1, fixed)],
-        (None, Some(told)) => vec![(told, size_for(told))],
+        (None, Some(multiple)) => vec![(multiple, size_for(multiple))],
         (None, None) => MULTIPLES.map(|multiple| (multiple, size_for(multiple))).to_vec(),
     };
     let range = plain.input_ranges().first().copied().unwrap_or(Range::UNIT);

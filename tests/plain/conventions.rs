@@ -44,7 +44,7 @@ fn found(model: &File) -> String {
 }
 
 #[test]
-fn networks_of_every_layout_type_range_and_size_run_with_nothing_told() {
+fn networks_of_every_layout_type_range_and_size_run_without_a_model_format() {
     let cases: [(&str, Vec<u8>, &str); 9] = [
         (
             "NCHW 0..1",
@@ -114,7 +114,7 @@ fn frames_are_padded_to_the_multiple_that_a_network_needs_however_small_they_are
 }
 
 #[test]
-fn what_is_told_comes_before_what_is_found() {
+fn model_format_comes_before_what_is_found() {
     let frame = picture(50, 34, 1);
     let first = File::new(&of_first_channel());
     for (format, more) in [("", [MORE, 0, 0]), ("bgr", [0, 0, MORE]), ("RGB, nchw", [MORE, 0, 0])] {

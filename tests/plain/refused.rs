@@ -127,12 +127,12 @@ fn other_numbers_of_channels_images_and_dimensions_are_refused() {
 fn what_is_told_and_cannot_be_is_refused() {
     let (nchw_any, fixed) = (unlimited(&NCHW, 1.0), unlimited(&nchw(256, 256), 1.0));
     assert_refused(&nchw_any, "rbg", &["'rbg' is not understood", "bgr", "multiple=NUMBER"]);
-    assert_refused(&nchw_any, "nhwc", &["no NHWC image", "tell another layout"]);
+    assert_refused(&nchw_any, "nhwc", &["no NHWC image", "set another layout"]);
     assert_refused(&fixed, "multiple=48", &["256x256", "no multiples of 48"]);
     assert_refused(
         &brightening(UINT8, &NCHW, 0.0, 255.0),
         "0..1",
-        &["from 0 to 255", "tell no range"],
+        &["from 0 to 255", "set no range"],
     );
 }
 

@@ -74,7 +74,7 @@ fn a_sound_model_passes_the_gate_and_is_loaded() {
 }
 
 #[test]
-fn what_is_found_of_a_network_that_is_a_model_of_its_own_is_told() {
+fn what_is_found_of_a_plain_onnx_file_is_printed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("network.onnx");
     let shape = [Dim::Fixed(1), Dim::Free("h"), Dim::Free("w"), Dim::Fixed(3)];

@@ -130,14 +130,15 @@ def test_an_int8_variant_is_calibrated_on_patches_and_its_loss_stands_in_the_man
     graphs = {precision: onnx.load(bundle / file).graph for precision, file in manifest["backbone"]["variants"].items()}
     exact, quantised = ([node for node in graphs[precision].node if node.op_type == "Conv"] for precision in ("fp32", "int8"))
     dequantised = {output for node in graphs["int8"].node if node.op_type == "DequantizeLinear" for output in node.output}
-    light = light_linear_convolutions(graphs["int8"])
-    left = [node for node in quantised if node.input[1] not in dequantised and node.name not in light]
+    light = light_linear_convolutions(graphs["fp32"])
+    left = {node.name for node in quantised if node.input[1] not in dequantised}
     assert len(quantised) == len(exact)
     # What takes the deconvolution's output to the colours is exact, and so is the sum that is added to the frame.
     last = last_convolutions(graphs["int8"])
     assert len(last) == 2
-    assert {node.name for node in left} <= set(last)
-    assert len(left) <= 1
+    assert len(left) < len(quantised) / 2
+    assert left == {*light, *left.intersection(last)}
+    assert len(left.intersection(last)) == 1
     outputs = {node.output[0] for node in quantised if node.name in last}
     assert {node.op_type for node in graphs["int8"].node if outputs.intersection(node.input)} == {"Add"}
 

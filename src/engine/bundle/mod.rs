@@ -119,12 +119,12 @@ impl Bundle {
         let file = fs::canonicalize(path).map_err(missing)?;
         let bytes = Bytes::from(regular_file::read(&file, LARGEST_GRAPH).map_err(missing)?);
         let model = gate::check(&bytes).map_err(|reason| Refusal::Graph(reason).of_file(&label))?;
-        let modelinfo = modelinfo::read(path).map_err(|reason| Refusal::Told(reason).of_file(&label))?;
+        let modelinfo = modelinfo::read(path).map_err(|reason| Refusal::Format(reason).of_file(&label))?;
         let plain = Plain::new(model, format, modelinfo.as_deref()).map_err(|refusal| refusal.of_file(&label))?;
         let mut hash = Sha256::new_with_prefix(&bytes);
-        if *plain.told() != ModelFormat::default() {
+        if *plain.format() != ModelFormat::default() {
             // What is told changes what the model computes.
-            hash.update(format!("{:?}", plain.told()));
+            hash.update(format!("{:?}", plain.format()));
         }
         let hash = hex(&hash.finalize());
         Ok(Self {

@@ -35,7 +35,7 @@ use ports::Ports;
 pub(crate) struct Plain {
     model: Arc<Model>,
     ports: Ports,
-    told: ModelFormat,
+    format: ModelFormat,
     /// By the node that limits the output.
     hint: Option<Range>,
     settled: Arc<OnceLock<Settled>>,
@@ -54,7 +54,7 @@ impl Plain {
     ///
     /// # Errors
     /// Why it is no network from an image to an image, or why what is told cannot be true.
-    pub(super) fn new(model: Model, told: ModelFormat, modelinfo: Option<&str>) -> Result<Self, Refusal> {
+    pub(super) fn new(model: Model, format: ModelFormat, modelinfo: Option<&str>) -> Result<Self, Refusal> {
         graph::check(&model).map_err(Refusal::Graph)?;
         let ports = model
             .graph
@@ -63,24 +63,24 @@ impl Plain {
             .and_then(Ports::find);
         let mut ports = ports.map_err(Refusal::Graph)?;
         let read = modelinfo.map(|text| modelinfo::parse(text, &ports)).transpose();
-        let told = told.or(read.map_err(Refusal::Told)?.unwrap_or_default());
-        if let Some(layout) = told.layout {
+        let format = format.or(read.map_err(Refusal::Format)?.unwrap_or_default());
+        if let Some(layout) = format.layout {
             if !ports.layouts.contains(&layout) {
-                return Err(Refusal::Told(format!(
-                    "the model's input {} is no {layout} image; tell another layout, or none",
+                return Err(Refusal::Format(format!(
+                    "the model's input {} is no {layout} image; set another layout, or none",
                     ports.input
                 )));
             }
             ports.layouts = vec![layout];
         }
         let of_bytes = [&ports.input, &ports.output].map(|port| port.element == data_type::UINT8);
-        let range = [told.input, told.output]
+        let range = [format.input, format.output]
             .into_iter()
             .flatten()
             .find(|range| *range != Range::BYTES);
         if let (Some(range), [true, true]) = (range, of_bytes) {
-            return Err(Refusal::Told(format!(
-                "the model's input {} and output {} go from 0 to 255 and cannot be {range}; tell no range",
+            return Err(Refusal::Format(format!(
+                "the model's input {} and output {} go from 0 to 255 and cannot be {range}; set no range",
                 ports.input, ports.output
             )));
         }
@@ -89,7 +89,7 @@ impl Plain {
             hint: hint.and_then(|graph| hint::output_range(graph, &ports.output.name)),
             model: Arc::new(model),
             ports,
-            told,
+            format,
             settled: Arc::default(),
         };
         plain.check_fixed_size()?;
@@ -98,14 +98,14 @@ impl Plain {
 
     fn check_fixed_size(&self) -> Result<(), Refusal> {
         let fixed = self.ports.fixed_size(self.ports.layouts[0]).map_err(Refusal::Graph)?;
-        let (Some(FrameSize { width, height }), Some(multiple)) = (fixed, self.told.multiple) else {
+        let (Some(FrameSize { width, height }), Some(multiple)) = (fixed, self.format.multiple) else {
             return Ok(());
         };
         if width.is_multiple_of(multiple) && height.is_multiple_of(multiple) {
             return Ok(());
         }
-        Err(Refusal::Told(format!(
-            "the model is fixed to {width}x{height} pixels, which are no multiples of {multiple}; tell no multiple"
+        Err(Refusal::Format(format!(
+            "the model is fixed to {width}x{height} pixels, which are no multiples of {multiple}; set no multiple"
         )))
     }
 
@@ -115,8 +115,8 @@ impl Plain {
         self.ports.fixed_size(self.ports.layouts[0]).unwrap_or_default()
     }
 
-    pub fn told(&self) -> &ModelFormat {
-        &self.told
+    pub fn format(&self) -> &ModelFormat {
+        &self.format
     }
 
     /// Returns the layouts that the input may have.
@@ -131,18 +131,18 @@ impl Plain {
 
     /// Returns the ranges that the input may have, the likeliest first: one where it is known.
     pub fn input_ranges(&self) -> Vec<Range> {
-        self.ranges(self.ports.input.element, self.told.input)
+        self.ranges(self.ports.input.element, self.format.input)
     }
 
     /// Returns the ranges that the output may have, as [`Plain::input_ranges`].
     pub fn output_ranges(&self) -> Vec<Range> {
-        self.ranges(self.ports.output.element, self.told.output)
+        self.ranges(self.ports.output.element, self.format.output)
     }
 
-    fn ranges(&self, element: i32, told: Option<Range>) -> Vec<Range> {
-        let likely = match (element, told) {
+    fn ranges(&self, element: i32, known: Option<Range>) -> Vec<Range> {
+        let likely = match (element, known) {
             (data_type::UINT8, _) => return vec![Range::BYTES],
-            (_, Some(told)) => return vec![told],
+            (_, Some(known)) => return vec![known],
             (_, None) => [Range::UNIT, Range::BYTES, Range::SIGNED],
         };
         let rest = likely.into_iter().filter(|range| Some(*range) != self.hint);
@@ -151,7 +151,7 @@ impl Plain {
 
     /// Returns a graph to try the network with; see [`graph::trial`].
     pub fn trial(&self, layout: Layout) -> Vec<u8> {
-        let order = self.told.order.unwrap_or_default();
+        let order = self.format.order.unwrap_or_default();
         graph::trial(&self.model, &self.ports, layout, self.output_layout(layout), order)
     }
 
@@ -204,7 +204,7 @@ pub(super) enum Refusal {
     /// Because of what is in the file.
     Graph(String),
     /// Because of what was told of it.
-    Told(String),
+    Format(String),
 }
 
 impl Refusal {
@@ -216,7 +216,7 @@ impl Refusal {
                 file: "the graph".into(),
                 reason,
             },
-            Self::Told(reason) => Error::ModelFormat {
+            Self::Format(reason) => Error::ModelFormat {
                 format: label.to_owned(),
                 reason,
             },
